@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lowbit::cli {
+
+// Each adds one subcommand with its options and callback. A callback throws lowbit::Error, whose
+// kind is the exit code, or CLI::RuntimeError(code) after it has printed its own verdict.
+
+}  // namespace lowbit::cli

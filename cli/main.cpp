@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "commands.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/version.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app{"lowbit: low-bit block-scaled number formats, bit for bit"};
+  app.set_version_flag("--version", LOWBIT_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 ok, 1 mismatch or threshold exceeded, 2 usage, 3 unreadable or invalid\n"
+             "input, 4 internal error, 5 hardware or tool not available.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& verdict) {
+    return verdict.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(lowbit::ErrorKind::usage);
+  } catch (const lowbit::Error& error) {
+    fmt::print(stderr, "lowbit: {}\n", error.what());
+    return static_cast<int>(error.kind());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "lowbit: internal error: {}\n", error.what());
+    return static_cast<int>(lowbit::ErrorKind::internal);
+  }
+  return 0;
+}

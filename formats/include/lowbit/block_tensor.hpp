@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// A block-quantized matrix in memory: packed codes, scale bytes and the FP32 scale above them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lowbit/block_format.hpp"
+
+namespace lowbit {
+
+/// A matrix of rows x columns elements whose blocks run along the rows.
+///
+/// Element (r, c) is decode(code) * decode(scale byte) * amax / encode_constant, times E
+/// (BlockFormat::integer_unit) in integer blocks, and times 2^element_exponent; see
+/// reference/canonical.md, Dequantization. For MX formats amax = encode_constant = 1.
+struct BlockTensor {
+  const BlockFormat* format = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;  ///< logical, before padding
+  /// rows x value_bytes_per_row. 4-bit codes two a byte, even column in the low nibble; other
+  /// codes a byte each. Columns are padded with code 0 to a whole number of blocks.
+  std::vector<std::uint8_t> values;
+  /// rows x blocks_per_row, row-major (a 2D block's byte is repeated in each of its rows). Bit 7 is
+  /// the integer flag of IF formats.
+  std::vector<std::uint8_t> scales;
+  float amax = 1.0F;
+  float encode_constant = 1.0F;  ///< C = Q * M of reference/canonical.md; 1 for MX
+
+  [[nodiscard]] std::size_t blocks_per_row() const {
+    const auto size = static_cast<std::size_t>(format->block_size);
+    return (columns + size - 1) / size;
+  }
+  [[nodiscard]] std::size_t padded_columns() const {
+    return blocks_per_row() * static_cast<std::size_t>(format->block_size);
+  }
+  [[nodiscard]] std::size_t value_bytes_per_row() const {
+    return padded_columns() * static_cast<std::size_t>(format->storage_bits()) / 8;
+  }
+  /// The code of element (row, column), unpacked. No bounds check.
+  [[nodiscard]] std::uint8_t code(std::size_t row, std::size_t column) const {
+    const std::size_t base = row * value_bytes_per_row();
+    if (format->storage_bits() == 8) return values[base + column];
+    const std::uint8_t pair = values[base + column / 2];
+    return column % 2 == 0 ? pair & 0xF : pair >> 4;
+  }
+  [[nodiscard]] std::uint8_t scale(std::size_t row, std::size_t block) const {
+    return scales[row * blocks_per_row() + block];
+  }
+};
+
+}  // namespace lowbit
