@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what lowbit needs from the distribution's packages (Debian 12, Ubuntu 24.04), as root or
+# with sudo. Packages that are there already are left alone, so that it needs no network then.
+# usage: scripts/install.sh [build|test]    build: to build the command; test (default): everything
+set -euo pipefail
+
+build=(g++ cmake ninja-build pkg-config git
+  libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libtbb-dev)
+test=(catch2 python3)
+# Without these the rest still builds and the command says what is missing.
+optional=(verilator libsystemc-dev iverilog yosys berkeley-abc z3 opensta
+  qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
+
+missing() {  # prints the packages among the arguments that are not installed
+  local name
+  for name in "$@"; do
+    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || echo "$name"
+  done
+}
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; }
+
+command -v apt-get >/dev/null || { echo "install.sh: no apt-get here; install by hand: ${build[*]}" >&2; exit 5; }
+needed=("${build[@]}")
+[ "${1:-test}" = build ] || needed+=("${test[@]}")
+mapfile -t required < <(missing "${needed[@]}")
+wanted=()
+[ "${1:-test}" = build ] || mapfile -t wanted < <(missing "${optional[@]}")
+if [ $((${#required[@]} + ${#wanted[@]})) -gt 0 ]; then
+  as_root apt-get update -q
+  [ ${#required[@]} = 0 ] || install "${required[@]}"
+  for name in "${wanted[@]}"; do
+    install "$name" || echo "install.sh: $name is not to be had here; what needs it is left out" >&2
+  done
+fi
