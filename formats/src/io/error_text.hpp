@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The one line that every rejected file gets: file, tensor, byte offset, problem, remedy.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lowbit/error.hpp"
+
+namespace lowbit {
+
+/// The text with control characters and bytes that are not UTF-8 written as \xHH, cut after 200
+/// bytes: names come from hostile files and must not break the line or the terminal.
+[[nodiscard]] std::string printable(std::string_view text);
+
+/// Where in a file something is wrong.
+struct Place {
+  std::string_view file;
+  std::string_view tensor{};
+  std::optional<std::uint64_t> offset{};
+};
+
+/// Throws Error(invalid_input) with the line `FILE: tensor "NAME", byte N: PROBLEM; REMEDY`.
+[[noreturn]] void reject(const Place& place, std::string_view problem, std::string_view remedy);
+
+}  // namespace lowbit

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Stored elements to FP32.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "error_text.hpp"
+#include "lowbit/element_format.hpp"
+#include "lowbit/tensor_file.hpp"
+
+namespace lowbit {
+namespace {
+
+template <typename T>
+T load(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+/// FP16 by exponent re-bias; subnormals, whose leading bit moves, through an exact subtraction.
+float from_f16(std::uint16_t bits) {
+  const std::uint32_t sign = (bits & 0x8000U) << 16;
+  const std::uint32_t magnitude = bits & 0x7FFFU;
+  if (magnitude >= 0x7C00U)
+    return std::bit_cast<float>(sign | 0x7F800000U | (magnitude & 0x3FFU) << 13);
+  if (magnitude >= 0x0400U) return std::bit_cast<float>(sign | ((magnitude << 13) + (112U << 23)));
+  // 2^-14 + m * 2^-24 has m in its mantissa from bit 13 up.
+  const float shifted = std::bit_cast<float>((magnitude << 13) | (113U << 23)) - 0x1p-14F;
+  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(shifted));
+}
+
+std::array<float, 256> table_of(const ElementFormat& format) {
+  std::array<float, 256> table{};
+  for (std::uint32_t code = 0; code < 256; ++code) table[code] = to_float(format, code);
+  return table;
+}
+
+void decode_bytes(const ElementFormat& format, const std::byte* at, std::span<float> out) {
+  const std::array<float, 256> table = table_of(format);
+  for (float& value : out) value = table[std::to_integer<std::size_t>(*at++)];
+}
+
+/// ggml's MXFP4: byte e, then 16 bytes that hold elements j (low nibble) and j + 16. It reads e =
+/// 255 as 2^128, not as NaN; products beyond FP32 are infinite.
+void decode_mxfp4(const std::byte* block, float* out) {
+  const int exponent = std::to_integer<int>(block[0]) - 127;
+  for (int j = 0; j < 16; ++j) {
+    const auto pair = std::to_integer<std::uint32_t>(block[1 + j]);
+    out[j] = static_cast<float>(std::ldexp(to_double(e2m1, pair & 0xF), exponent));
+    out[j + 16] = static_cast<float>(std::ldexp(to_double(e2m1, pair >> 4), exponent));
+  }
+}
+
+/// ggml's NVFP4: four E4M3 bytes without sign, 0x7f reading as 0; then 8 bytes for each 16
+/// elements, which hold elements j (low nibble) and j + 8.
+void decode_nvfp4(const std::byte* block, float* out) {
+  for (int part = 0; part < 4; ++part) {
+    const auto byte = std::to_integer<std::uint32_t>(block[part]) & 0x7FU;
+    const float scale = byte == ue4m3.nan_code() ? 0.0F : to_float(ue4m3, byte);
+    for (int j = 0; j < 8; ++j) {
+      const auto pair = std::to_integer<std::uint32_t>(block[4 + 8 * part + j]);
+      out[16 * part + j] = to_float(e2m1, pair & 0xF) * scale;
+      out[16 * part + j + 8] = to_float(e2m1, pair >> 4) * scale;
+    }
+  }
+}
+
+template <typename Decode>
+void decode_blocks(const TensorInfo& tensor, std::uint64_t first, std::span<float> out,
+                   Decode decode) {
+  const auto size = static_cast<std::uint64_t>(tensor.dtype->block_elements);
+  const auto bytes = static_cast<std::uint64_t>(tensor.dtype->block_bytes);
+  std::array<float, 64> block{};
+  for (std::size_t done = 0; done < out.size();) {
+    const std::uint64_t element = first + done;
+    decode(tensor.bytes.data() + element / size * bytes, block.data());
+    const std::uint64_t skip = element % size;
+    const std::size_t count = std::min<std::uint64_t>(size - skip, out.size() - done);
+    std::copy_n(block.begin() + static_cast<std::ptrdiff_t>(skip), count,
+                out.begin() + static_cast<std::ptrdiff_t>(done));
+    done += count;
+  }
+}
+
+/// Elements that lie one after another in the file.
+void convert_run(const TensorInfo& tensor, std::uint64_t first, std::span<float> out) {
+  const Dtype& dtype = *tensor.dtype;
+  if (dtype == dtype_ggml_mxfp4) return decode_blocks(tensor, first, out, decode_mxfp4);
+  if (dtype == dtype_ggml_nvfp4) return decode_blocks(tensor, first, out, decode_nvfp4);
+  const std::byte* at = tensor.bytes.data() + first * static_cast<std::uint64_t>(dtype.block_bytes);
+  if (dtype == dtype_f32) {
+    if (!out.empty()) std::memcpy(out.data(), at, out.size_bytes());
+  } else if (dtype == dtype_bf16) {
+    for (float& value : out) {
+      value = std::bit_cast<float>(std::uint32_t{load<std::uint16_t>(at)} << 16);
+      at += 2;
+    }
+  } else if (dtype == dtype_f16) {
+    for (float& value : out) {
+      value = from_f16(load<std::uint16_t>(at));
+      at += 2;
+    }
+  } else if (dtype == dtype_f64) {
+    for (float& value : out) {
+      value = static_cast<float>(load<double>(at));
+      at += 8;
+    }
+  } else if (dtype == dtype_f8_e4m3) {
+    decode_bytes(e4m3, at, out);
+  } else if (dtype == dtype_f8_e5m2) {
+    decode_bytes(e5m2, at, out);
+  } else if (dtype == dtype_f8_e8m0) {
+    decode_bytes(e8m0, at, out);
+  } else {
+    throw Error(ErrorKind::internal, fmt::format("no decoder of dtype {}", dtype.name));
+  }
+}
+
+/// Position in a file with the first dimension fastest of the element at `index` in row order.
+std::uint64_t fortran_position(const std::vector<std::uint64_t>& shape, std::uint64_t index) {
+  std::uint64_t stride = 1;
+  for (const std::uint64_t n : shape) stride *= n;
+  std::uint64_t position = 0;
+  for (std::size_t d = shape.size(); d-- > 0;) {
+    stride /= shape[d];
+    position += index % shape[d] * stride;
+    index /= shape[d];
+  }
+  return position;
+}
+
+}  // namespace
+
+void to_f32(const TensorInfo& tensor, std::uint64_t first, std::span<float> out) {
+  if (!tensor.dtype->is_float()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: tensor \"{}\": {} elements are not numbers to read",
+                            printable(tensor.file), printable(tensor.name), tensor.dtype->name));
+  }
+  const std::uint64_t elements = tensor.elements();
+  if (first > elements || out.size() > elements - first) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: tensor \"{}\": elements {} to {} of {}", printable(tensor.file),
+                            printable(tensor.name), first, first + out.size(), elements));
+  }
+  if (!tensor.fortran_order) return convert_run(tensor, first, out);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    convert_run(tensor, fortran_position(tensor.shape, first + i), out.subspan(i, 1));
+  }
+}
+
+std::vector<float> to_f32(const TensorInfo& tensor) {
+  std::vector<float> out(tensor.elements());
+  to_f32(tensor, 0, out);
+  return out;
+}
+
+}  // namespace lowbit
