@@ -34,10 +34,10 @@ constexpr bool rounds_up(Rounding rounding, bool odd, std::uint64_t rest, int sh
 
 constexpr std::uint32_t overflow_code(const ElementFormat& format, bool negative,
                                       Overflow overflow) {
+  if (negative && !format.is_signed) return 0;
   const std::uint32_t sign = negative ? format.sign_mask() : 0;
   if (overflow == Overflow::infinity && format.has_infinity()) return sign | format.infinity_code();
   if (overflow == Overflow::infinity && format.has_nan()) return format.nan_code();
-  if (negative && !format.is_signed) return 0;
   if (negative && format.coding == Coding::twos_complement) {
     return (0U - format.max_code()) & format.code_mask();
   }
