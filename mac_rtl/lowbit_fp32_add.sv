@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Combinational FP32 adder, round to nearest even; lowbit_fp32_pkg.sv says what SUBNORMALS does.
+`default_nettype none
+module lowbit_fp32_add #(
+    parameter bit SUBNORMALS = 1
+) (
+    input  logic [31:0] x_i,
+    input  logic [31:0] y_i,
+    output logic [31:0] result_o
+);
+  assign result_o = lowbit_fp32_pkg::add(x_i, y_i, SUBNORMALS);
+endmodule
+`default_nettype wire
