@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every narrow format against the exact oracle: all codes, all FP16 and BF16 inputs, and FP32 inputs
-// at and beside every rounding boundary, in every rounding mode.
+// Every narrow format against the exact oracle: all codes, all FP16 and BF16 inputs, and FP32
+// inputs at and beside every rounding boundary, in every rounding mode.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -43,7 +43,7 @@ struct Comparison {
   std::size_t cases = 0;
   std::size_t wrong = 0;
   std::string first;
-  bool turn = false;
+  int turn = 0;
 
   void input(float x) {
     const bool finite = std::isfinite(x);
@@ -53,17 +53,17 @@ struct Comparison {
     // The overflow and zero policies decide where there is an overflow or a zero: both are tried
     // there, and in turn elsewhere.
     const bool both = around.lo_code == 0 || around.hi == exact.beyond;
-    turn = !turn;
+    turn = (turn + 1) % 3;
     float u = draw(std::bit_cast<std::uint32_t>(x));
-    if (turn && around.magnitude < around.hi) {
-      // The draw that decides: equal to the fraction, which must stay below.
+    if (turn != 0 && around.magnitude < around.hi) {
+      // The draws that decide: the fraction itself, which stays below, and the float before it.
       u = oracle::to_float(oracle::fl((around.magnitude - around.lo) / (around.hi - around.lo)));
-      if (u >= 1.0F) u = std::nextafter(1.0F, 0.0F);
+      if (turn == 2 || u >= 1.0F) u = std::nextafter(u, 0.0F);
     }
     const oracle::Rational exact_u = oracle::from_float(u);
     for (const NamedMode& mode : modes) {
       for (const bool to_infinity : {false, true}) {
-        if (!both && to_infinity != turn) continue;
+        if (!both && to_infinity != (turn == 0)) continue;
         ConversionPolicy policy;
         policy.rounding = mode.library;
         policy.overflow = to_infinity ? Overflow::infinity : Overflow::saturate;
@@ -80,8 +80,9 @@ struct Comparison {
         ++cases;
         if (got != want && wrong++ == 0) {
           std::ostringstream s;
-          s << exact.name << " x=" << std::hexfloat << x << " mode " << static_cast<int>(mode.oracle)
-            << " infinity " << to_infinity << ": " << got << ", not " << want;
+          s << exact.name << " x=" << std::hexfloat << x << " mode "
+            << static_cast<int>(mode.oracle) << " infinity " << to_infinity << ": " << got
+            << ", not " << want;
           first = s.str();
         }
       }
@@ -126,8 +127,12 @@ TEST_CASE("every code decodes to the oracle's value") {
       const oracle::CodeValue& want = exact.codes[code];
       const double got = to_double(*f, code);
       switch (want.meaning) {
-        case oracle::Meaning::nan: CHECK(std::isnan(got)); break;
-        case oracle::Meaning::infinity: CHECK(std::isinf(got)); break;
+        case oracle::Meaning::nan:
+          CHECK(std::isnan(got));
+          break;
+        case oracle::Meaning::infinity:
+          CHECK(std::isinf(got));
+          break;
         case oracle::Meaning::number: {
           CHECK(oracle::from_float(static_cast<float>(got)) == want.value);
           CHECK(static_cast<double>(static_cast<float>(got)) == got);
@@ -156,10 +161,10 @@ TEST_CASE("FP32 inputs beside every rounding boundary convert as the oracle says
   for (const std::string& name : oracle::format_names()) {
     Comparison c(name);
     for (const std::uint32_t bits : boundary_inputs(c.exact)) c.input(std::bit_cast<float>(bits));
-    for (const float x : {0.0F, -0.0F, std::numeric_limits<float>::infinity(),
-                          -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::max(),
-                          std::numeric_limits<float>::denorm_min(),
-                          std::numeric_limits<float>::quiet_NaN()}) {
+    for (const float x :
+         {0.0F, -0.0F, std::numeric_limits<float>::infinity(),
+          -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::max(),
+          std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::quiet_NaN()}) {
       c.input(x);
     }
     INFO(c.first);

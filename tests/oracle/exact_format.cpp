@@ -23,8 +23,8 @@ Format floating(const std::string& name, int e, int m, int bias, bool is_signed,
       v.meaning = ieee && magnitude == special ? Meaning::infinity : Meaning::nan;
     } else {
       const Rational part = Rational(fraction) / power_of_two(m);
-      v.value = field == 0 ? part * power_of_two(1 - bias)
-                           : (1 + part) * power_of_two(field - bias);
+      v.value =
+          field == 0 ? part * power_of_two(1 - bias) : (1 + part) * power_of_two(field - bias);
       if (!v.negative) f.values[v.value] = code;
       if (v.negative) v.value = -v.value;
     }
@@ -111,7 +111,9 @@ const std::map<std::string, Format>& all() {
 
 }  // namespace
 
-const Format& format(const std::string& name) { return all().at(name); }
+const Format& format(const std::string& name) {
+  return all().at(name);
+}
 
 const std::vector<std::string>& format_names() {
   static const std::vector<std::string> names = [] {
@@ -147,11 +149,20 @@ unsigned round_to_code(const Format& f, const Neighbours& x, bool negative, Mode
   if (magnitude != lo) {
     const Rational middle = (lo + hi) / 2;
     switch (mode) {
-      case Mode::nearest_even: up = magnitude > middle || (magnitude == middle && lo_code % 2 == 1); break;
-      case Mode::nearest_away: up = magnitude >= middle; break;
-      case Mode::nearest_toward_zero: up = magnitude > middle; break;
-      case Mode::toward_zero: break;
-      case Mode::stochastic: up = u * (hi - lo) < magnitude - lo; break;
+      case Mode::nearest_even:
+        up = magnitude > middle || (magnitude == middle && lo_code % 2 == 1);
+        break;
+      case Mode::nearest_away:
+        up = magnitude >= middle;
+        break;
+      case Mode::nearest_toward_zero:
+        up = magnitude > middle;
+        break;
+      case Mode::toward_zero:
+        break;
+      case Mode::stochastic:
+        up = u * (hi - lo) < magnitude - lo;
+        break;
     }
     if (lo == f.largest() && magnitude >= f.beyond) up = mode != Mode::toward_zero;
   }

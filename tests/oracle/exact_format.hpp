@@ -30,7 +30,7 @@ struct Format {
   std::vector<CodeValue> codes;         ///< by code
   std::map<Rational, unsigned> values;  ///< the nonnegative numbers and their codes
   std::vector<unsigned> negated;        ///< the code of minus a nonnegative number, by its code
-  Rational beyond;                      ///< the number after the largest, had there been one more exponent
+  Rational beyond;  ///< the number after the largest, had there been one more exponent
   unsigned sign_bit = 0;
   std::optional<unsigned> nan;
   std::optional<unsigned> infinity;

@@ -30,7 +30,8 @@ struct Ratio {
 struct BlockFormat {
   std::string_view name;         ///< as the command and the golden files spell it
   const ElementFormat* element;  ///< of every block, or of the float blocks of an IF format
-  const ElementFormat* integer;  ///< of the integer blocks of an IF format (scale bit 7 set), or null
+  const ElementFormat*
+      integer;  ///< of the integer blocks of an IF format (scale bit 7 set), or null
   ScaleFamily family;
   int block_size;  ///< elements a scale byte covers along a row
   /// Integer elements of an MX format count in units of 2^this (MXINT8: 1/64); 0 elsewhere.

@@ -26,7 +26,8 @@ enum class Overflow : std::uint8_t {
 };
 
 enum class NanResult : std::uint8_t {
-  nan_or_max,   ///< the format's NaN; the largest number where it has none (cuda_fp4.hpp: NaN -> +max)
+  nan_or_max,   ///< the format's NaN; the largest number where it has none (cuda_fp4.hpp: NaN ->
+                ///< +max)
   nan_or_zero,  ///< the format's NaN; 0 where it has none
 };
 

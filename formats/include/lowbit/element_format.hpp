@@ -26,7 +26,8 @@ enum class Specials : std::uint8_t {
 };
 
 /// One format. A code is an unsigned integer below 2^bits; bits above are ignored by decoders.
-/// Sources: OCP MX v1.0 section 5.3 (FP8, FP6, FP4, INT8, E8M0), reference/canonical.md (the others).
+/// Sources: OCP MX v1.0 section 5.3 (FP8, FP6, FP4, INT8, E8M0), reference/canonical.md (the
+/// others).
 struct ElementFormat {
   std::string_view name;  ///< lower case, as the command spells it
   int bits;               ///< of a code, sign included
@@ -65,8 +66,7 @@ struct ElementFormat {
   }
   /// Exponent of the largest finite number: it lies in [2^this, 2^(this+1)).
   [[nodiscard]] constexpr int max_exponent() const {
-    return is_integer() ? mantissa_bits - 1
-                        : static_cast<int>(max_code() >> mantissa_bits) - bias;
+    return is_integer() ? mantissa_bits - 1 : static_cast<int>(max_code() >> mantissa_bits) - bias;
   }
   /// A quiet NaN, or 0 where the format has none (has_nan() tells).
   [[nodiscard]] constexpr std::uint32_t nan_code() const {
@@ -89,14 +89,21 @@ inline constexpr ElementFormat e2m0{"e2m0", 3, 2, 0, 1, true, Specials::none, Co
 inline constexpr ElementFormat e2m1{"e2m1", 4, 2, 1, 1, true, Specials::none, Coding::floating};
 inline constexpr ElementFormat e2m3{"e2m3", 6, 2, 3, 1, true, Specials::none, Coding::floating};
 inline constexpr ElementFormat e3m2{"e3m2", 6, 3, 2, 3, true, Specials::none, Coding::floating};
-inline constexpr ElementFormat e4m3{"e4m3", 8, 4, 3, 7, true, Specials::nan_all_ones, Coding::floating};
+inline constexpr ElementFormat e4m3{"e4m3",          8, 4, 3, 7, true, Specials::nan_all_ones,
+                                    Coding::floating};
 inline constexpr ElementFormat e5m2{"e5m2", 8, 5, 2, 15, true, Specials::ieee, Coding::floating};
-inline constexpr ElementFormat ue4m3{"ue4m3", 7, 4, 3, 7, false, Specials::nan_all_ones, Coding::floating};
-inline constexpr ElementFormat e8m0{"e8m0", 8, 8, 0, 127, false, Specials::nan_all_ones, Coding::floating, false};
-inline constexpr ElementFormat int3{"int3", 3, 0, 2, 0, true, Specials::none, Coding::twos_complement};
-inline constexpr ElementFormat int4{"int4", 4, 0, 3, 0, true, Specials::none, Coding::twos_complement};
-inline constexpr ElementFormat int6{"int6", 6, 0, 5, 0, true, Specials::none, Coding::sign_magnitude};
-inline constexpr ElementFormat int8{"int8", 8, 0, 7, 0, true, Specials::none, Coding::twos_complement};
+inline constexpr ElementFormat ue4m3{"ue4m3",         7, 4, 3, 7, false, Specials::nan_all_ones,
+                                     Coding::floating};
+inline constexpr ElementFormat e8m0{
+    "e8m0", 8, 8, 0, 127, false, Specials::nan_all_ones, Coding::floating, false};
+inline constexpr ElementFormat int3{
+    "int3", 3, 0, 2, 0, true, Specials::none, Coding::twos_complement};
+inline constexpr ElementFormat int4{
+    "int4", 4, 0, 3, 0, true, Specials::none, Coding::twos_complement};
+inline constexpr ElementFormat int6{
+    "int6", 6, 0, 5, 0, true, Specials::none, Coding::sign_magnitude};
+inline constexpr ElementFormat int8{
+    "int8", 8, 0, 7, 0, true, Specials::none, Coding::twos_complement};
 // Wide formats: inputs, accumulators and tensor-core operands.
 inline constexpr ElementFormat f16{"f16", 16, 5, 10, 15, true, Specials::ieee, Coding::floating};
 inline constexpr ElementFormat bf16{"bf16", 16, 8, 7, 127, true, Specials::ieee, Coding::floating};

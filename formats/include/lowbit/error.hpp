@@ -8,8 +8,8 @@ namespace lowbit {
 
 /// Why a call failed; each value is the exit code that the command gives it.
 enum class ErrorKind {
-  mismatch = 1,       ///< a comparison or threshold failed
-  usage = 2,          ///< a request that has no meaning (an unknown name, a pair that does not exist)
+  mismatch = 1,  ///< a comparison or threshold failed
+  usage = 2,     ///< a request that has no meaning (an unknown name, a pair that does not exist)
   invalid_input = 3,  ///< a file or tensor that cannot be read, is malformed or not representable
   internal = 4,       ///< a bug in lowbit
   unavailable = 5,    ///< hardware or a tool that is missing, or too old

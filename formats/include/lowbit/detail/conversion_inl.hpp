@@ -67,8 +67,9 @@ constexpr std::uint32_t round_pack(const ElementFormat& format, const Exact& val
     return detail::overflow_code(format, value.negative, policy.overflow);
   }
   const int lowest = format.unit_exponent();
-  const int unit =
-      format.is_integer() || top - format.mantissa_bits < lowest ? lowest : top - format.mantissa_bits;
+  const int unit = format.is_integer() || top - format.mantissa_bits < lowest
+                       ? lowest
+                       : top - format.mantissa_bits;
   const int shift = unit - value.exponent;
   std::uint64_t kept = 0;
   std::uint64_t rest = 0;
