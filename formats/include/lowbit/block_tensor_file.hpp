@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Block-quantized tensors in safetensors files: what `lowbit quantize` writes and `dequantize`,
+/// `gemm`, `verify`, `mac` and `gpu` read.
+///
+/// A tensor NAME is three entries,
+///   NAME.values  U8 [rows, bytes per row]: 4-bit codes two a byte, even column in the low nibble,
+///                others a byte each, columns padded with code 0 to whole blocks;
+///   NAME.scales  U8 [rows, blocks per row], or [bytes] in the swizzled layout (scale_layout.hpp);
+///   NAME.amax    F32, one element;
+/// and these strings of the file's metadata:
+///   NAME.format           the block format's name (required)
+///   NAME.rows, .columns   the logical matrix (columns required: padding cannot be told otherwise)
+///   NAME.encode_constant  C = Q * M, in decimal that reads back exactly; 1 where absent for MX,
+///                         required for the others
+///   NAME.scale_layout     linear (where absent) or swizzled
+/// Any further NAME.KEY is an attribute that is kept and not interpreted here: quantize records
+/// rule, dialect, block_2d, hadamard, transposed, axis, shape.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lowbit/block_tensor.hpp"
+#include "lowbit/scale_layout.hpp"
+#include "lowbit/tensor_file.hpp"
+
+namespace lowbit {
+
+struct NamedBlockTensor {
+  std::string name;
+  BlockTensor tensor;                             ///< scales row-major, whatever the file's layout
+  ScaleLayout scale_layout = ScaleLayout::linear;  ///< in the file
+  std::map<std::string, std::string> attributes;  ///< KEY -> text of NAME.KEY, those above apart
+};
+
+/// Names of the block-quantized tensors in the file, in order: those with NAME.values and a
+/// metadata entry NAME.format.
+[[nodiscard]] std::vector<std::string> block_tensor_names(const TensorFile& file);
+
+/// Reads one tensor. An empty name means the file's only one.
+/// \param path  of the file, for messages.
+/// \throws Error(usage) where the name is missing or ambiguous; Error(invalid_input), naming file
+///         and entry, for unknown formats, entries of the wrong dtype or shape, missing or malformed
+///         metadata, and tensor scales that are not finite or not positive (amax may be 0).
+/// Codes and scale bytes are any bytes.
+[[nodiscard]] NamedBlockTensor read_block_tensor(const TensorFile& file,
+                                                 const std::filesystem::path& path,
+                                                 const std::string& name = {});
+[[nodiscard]] NamedBlockTensor read_block_tensor(const std::filesystem::path& path,
+                                                 const std::string& name = {});
+
+/// Writes the tensors to one file, whole or not at all.
+/// \param metadata  further entries of the file itself.
+void write_block_tensors(const std::filesystem::path& path,
+                         std::span<const NamedBlockTensor> tensors,
+                         const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace lowbit
