@@ -46,7 +46,7 @@ enum class ElementRounding : std::uint8_t { nearest, stochastic, stochastic_unbi
 
 /// The type that the input had before promotion to FP32: it bounds `saturate` and rounds the
 /// Hadamard transform. F64 is rounded to F32 by the reader.
-enum class InputType : std::uint8_t { f32, f16, bf16 };
+enum class InputType : std::uint8_t { float32, float16, bfloat16 };
 
 struct QuantizeOptions {
   const BlockFormat* format = nullptr;   ///< required
@@ -57,7 +57,7 @@ struct QuantizeOptions {
   bool block_2d = false;                 ///< square blocks (16x16, 32x32 for MX)
   bool hadamard = false;                 ///< the 16-point transform along rows first
   NonFinite nonfinite = NonFinite::error;
-  InputType input_type = InputType::f32;
+  InputType input_type = InputType::float32;
   ElementRounding rounding = ElementRounding::nearest;
   /// Uniform numbers in [0, 1) for stochastic rounding, one an element of the padded matrix in row
   /// order: the 6 (or float) candidate's, and the other candidate's where the rule has two.
@@ -67,6 +67,13 @@ struct QuantizeOptions {
 
 /// What was decided for each block, where the caller wants to know.
 enum class BlockChoice : std::uint8_t { only, six, four, floating, integer };
+
+/// A, the largest magnitude that quantize() would see: after the Hadamard transform and the
+/// non-finite policy (non-finite elements that remain do not count). A tensor that comes in pieces is
+/// quantized by giving the largest A of its pieces as QuantizeOptions::amax.
+/// \throws Error as quantize() does.
+[[nodiscard]] float measure_amax(std::span<const float> values, std::size_t rows,
+                                 std::size_t columns, const QuantizeOptions& options);
 
 /// Quantizes a row-major matrix of rows x columns values.
 /// \param choices  empty, or rows x blocks_per_row entries to be filled.

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#include "lowbit/dialect.hpp"
+
+#include <array>
+
+namespace lowbit {
+namespace {
+
+constexpr auto registry = std::to_array<Dialect>({canonical});
+
+}  // namespace
+
+std::span<const Dialect> dialects() { return registry; }
+
+const Dialect* find_dialect(std::string_view name) {
+  for (const Dialect& dialect : registry) {
+    if (dialect.name == name) return &dialect;
+  }
+  return nullptr;
+}
+
+}  // namespace lowbit

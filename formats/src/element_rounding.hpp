@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// The element conversions of the block engine, a block at a time and specialised on the format.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "lowbit/conversion.hpp"
+
+namespace lowbit::detail {
+
+/// 2^exponent as a float, for normal results.
+constexpr float power_of_two(int exponent) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(exponent + 127) << 23);
+}
+
+/// The finite value of every code; NaN and infinity codes read as 0 (quantizers never emit them).
+template <const ElementFormat& Format>
+constexpr auto make_value_table() {
+  std::array<float, std::size_t{1} << Format.bits> table{};
+  for (std::uint32_t code = 0; code < table.size(); ++code) {
+    const Number n = decode(Format, code);
+    if (n.number_class != NumberClass::finite && n.number_class != NumberClass::zero) continue;
+    const float magnitude = static_cast<float>(n.significand) * power_of_two(n.exponent);
+    table[code] = n.negative && !(Format.is_integer() && magnitude == 0.0F) ? -magnitude : magnitude;
+  }
+  return table;
+}
+
+template <const ElementFormat& Format>
+inline constexpr auto value_table = make_value_table<Format>();
+
+template <const ElementFormat& Format>
+constexpr std::uint8_t signed_code(std::uint32_t magnitude, std::uint32_t sign_bit) {
+  if constexpr (Format.coding == Coding::twos_complement) {
+    return static_cast<std::uint8_t>((sign_bit != 0 ? 0U - magnitude : magnitude) & Format.code_mask());
+  } else if constexpr (Format.coding == Coding::sign_magnitude) {
+    const std::uint32_t sign = sign_bit & static_cast<std::uint32_t>(magnitude != 0);
+    return static_cast<std::uint8_t>(magnitude | sign << (Format.bits - 1));
+  } else {
+    return static_cast<std::uint8_t>(magnitude | sign_bit << (Format.bits - 1));
+  }
+}
+
+/// To nearest, ties to the even code, saturating, the sign of zero kept (floats): the same codes as
+/// from_float with the default policy, without a branch an element.
+template <const ElementFormat& Format>
+constexpr std::uint8_t nearest_even_code(float y) {
+  const auto bits = std::bit_cast<std::uint32_t>(y);
+  const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
+  const float absolute = std::bit_cast<float>(magnitude);
+  // Adding 2^(23 + unit) leaves the multiple of 2^unit nearest to the value in the low bits.
+  const auto aligned = [](float v) {
+    const float aligner = power_of_two(23 + Format.unit_exponent());
+    return std::bit_cast<std::uint32_t>(v + aligner) - std::bit_cast<std::uint32_t>(aligner);
+  };
+  if constexpr (Format.is_integer()) {
+    constexpr float largest = static_cast<float>(Format.max_code());
+    return signed_code<Format>(aligned(absolute < largest ? absolute : largest), bits >> 31);
+  } else {
+    // Fields of both formats are consecutive integers, so a carry comes out right; the parity of
+    // the code is that of the kept bits because the difference of the biases (in units of the last
+    // place) is even.
+    constexpr int dropped = 23 - Format.mantissa_bits;
+    constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias) << Format.mantissa_bits;
+    static_assert(rebias % 2 == 0);
+    const std::uint32_t odd = (magnitude >> dropped) & 1U;
+    const std::uint32_t normal = ((magnitude + ((1U << (dropped - 1)) - 1U) + odd) >> dropped) - rebias;
+    constexpr float smallest_normal = power_of_two(Format.min_exponent());
+    const bool subnormal = absolute < smallest_normal;
+    const std::uint32_t code = subnormal ? aligned(absolute) : normal;
+    return signed_code<Format>(std::min(code, Format.max_code()), bits >> 31);
+  }
+}
+
+}  // namespace lowbit::detail

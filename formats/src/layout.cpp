@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "lowbit/layout.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "lowbit/error.hpp"
+
+namespace lowbit {
+namespace {
+
+void require(std::size_t found, std::size_t wanted, std::string_view what) {
+  if (found == wanted) return;
+  throw Error(ErrorKind::usage, fmt::format("{}: {} elements are given, {} are needed", what, found, wanted));
+}
+
+std::size_t product(std::size_t a, std::size_t b) {
+  if (b != 0 && a > std::numeric_limits<std::size_t>::max() / b) {
+    throw Error(ErrorKind::usage, "the product of the dimensions does not fit in 64 bits");
+  }
+  return a * b;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> pack_nibbles(std::span<const std::uint8_t> codes) {
+  std::vector<std::uint8_t> bytes((codes.size() + 1) / 2);
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    bytes[i / 2] |= static_cast<std::uint8_t>((codes[i] & 0xF) << (i % 2 * 4));
+  }
+  return bytes;
+}
+
+std::vector<std::uint8_t> unpack_nibbles(std::span<const std::uint8_t> bytes, std::size_t count) {
+  require(bytes.size(), (count + 1) / 2, "unpacking 4-bit codes");
+  std::vector<std::uint8_t> codes(count);
+  for (std::size_t i = 0; i < count; ++i) codes[i] = bytes[i / 2] >> (i % 2 * 4) & 0xF;
+  return codes;
+}
+
+std::size_t swizzled_scale_size(std::size_t rows, std::size_t blocks_per_row) {
+  return product(product((rows + 127) / 128, (blocks_per_row + 3) / 4), 512);
+}
+
+std::vector<std::uint8_t> swizzle_scales(std::span<const std::uint8_t> linear, std::size_t rows,
+                                         std::size_t blocks_per_row) {
+  require(linear.size(), product(rows, blocks_per_row), "swizzling scales");
+  std::vector<std::uint8_t> out(swizzled_scale_size(rows, blocks_per_row));
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t b = 0; b < blocks_per_row; ++b) {
+      out[swizzled_scale_offset(r, b, blocks_per_row)] = linear[r * blocks_per_row + b];
+    }
+  }
+  return out;
+}
+
+std::vector<std::uint8_t> unswizzle_scales(std::span<const std::uint8_t> swizzled, std::size_t rows,
+                                           std::size_t blocks_per_row) {
+  require(swizzled.size(), swizzled_scale_size(rows, blocks_per_row), "unswizzling scales");
+  std::vector<std::uint8_t> out(rows * blocks_per_row);
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t b = 0; b < blocks_per_row; ++b) {
+      out[r * blocks_per_row + b] = swizzled[swizzled_scale_offset(r, b, blocks_per_row)];
+    }
+  }
+  return out;
+}
+
+void transpose(std::span<const float> in, std::size_t rows, std::size_t columns, std::span<float> out) {
+  require(in.size(), product(rows, columns), "transposing");
+  require(out.size(), in.size(), "transposing");
+  constexpr std::size_t tile = 32;  // both sides of a tile stay in the first-level cache
+  for (std::size_t r0 = 0; r0 < rows; r0 += tile) {
+    for (std::size_t c0 = 0; c0 < columns; c0 += tile) {
+      for (std::size_t r = r0; r < std::min(r0 + tile, rows); ++r) {
+        for (std::size_t c = c0; c < std::min(c0 + tile, columns); ++c) {
+          out[c * rows + r] = in[r * columns + c];
+        }
+      }
+    }
+  }
+}
+
+AxisView view_along(std::span<const std::size_t> shape, int axis) {
+  const int dimensions = static_cast<int>(shape.size());
+  if (dimensions == 0 && (axis == 0 || axis == -1)) return {};
+  if (axis < -dimensions || axis >= dimensions) {
+    throw Error(ErrorKind::usage, fmt::format("there is no axis {} in a tensor of {} dimensions", axis, dimensions));
+  }
+  const auto at = static_cast<std::size_t>(axis < 0 ? axis + dimensions : axis);
+  AxisView view{.length = shape[at]};
+  for (std::size_t i = 0; i < at; ++i) view.outer = product(view.outer, shape[i]);
+  for (std::size_t i = at + 1; i < shape.size(); ++i) view.inner = product(view.inner, shape[i]);
+  static_cast<void>(product(product(view.outer, view.length), view.inner));
+  return view;
+}
+
+void gather_rows(std::span<const float> tensor, const AxisView& view, std::span<float> matrix) {
+  require(tensor.size(), view.rows() * view.length, "gathering along an axis");
+  require(matrix.size(), tensor.size(), "gathering along an axis");
+  const std::size_t slab = view.length * view.inner;
+  for (std::size_t o = 0; o < view.outer; ++o) {
+    transpose(tensor.subspan(o * slab, slab), view.length, view.inner, matrix.subspan(o * slab, slab));
+  }
+}
+
+void scatter_rows(std::span<const float> matrix, const AxisView& view, std::span<float> tensor) {
+  require(matrix.size(), view.rows() * view.length, "scattering along an axis");
+  require(tensor.size(), matrix.size(), "scattering along an axis");
+  const std::size_t slab = view.length * view.inner;
+  for (std::size_t o = 0; o < view.outer; ++o) {
+    transpose(matrix.subspan(o * slab, slab), view.inner, view.length, tensor.subspan(o * slab, slab));
+  }
+}
+
+}  // namespace lowbit

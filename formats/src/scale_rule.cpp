@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <utility>
+
+#include "lowbit/quantize.hpp"
+
+namespace lowbit {
+namespace {
+
+using enum ScaleRule;
+
+constexpr auto names = std::to_array<std::pair<ScaleRule, std::string_view>>({
+    {static_6, "static_6"},
+    {static_4, "static_4"},
+    {mse, "mse"},
+    {mae, "mae"},
+    {abs_max, "abs_max"},
+    {floor, "floor"},
+    {rceil, "rceil"},
+    {ceil, "ceil"},
+    {even, "even"},
+});
+
+}  // namespace
+
+std::string_view name_of(ScaleRule rule) {
+  for (const auto& [value, name] : names) {
+    if (value == rule) return name;
+  }
+  return "unknown";
+}
+
+std::optional<ScaleRule> find_scale_rule(std::string_view name) {
+  for (const auto& [value, text] : names) {
+    if (text == name) return value;
+  }
+  return std::nullopt;
+}
+
+bool is_valid_rule(const BlockFormat& format, ScaleRule rule) {
+  const bool is_e2m1 = *format.element == e2m1;
+  switch (rule) {
+    case static_6: return !format.is_adaptive();
+    case static_4: return !format.is_adaptive() && is_e2m1;
+    case mse:
+    case mae:
+    case abs_max: return format.family == ScaleFamily::nv && (format.is_adaptive() || is_e2m1);
+    case floor:
+    case rceil:
+    case ceil:
+    case even: return format.family == ScaleFamily::mx;
+  }
+  return false;
+}
+
+ScaleRule default_rule(const BlockFormat& format) {
+  if (format.family == ScaleFamily::mx) return floor;
+  return format.is_adaptive() ? mse : static_6;
+}
+
+}  // namespace lowbit

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What is computed once a tensor, before any block is looked at.
+#pragma once
+
+#include "lowbit/dialect.hpp"
+#include "lowbit/quantize.hpp"
+
+namespace lowbit::detail {
+
+struct TensorConstants {
+  const BlockFormat* format = nullptr;
+  const Dialect* dialect = nullptr;
+  ScaleRule rule = ScaleRule::static_6;
+  ElementRounding rounding = ElementRounding::nearest;
+  bool selects = false;         ///< whether two candidates compete
+  float amax = 0.0F;            ///< A
+  int range_exponent = 0;       ///< k
+  float scaled_amax = 0.0F;     ///< A'
+  float largest_element = 0.0F;  ///< Q
+  float encode_constant = 1.0F;  ///< C
+  float error_constant = 1.0F;
+  float error_reciprocal = 1.0F;  ///< fl(1 / error_constant)
+  float encode_scale = 0.0F;    ///< S
+  float decode_scale = 0.0F;    ///< fl(1 / S)
+  float integer_expand = 1.0F;  ///< E
+  float integer_shrink = 1.0F;  ///< R
+};
+
+/// \param amax  the tensor's, measured or given. \throws Error(usage)
+[[nodiscard]] TensorConstants make_constants(const QuantizeOptions& options, float amax);
+
+}  // namespace lowbit::detail
