@@ -40,34 +40,6 @@ std::vector<std::uint8_t> unpack_nibbles(std::span<const std::uint8_t> bytes, st
   return codes;
 }
 
-std::size_t swizzled_scale_size(std::size_t rows, std::size_t blocks_per_row) {
-  return product(product((rows + 127) / 128, (blocks_per_row + 3) / 4), 512);
-}
-
-std::vector<std::uint8_t> swizzle_scales(std::span<const std::uint8_t> linear, std::size_t rows,
-                                         std::size_t blocks_per_row) {
-  require(linear.size(), product(rows, blocks_per_row), "swizzling scales");
-  std::vector<std::uint8_t> out(swizzled_scale_size(rows, blocks_per_row));
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t b = 0; b < blocks_per_row; ++b) {
-      out[swizzled_scale_offset(r, b, blocks_per_row)] = linear[r * blocks_per_row + b];
-    }
-  }
-  return out;
-}
-
-std::vector<std::uint8_t> unswizzle_scales(std::span<const std::uint8_t> swizzled, std::size_t rows,
-                                           std::size_t blocks_per_row) {
-  require(swizzled.size(), swizzled_scale_size(rows, blocks_per_row), "unswizzling scales");
-  std::vector<std::uint8_t> out(rows * blocks_per_row);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t b = 0; b < blocks_per_row; ++b) {
-      out[r * blocks_per_row + b] = swizzled[swizzled_scale_offset(r, b, blocks_per_row)];
-    }
-  }
-  return out;
-}
-
 void transpose(std::span<const float> in, std::size_t rows, std::size_t columns, std::span<float> out) {
   require(in.size(), product(rows, columns), "transposing");
   require(out.size(), in.size(), "transposing");
