@@ -8,4 +8,6 @@ namespace lowbit::cli {
 // Each adds one subcommand with its options and callback. A callback throws lowbit::Error, whose
 // kind is the exit code, or CLI::RuntimeError(code) after it has printed its own verdict.
 
+void add_gpu(CLI::App& app);
+
 }  // namespace lowbit::cli

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The device, its memory and its clock, for host code. Every CUDA error becomes a lowbit::Error of
+/// kind `unavailable` (exit code 5) with one clear line: no device, a driver too old, an
+/// unsupported architecture, not enough memory. Not thread-safe: one thread drives the device.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace lowbit::gpu {
+
+/// Throws Error(unavailable) "WHAT: MESSAGE" unless the status is cudaSuccess.
+void check(cudaError_t status, const char* what);
+
+struct Device {
+  std::string name;
+  std::string driver;      ///< the highest CUDA version that the driver serves: "13.0"
+  int capability = 0;      ///< major * 10 + minor
+  int multiprocessors = 0;
+  std::size_t l2_bytes = 0;
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+};
+
+/// The current device.
+/// \throws Error(unavailable): no device, or a driver older than this library's CUDA.
+[[nodiscard]] Device current_device();
+/// The current device, checked against a list of compute capabilities (major * 10 + minor).
+Device require_device(std::span<const int> capabilities, const std::string& kernel);
+/// Throws Error(unavailable) naming both sizes unless that many bytes are free (with a margin).
+void require_memory(std::size_t bytes, const std::string& what);
+
+/// Device memory, freed at the end of its life.
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  explicit DeviceBuffer(std::size_t bytes);
+  ~DeviceBuffer();
+  DeviceBuffer(DeviceBuffer&& other) noexcept;
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept;
+  [[nodiscard]] void* get() const { return data_; }
+  template <class T>
+  [[nodiscard]] T* as() const {
+    return static_cast<T*>(data_);
+  }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  void fill(int byte);  ///< cudaMemset, then a synchronization
+  void upload(const void* host, std::size_t bytes, std::size_t offset = 0);
+  void download(void* host, std::size_t bytes, std::size_t offset = 0) const;
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Median device time in seconds of one launch(i), i = 0, 1, ... over `repeats` launches timed one by
+/// one with events, after `warm_up` launches. The caller cycles buffers by i so that no launch finds
+/// its input in the L2.
+[[nodiscard]] double median_seconds(int repeats, const std::function<void(int)>& launch,
+                                    int warm_up = 10);
+
+/// Bytes per second, read and written ones both counted, of a device-to-device copy of `bytes`
+/// between buffers larger than the L2 (median).
+[[nodiscard]] double measure_copy_rate(std::size_t bytes = std::size_t{1} << 28);
+
+/// FLOP per second of cuBLAS' FP16 GEMM with FP32 accumulation, D (m x n) = A (m x k) * B (n x k)^T;
+/// the library is opened at run time. 0 where it cannot be opened.
+[[nodiscard]] double measure_cublas_fp16(std::int64_t m, std::int64_t n, std::int64_t k);
+
+}  // namespace lowbit::gpu
