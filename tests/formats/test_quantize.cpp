@@ -33,7 +33,8 @@ std::vector<int> codes_of(const BlockTensor& t) {
   return codes;
 }
 
-/// Every exponent with dense mantissas around each element format's rounding boundaries, both signs.
+/// Every exponent with dense mantissas around each element format's rounding boundaries, both
+/// signs.
 template <typename F>
 void for_each_probe(F&& f) {
   for (std::uint32_t high = 0; high <= 0x7F80; ++high) {
@@ -72,8 +73,8 @@ TEST_CASE("the engine's element conversion is from_float's") {
 }
 
 TEST_CASE("nvfp4: exact ties, signed zeros and a scale of 448") {
-  const std::vector<float> x{.75F, 1.75F, 3.5F, .25F, 1.25F, 2.5F, 5.0F, 6.0F,
-                             -.25F, -.1F, -0.0F, 0.0F, -6.0F, -.75F, .26F, 5.1F};
+  const std::vector<float> x{.75F,  1.75F, 3.5F,  .25F, 1.25F, 2.5F,  5.0F, 6.0F,
+                             -.25F, -.1F,  -0.0F, 0.0F, -6.0F, -.75F, .26F, 5.1F};
   const BlockTensor t = quantize(x, 1, 16, options_for("nvfp4"));
   CHECK(t.amax == 6.0F);
   CHECK(t.encode_constant == 2688.0F);
@@ -83,9 +84,10 @@ TEST_CASE("nvfp4: exact ties, signed zeros and a scale of 448") {
 
 TEST_CASE("the association of the block scale decides an E4M3 near tie") {
   // docs/dialects.md, near tie: (b / 6) * S gives 0x72, b * (S / 6) would give 0x73.
-  std::vector<float> x{.0751953125F, -.90234375F, 1.109375F, .052734375F, 2.203125F, -.155273438F,
-                       .515625F, -.86328125F, -.6015625F, 1.2734375F, -.80859375F, -.302734375F,
-                       .96875F, -1.1875F, .72265625F, -.84765625F};
+  std::vector<float> x{.0751953125F, -.90234375F,  1.109375F,   .052734375F,
+                       2.203125F,    -.155273438F, .515625F,    -.86328125F,
+                       -.6015625F,   1.2734375F,   -.80859375F, -.302734375F,
+                       .96875F,      -1.1875F,     .72265625F,  -.84765625F};
   x.resize(32);
   x[16] = 5.875F;
   const BlockTensor t = quantize(x, 1, 32, options_for("nvfp4"));
@@ -98,7 +100,8 @@ TEST_CASE("the association of the block scale decides an E4M3 near tie") {
 TEST_CASE("a block whose scale rounds to zero has codes 0") {
   std::vector<float> x(32, 0.0F);
   x[0] = 1024.0F;
-  for (int i = 0; i < 15; ++i) x[16 + i] = std::ldexp(static_cast<float>(i % 2 == 0 ? i + 1 : -i - 1), -14);
+  for (int i = 0; i < 15; ++i)
+    x[16 + i] = std::ldexp(static_cast<float>(i % 2 == 0 ? i + 1 : -i - 1), -14);
   const BlockTensor t = quantize(x, 1, 32, options_for("nvfp4"));
   CHECK(t.scale(0, 1) == 0);
   for (std::size_t c = 16; c < 32; ++c) CHECK(t.code(0, c) == 0);
@@ -107,7 +110,9 @@ TEST_CASE("a block whose scale rounds to zero has codes 0") {
 TEST_CASE("a tensor far from 1 quantizes like the same tensor near 1") {
   std::vector<float> x(64);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i) * 1.7F) * 3.0F;
-  for (const auto& [format, rule] : {std::pair{"nvfp4", ScaleRule::mse}, {"if4", ScaleRule::mse}, {"nvfp4", ScaleRule::static_6}}) {
+  for (const auto& [format, rule] : {std::pair{"nvfp4", ScaleRule::mse},
+                                     {"if4", ScaleRule::mse},
+                                     {"nvfp4", ScaleRule::static_6}}) {
     const BlockTensor near = quantize(x, 4, 16, options_for(format, rule));
     for (const int k : {-120, -100, -40, 40, 100, 120}) {
       std::vector<float> far = x;
@@ -123,9 +128,13 @@ TEST_CASE("a tensor far from 1 quantizes like the same tensor near 1") {
 
 TEST_CASE("mx scale rules") {
   // docs/formats.md, MX: exponents of floor, rceil, ceil, even for an E2M1 block of that amax.
-  struct Row { float b; int floor, rceil, ceil, even; };
-  for (const Row& row : {Row{3, -1, -1, 0, -1}, Row{3.5F, -1, 0, 0, 0}, Row{5, 0, 0, 1, 0}, Row{6, 0, 0, 1, 0},
-                         Row{6.5F, 0, 1, 1, 0}, Row{7, 0, 1, 1, 1}, Row{8, 1, 1, 1, 1}, Row{12, 1, 1, 2, 1}}) {
+  struct Row {
+    float b;
+    int floor, rceil, ceil, even;
+  };
+  for (const Row& row :
+       {Row{3, -1, -1, 0, -1}, Row{3.5F, -1, 0, 0, 0}, Row{5, 0, 0, 1, 0}, Row{6, 0, 0, 1, 0},
+        Row{6.5F, 0, 1, 1, 0}, Row{7, 0, 1, 1, 1}, Row{8, 1, 1, 1, 1}, Row{12, 1, 1, 2, 1}}) {
     std::vector<float> x(32, 0.0F);
     x[7] = -row.b;
     const auto exponent = [&](ScaleRule rule) {
@@ -137,12 +146,14 @@ TEST_CASE("mx scale rules") {
     CHECK(exponent(ScaleRule::ceil) == row.ceil);
     CHECK(exponent(ScaleRule::even) == row.even);
   }
-  CHECK(quantize(std::vector<float>(32, 5.0F), 1, 32, options_for("mxfp4", ScaleRule::static_4)).scale(0, 0) == 128);
+  CHECK(quantize(std::vector<float>(32, 5.0F), 1, 32, options_for("mxfp4", ScaleRule::static_4))
+            .scale(0, 0) == 128);
 }
 
 TEST_CASE("a last partial block, its padding, and round trips of every format") {
   std::vector<float> x(3 * 37);
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::cos(static_cast<float>(i * i)) * std::exp2(static_cast<float>(i % 5));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] = std::cos(static_cast<float>(i * i)) * std::exp2(static_cast<float>(i % 5));
   for (const BlockFormat& format : block_formats()) {
     for (const bool block_2d : {false, true}) {
       QuantizeOptions options = options_for(format.name);
@@ -162,7 +173,9 @@ TEST_CASE("a last partial block, its padding, and round trips of every format") 
         error += (y[i] - x[i]) * (y[i] - x[i]);
         power += x[i] * x[i];
       }
-      CHECK(error < power * (format.element->bits == 3 ? 0.2 : format.element->bits == 4 ? 0.04 : 0.01));
+      CHECK(error < power * (format.element->bits == 3   ? 0.2
+                             : format.element->bits == 4 ? 0.04
+                                                         : 0.01));
     }
   }
 }

@@ -29,8 +29,7 @@ TEST_CASE("every finite code converts back to itself") {
       const Number n = decode(*f, code);
       if (n.number_class == NumberClass::nan) continue;
       // Two codes read back as another: sign-magnitude -0, and the most negative two's complement.
-      const bool has_twin =
-          f->is_integer() && (code == f->sign_mask());
+      const bool has_twin = f->is_integer() && (code == f->sign_mask());
       if (has_twin) continue;
       INFO(f->name << " code " << code);
       CHECK(from_double(*f, to_double(*f, code), {.overflow = Overflow::infinity}) == code);
