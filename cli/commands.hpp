@@ -9,5 +9,6 @@ namespace lowbit::cli {
 // kind is the exit code, or CLI::RuntimeError(code) after it has printed its own verdict.
 
 void add_gpu(CLI::App& app);
+void add_mma(CLI::App& app);
 
 }  // namespace lowbit::cli

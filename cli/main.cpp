@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 ok, 1 mismatch or threshold exceeded, 2 usage, 3 unreadable or invalid\n"
              "input, 4 internal error, 5 hardware or tool not available.");
   lowbit::cli::add_gpu(app);
+  lowbit::cli::add_mma(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& verdict) {

@@ -10,6 +10,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/sim/mma_core.hpp"
 #include "mma_lanes.hpp"
+#include "parallel.hpp"
 
 namespace lowbit::sim {
 
@@ -415,10 +416,39 @@ class LaneRow {
   std::array<std::uint8_t, 64> order_{};
 };
 
+/// All columns of the rows in the range.
+void run_rows(const MmaShape& s, const MmaDecoded& a, const MmaDecoded& b, std::uint32_t* d,
+              std::size_t columns, const MmaRange& range) {
+  if (!aligned_lanes_cover(s) && !grouped_lanes_cover(s)) {
+    for (std::size_t row = range.first_row; row < range.last_row; ++row) {
+      for (std::size_t column = 0; column < columns; ++column) {
+        std::uint32_t& word = d[row * columns + column];
+        for (std::size_t step = range.first_step; step < range.last_step; ++step) {
+          word = step_by_terms(s, a, b, row, column, step, word);
+        }
+      }
+    }
+    return;
+  }
+  const LaneRow lanes(s, a, b);
+  // A panel's share of this many steps stays in the first-level cache while all rows pass over it.
+  const std::size_t block = std::max<std::size_t>(1, 512 / static_cast<std::size_t>(s.k));
+  for (std::size_t panel = 0; panel * lane_count < columns; ++panel) {
+    const int count = static_cast<int>(std::min<std::size_t>(lane_count, columns - panel * lane_count));
+    for (std::size_t first = range.first_step; first < range.last_step; first += block) {
+      const std::size_t last = std::min(first + block, range.last_step);
+      for (std::size_t row = range.first_row; row < range.last_row; ++row) {
+        std::uint32_t* words = d + row * columns + panel * lane_count;
+        for (std::size_t step = first; step < last; ++step) lanes.run(row, panel, step, count, words);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void mma(const Instruction& instruction, const MmaOperand& a, const MmaOperand& b,
-         std::span<std::uint32_t> d, const MmaRange& range) {
+         std::span<std::uint32_t> d, const MmaRange& range, unsigned threads) {
   if (a.length() != b.length()) {
     throw Error(ErrorKind::invalid_input,
                 fmt::format("{}: A has K = {} and B has K = {}", instruction.name, a.length(), b.length()));
@@ -441,31 +471,24 @@ void mma(const Instruction& instruction, const MmaOperand& a, const MmaOperand& 
   const MmaShape s = shape_of(instruction);
   const std::size_t last_step = std::min(range.last_step, a.steps());
   const std::size_t last_row = std::min(range.last_row, a.vectors());
-  const std::size_t columns = b.vectors();
-  if (!aligned_lanes_cover(s) && !grouped_lanes_cover(s)) {
-    for (std::size_t row = range.first_row; row < last_row; ++row) {
-      for (std::size_t column = 0; column < columns; ++column) {
-        std::uint32_t& word = d[row * columns + column];
-        for (std::size_t step = range.first_step; step < last_step; ++step) {
-          word = step_by_terms(s, da, db, row, column, step, word);
-        }
-      }
-    }
-    return;
+  if (last_row <= range.first_row || last_step <= range.first_step) return;
+  // A share of 64 rows reads each panel of B often enough to pay for fetching it.
+  parallel_chunks(last_row - range.first_row, 64, threads, [&](std::size_t first, std::size_t last) {
+    run_rows(s, da, db, d.data(), b.vectors(),
+             {range.first_step, last_step, range.first_row + first, range.first_row + last});
+  });
+}
+
+std::vector<std::uint32_t> unpack_codes(const ElementFormat& format, std::span<const std::uint8_t> memory,
+                                        std::size_t count) {
+  const int bits = container_bits(format);
+  if (memory.size() != (count * static_cast<std::size_t>(bits) + 7) / 8) {
+    throw Error(ErrorKind::invalid_input, fmt::format("{} bytes do not hold {} {} codes of {} bits",
+                                                      memory.size(), count, format.name, bits));
   }
-  const LaneRow lanes(s, da, db);
-  // A panel's share of this many steps stays in the first-level cache while all rows pass over it.
-  const std::size_t block = std::max<std::size_t>(1, 512 / static_cast<std::size_t>(s.k));
-  for (std::size_t panel = 0; panel * lane_count < columns; ++panel) {
-    const int count = static_cast<int>(std::min<std::size_t>(lane_count, columns - panel * lane_count));
-    for (std::size_t first = range.first_step; first < last_step; first += block) {
-      const std::size_t last = std::min(first + block, last_step);
-      for (std::size_t row = range.first_row; row < last_row; ++row) {
-        std::uint32_t* words = d.data() + row * columns + panel * lane_count;
-        for (std::size_t step = first; step < last; ++step) lanes.run(row, panel, step, count, words);
-      }
-    }
-  }
+  std::vector<std::uint32_t> codes(count);
+  for (std::size_t i = 0; i < count; ++i) codes[i] = load(memory.data(), bits, i);
+  return codes;
 }
 
 std::uint32_t dot(const Instruction& instruction, std::span<const std::uint32_t> a,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "lowbit/sim/instruction.hpp"
 
@@ -19,11 +20,17 @@ namespace lowbit::sim {
 /// low 13 bits are dropped before anything looks at the value).
 [[nodiscard]] int container_bits(const ElementFormat& format);
 
+/// `count` codes of a format out of memory (container_bits each, little-endian), one a word.
+/// \throws Error (invalid_input) where the memory does not have the size that this implies.
+[[nodiscard]] std::vector<std::uint32_t> unpack_codes(const ElementFormat& format,
+                                                      std::span<const std::uint8_t> memory,
+                                                      std::size_t count);
+
 /// One dot product.
 /// \param a, b  element codes in K order, one a word (TF32: the FP32 container). The length need
 ///              not be a multiple of the instruction's K: the rest counts as +0, and longer
 ///              vectors run the instruction several times, each on the previous result.
-/// \param c     an FP32 or FP16 word, as the instruction's C.
+/// \param c     a word of the instruction's C format, FP32 or FP16.
 /// \param scale_a, scale_b  one byte for each instruction.block elements; missing ones of a padded
 ///              tail count as zero elements, so their value does not matter.
 /// \returns a word of the instruction's D format. NaN is 0x7fffffff (FP32) or 0x7fff (FP16).
@@ -53,7 +60,7 @@ class MmaOperand {
 
  private:
   friend void mma(const Instruction&, const MmaOperand&, const MmaOperand&, std::span<std::uint32_t>,
-                  const struct MmaRange&);
+                  const struct MmaRange&, unsigned);
   std::size_t vectors_ = 0;
   std::size_t length_ = 0;
   std::size_t steps_ = 0;
@@ -71,9 +78,10 @@ struct MmaRange {
 /// D = A B + C, one instruction after the other along K on each output.
 /// \param d  a.vectors() x b.vectors() words of the D format, row-major: C on entry, D on return.
 ///           (An instruction whose C is FP16 and D FP32 takes C widened to FP32, which is exact.)
+/// \param threads  how many share the rows; the result does not depend on it.
 /// Calls on disjoint rows may run at the same time.
 /// \throws Error (invalid_input) where the operands' lengths differ or d has another size.
 void mma(const Instruction& instruction, const MmaOperand& a, const MmaOperand& b,
-         std::span<std::uint32_t> d, const MmaRange& range = {});
+         std::span<std::uint32_t> d, const MmaRange& range = {}, unsigned threads = 1);
 
 }  // namespace lowbit::sim
