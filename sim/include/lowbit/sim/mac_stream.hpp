@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// What goes into a MAC unit and what comes out: beats and results, as docs/mac.md (The stream
+/// interface) defines them, independent of any simulator.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lowbit/block_format.hpp"
+#include "lowbit/sim/wide_integer.hpp"
+
+namespace lowbit::sim {
+
+enum class MacUnit : std::uint8_t { published, exact, block_fp32, gst };
+
+[[nodiscard]] std::string_view name_of(MacUnit unit);
+[[nodiscard]] std::optional<MacUnit> find_mac_unit(std::string_view name);
+/// Whether the unit's arithmetic is defined for the format: `published` IF4 and NVFP4; `gst` NVFP4;
+/// `exact` and `block_fp32` every format but those of E8M0 scales for `block_fp32`.
+[[nodiscard]] bool supports(MacUnit unit, const BlockFormat& format);
+
+/// The shape of a unit's operand ports.
+struct MacShape {
+  MacUnit unit = MacUnit::exact;
+  const BlockFormat* format = nullptr;
+  int lanes = 16;  ///< 1..64, a power of two; 64 for `gst`
+
+  [[nodiscard]] int code_bits() const { return format->element->bits; }
+  /// Scale bytes an operand has in a beat: one, or one for each 16 lanes of `gst`.
+  [[nodiscard]] int scale_bytes() const { return unit == MacUnit::gst ? lanes / 16 : 1; }
+  /// Lanes that a beat can fill from one block.
+  [[nodiscard]] int lanes_used() const {
+    return unit == MacUnit::gst || lanes < format->block_size ? lanes : format->block_size;
+  }
+  /// 64-bit words of one operand's codes.
+  [[nodiscard]] int code_words() const { return (lanes * code_bits() + 63) / 64; }
+};
+
+/// Beats in order, one array a field.
+class BeatStream {
+ public:
+  explicit BeatStream(const MacShape& shape) : shape_(shape) {}
+
+  [[nodiscard]] const MacShape& shape() const { return shape_; }
+  [[nodiscard]] std::size_t size() const { return a_scales_.size(); }
+  [[nodiscard]] std::size_t segments() const { return segments_; }
+  [[nodiscard]] bool first(std::size_t beat) const { return (control_[beat] & 1) != 0; }
+  [[nodiscard]] bool last(std::size_t beat) const { return (control_[beat] & 2) != 0; }
+  /// Scale bytes, group 0 in the low byte.
+  [[nodiscard]] std::uint32_t a_scale(std::size_t beat) const { return a_scales_[beat]; }
+  [[nodiscard]] std::uint32_t w_scale(std::size_t beat) const { return w_scales_[beat]; }
+  /// code_words() words, lane 0 in the low bits.
+  [[nodiscard]] const std::uint64_t* a_codes(std::size_t beat) const { return &a_codes_[beat * words()]; }
+  [[nodiscard]] const std::uint64_t* w_codes(std::size_t beat) const { return &w_codes_[beat * words()]; }
+  [[nodiscard]] unsigned a_code(std::size_t beat, int lane) const { return code(a_codes(beat), lane); }
+  [[nodiscard]] unsigned w_code(std::size_t beat, int lane) const { return code(w_codes(beat), lane); }
+
+  /// Appends a beat of zero codes; set_a/set_w fill the newest beat.
+  void push(bool first, bool last, std::uint32_t a_scale, std::uint32_t w_scale);
+  void set_a(int lane, unsigned code) { set(a_codes_, lane, code); }
+  void set_w(int lane, unsigned code) { set(w_codes_, lane, code); }
+  void clear();
+
+ private:
+  [[nodiscard]] std::size_t words() const { return static_cast<std::size_t>(shape_.code_words()); }
+  [[nodiscard]] unsigned code(const std::uint64_t* codes, int lane) const {
+    const int bits = shape_.code_bits();
+    const int at = lane * bits;
+    std::uint64_t value = codes[at / 64] >> (at % 64);
+    if (at % 64 + bits > 64) value |= codes[at / 64 + 1] << (64 - at % 64);
+    return static_cast<unsigned>(value) & shape_.format->element->code_mask();
+  }
+  void set(std::vector<std::uint64_t>& codes, int lane, unsigned code);
+
+  MacShape shape_;
+  std::vector<std::uint64_t> a_codes_;
+  std::vector<std::uint64_t> w_codes_;
+  std::vector<std::uint32_t> a_scales_;
+  std::vector<std::uint32_t> w_scales_;
+  std::vector<std::uint8_t> control_;
+  std::size_t segments_ = 0;
+};
+
+/// Result of one segment.
+struct MacResult {
+  Int128 acc = 0;          ///< `exact` only: the raw accumulator; 0 elsewhere
+  std::uint32_t fp32 = 0;  ///< bit pattern
+  std::uint8_t flags = 0;  ///< bit 0: a NaN scale byte; bit 1: out of range
+  friend bool operator==(const MacResult&, const MacResult&) = default;
+};
+
+}  // namespace lowbit::sim
