@@ -103,8 +103,6 @@ class Model {
  public:
   Model(const BeatStream& stream, MacDefect defect)
       : s_(stream), shape_(stream.shape()), format_(*shape_.format), defect_(defect), d_(format_, defect) {
-    a_.resize(static_cast<std::size_t>(shape_.lanes));
-    w_.resize(static_cast<std::size_t>(shape_.lanes));
     counted_lanes_ = defect == top_lane_lost ? shape_.lanes_used() - 1 : shape_.lanes_used();
   }
 
@@ -290,8 +288,6 @@ class Model {
   const BlockFormat& format_;
   MacDefect defect_;
   Decoded d_;
-  std::vector<int> a_;
-  std::vector<int> w_;
   int counted_lanes_ = 0;
   std::uint8_t flags_ = 0;
   Int128 acc_ = 0;

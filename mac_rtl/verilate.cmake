@@ -1,0 +1,142 @@
+# lowbit::mac: the units compiled by Verilator, one translation unit each, behind
+# sim/include/lowbit/sim/mac_simulator.hpp. Without Verilator the library has no units and says so.
+find_program(LOWBIT_VERILATOR verilator)
+find_path(LOWBIT_VERILATOR_INCLUDE verilated.h
+  HINTS $ENV{VERILATOR_ROOT}/include /usr/share/verilator/include /usr/local/share/verilator/include)
+find_package(SystemCLanguage QUIET)
+find_path(LOWBIT_SYSTEMC_INCLUDE tlm.h)
+find_library(LOWBIT_SYSTEMC_LIBRARY systemc)
+option(LOWBIT_MAC_NATIVE "Compile the simulated units for this machine's processor" OFF)
+
+set(mac_table "")
+set(mac_declarations "")
+add_library(lowbit_mac ${PROJECT_SOURCE_DIR}/sim/src/mac_simulator.cpp)
+add_library(lowbit::mac ALIAS lowbit_mac)
+target_link_libraries(lowbit_mac PUBLIC lowbit::sim
+  PRIVATE $<BUILD_INTERFACE:lowbit_options> fmt::fmt Threads::Threads)
+
+set(mac_verilator OFF)
+set(LOWBIT_MAC_SIMULATED OFF CACHE INTERNAL "Verilated units are built")
+if(NOT LOWBIT_WITH_MAC)
+  message(STATUS "MAC units: left out (LOWBIT_WITH_MAC=OFF)")
+elseif(NOT LOWBIT_VERILATOR OR NOT LOWBIT_VERILATOR_INCLUDE)
+  message(STATUS "MAC units: Verilator not found, simulated units are left out (Debian: apt install verilator)")
+else()
+  set(mac_verilator ON)
+  set(LOWBIT_MAC_SIMULATED ON CACHE INTERNAL "")
+  set(mac_systemc OFF)
+  if(LOWBIT_SYSTEMC_INCLUDE AND LOWBIT_SYSTEMC_LIBRARY)
+    set(mac_systemc ON)
+  else()
+    message(STATUS "MAC units: SystemC not found, that backend is left out (Debian: apt install libsystemc-dev)")
+  endif()
+
+  # Verilator's runtime once for all units (its own CMake function compiles it again for each).
+  add_library(lowbit_verilated STATIC
+    ${LOWBIT_VERILATOR_INCLUDE}/verilated.cpp
+    ${LOWBIT_VERILATOR_INCLUDE}/verilated_threads.cpp
+    ${LOWBIT_VERILATOR_INCLUDE}/verilated_vcd_c.cpp)
+  target_include_directories(lowbit_verilated SYSTEM PUBLIC
+    ${LOWBIT_VERILATOR_INCLUDE} ${LOWBIT_VERILATOR_INCLUDE}/vltstd)
+  # A context carries the time, so nobody has to define sc_time_stamp().
+  target_compile_definitions(lowbit_verilated PUBLIC
+    VL_TIME_CONTEXT VM_COVERAGE=0 VM_TRACE=1 VM_TRACE_VCD=1 VM_TRACE_FST=0 VERILATOR=1)
+  target_compile_options(lowbit_verilated PRIVATE -w)
+  target_link_libraries(lowbit_verilated PUBLIC Threads::Threads)
+  target_link_libraries(lowbit_mac PRIVATE lowbit_verilated)
+endif()
+
+# The number of a format in lowbit_formats.sv, the one table of the RTL.
+function(lowbit_format_number format out)
+  string(TOUPPER ${format} name)
+  file(STRINGS ${PROJECT_SOURCE_DIR}/mac_rtl/lowbit_formats.sv line REGEX "localparam int ${name} =")
+  string(REGEX MATCH "[0-9]+;" number "${line}")
+  string(REPLACE ";" "" number "${number}")
+  set(${out} ${number} PARENT_SCOPE)
+endfunction()
+
+# lowbit_mac_unit(UNIT FORMAT LANES ACC_BITS [SYSTEMC] PARAMETERS -G... SOURCES files...)
+# compiles one unit; SYSTEMC: its SystemC module as well.
+function(lowbit_mac_unit unit format lanes acc_bits)
+  cmake_parse_arguments(ARG "SYSTEMC" "" "PARAMETERS;SOURCES" ${ARGN})
+  if(NOT mac_verilator)
+    return()
+  endif()
+  list(TRANSFORM ARG_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/mac_rtl/)
+  set(backends verilator)
+  if(ARG_SYSTEMC AND mac_systemc)
+    list(APPEND backends systemc)
+  endif()
+  foreach(backend IN LISTS backends)
+    set(name ${unit}_${format}_${lanes}_${backend})
+    set(class Vlowbit_${name})
+    set(dir ${CMAKE_CURRENT_BINARY_DIR}/${name})
+    set(all ${dir}/${class}__all.cpp)
+    if(backend STREQUAL systemc)
+      set(language --sc --pins-uint8)
+    else()
+      set(language --cc --trace)
+    endif()
+    add_custom_command(OUTPUT ${all} ${dir}/${class}.h
+      COMMAND ${LOWBIT_VERILATOR} ${language} -O3 --x-assign fast --x-initial fast --noassert --Mdir ${dir}
+        --prefix ${class} --top-module lowbit_mac_${unit} -GLANES=${lanes} ${ARG_PARAMETERS} ${ARG_SOURCES}
+      COMMAND ${CMAKE_COMMAND} -DDIR=${dir} -DCLASS=${class} -DOUT=${all}
+        -P ${PROJECT_SOURCE_DIR}/scripts/cmake/one_source.cmake
+      DEPENDS ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/scripts/cmake/one_source.cmake
+      COMMENT "Verilator: ${name}" VERBATIM)
+    set(LOWBIT_MAC_CLASS ${class})
+    set(LOWBIT_MAC_RUN run_${name})
+    set(LOWBIT_MAC_ACC_BITS ${acc_bits})
+    set(LOWBIT_MAC_BACKEND ${backend})
+    if(backend STREQUAL systemc)
+      set(LOWBIT_MAC_DRIVER run_systemc)
+    else()
+      set(LOWBIT_MAC_DRIVER run_verilated)
+    endif()
+    set(source ${CMAKE_CURRENT_BINARY_DIR}/mac_${name}.cpp)
+    configure_file(${PROJECT_SOURCE_DIR}/sim/src/mac_unit.cpp.in ${source} @ONLY)
+    set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS ${all})
+    add_library(lowbit_mac_${name} OBJECT ${source})
+    target_include_directories(lowbit_mac_${name} PRIVATE ${PROJECT_SOURCE_DIR}/sim/src)
+    target_include_directories(lowbit_mac_${name} SYSTEM PRIVATE ${dir})
+    target_link_libraries(lowbit_mac_${name} PRIVATE lowbit_options lowbit::sim lowbit_verilated)
+    # Generated code gains from -O3 in any build type but a debugging one.
+    target_compile_options(lowbit_mac_${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> -g0
+      $<$<BOOL:${LOWBIT_MAC_NATIVE}>:-march=native>)
+    if(backend STREQUAL systemc)
+      target_include_directories(lowbit_mac_${name} SYSTEM PRIVATE ${LOWBIT_SYSTEMC_INCLUDE})
+      # The library exports its version symbol for C++17 only.
+      target_compile_definitions(lowbit_mac_${name} PRIVATE VM_SC=1 SC_CPLUSPLUS=201703L)
+      target_link_libraries(lowbit_mac PRIVATE ${LOWBIT_SYSTEMC_LIBRARY})
+    else()
+      target_compile_definitions(lowbit_mac_${name} PRIVATE VM_SC=0)
+    endif()
+    target_sources(lowbit_mac PRIVATE $<TARGET_OBJECTS:lowbit_mac_${name}>)
+    string(APPEND mac_declarations
+      "MacRunStats run_${name}(const BeatStream&, std::span<const MacResult>, const MacRunOptions&);\n")
+    string(APPEND mac_table
+      "    {MacUnit::${unit}, \"${format}\", ${lanes}, MacBackend::${backend}, run_${name}},\n")
+  endforeach()
+  set(mac_declarations "${mac_declarations}" PARENT_SCOPE)
+  set(mac_table "${mac_table}" PARENT_SCOPE)
+endfunction()
+
+# Writes the table of what was compiled in; call once, after the units.
+function(lowbit_mac_finish)
+  if(mac_table STREQUAL "")
+    set(body "std::span<const MacVariant> mac_variants() { return {}; }\n")
+  else()
+    set(body "namespace {\nconstexpr MacVariant table[] = {\n${mac_table}};\n}  // namespace\n\nstd::span<const MacVariant> mac_variants() { return table; }\n")
+  endif()
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/mac_variants.cpp @ONLY CONTENT
+"// Generated by mac_rtl/verilate.cmake.
+#include \"lowbit/sim/mac_simulator.hpp\"
+
+namespace lowbit::sim {
+
+@mac_declarations@
+@body@
+}  // namespace lowbit::sim
+")
+  target_sources(lowbit_mac PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/mac_variants.cpp)
+endfunction()

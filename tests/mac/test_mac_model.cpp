@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// The bit models against independent evidence: golden results, exact.hpp, and themselves.
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "lowbit/error.hpp"
+#include "lowbit/sim/exact.hpp"
+#include "units.hpp"
+
+using namespace lowbit;
+using namespace lowbit::sim;
+
+namespace {
+
+MacVectors golden_vectors(const char* format, const char* set, MacUnit unit) {
+  return read_mac_vectors(golden(std::string(format) + "_mac_" + set + ".json"), {unit, &format_of(format), 16});
+}
+
+}  // namespace
+
+TEST_CASE("published model: every golden result, bit for bit") {
+  for (const char* format : {"if4", "nvfp4"}) {
+    for (const char* set : {"public", "more"}) {
+      const MacVectors v = golden_vectors(format, set, MacUnit::published);
+      REQUIRE(v.expected.size() == (std::string(set) == "public" ? 3U : 120U));
+      const std::vector<MacResult> results = mac_model(v.stream);
+      REQUIRE(results.size() == v.expected.size());
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        INFO(format << " " << set << " segment " << i);
+        CHECK(results[i].fp32 == v.expected[i]);
+      }
+    }
+  }
+}
+
+TEST_CASE("exact model equals exact.hpp on every E4M3-scaled format") {
+  for (const BlockFormat& format : block_formats()) {
+    if (format.family != ScaleFamily::nv) continue;
+    const MacShape shape{MacUnit::exact, &format, 16};
+    const BeatStream s = random_stream(shape, 4000, 7);
+    const std::vector<MacResult> results = mac_model(s);
+    ExactAccumulator sum(format, format, NanScale::largest);
+    std::size_t next = 0;
+    std::vector<std::uint8_t> a(16), w(16);
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < s.size(); ++i) {
+      if (s.first(i)) sum.clear();
+      const auto lanes = static_cast<std::size_t>(shape.lanes_used());
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+        a[lane] = static_cast<std::uint8_t>(s.a_code(i, static_cast<int>(lane)));
+        w[lane] = static_cast<std::uint8_t>(s.w_code(i, static_cast<int>(lane)));
+      }
+      sum.add_block(static_cast<std::uint8_t>(s.a_scale(i)), std::span(a).first(lanes),
+                    static_cast<std::uint8_t>(s.w_scale(i)), std::span(w).first(lanes));
+      if (!s.last(i)) continue;
+      ExactValue value = sum.value();
+      wrong += value.integer == WideInteger(results[next].acc) ? 0 : 1;
+      // FP32 of the unit leaves the denominator to the tensor scale.
+      value.denominator = 1;
+      wrong += round_exact(value, f32) == results[next].fp32 ? 0 : 1;
+      ++next;
+    }
+    INFO(format.name);
+    CHECK(next == results.size());
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("published results lie within ulps of the exact value") {
+  // 16 lanes of rounded sums: the published unit is not exact. The known distances of its public
+  // vectors are +1, 0, +1 (IF4) and 0, -1, 0 (NVFP4) ulps.
+  for (const char* format : {"if4", "nvfp4"}) {
+    const MacVectors v = golden_vectors(format, "public", MacUnit::exact);
+    const std::vector<MacResult> exact = mac_model(v.stream);
+    const double denominator = mac_unit_scale(MacUnit::exact, format_of(format)).denominator;
+    std::vector<std::int64_t> distance;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      const double value = std::ldexp(static_cast<double>(exact[i].acc), -20) / denominator;
+      // In magnitude: the difference of the words.
+      distance.push_back(std::int64_t{std::bit_cast<std::uint32_t>(static_cast<float>(value))} - v.expected[i]);
+    }
+    const std::vector<std::int64_t> known =
+        std::string(format) == "if4" ? std::vector<std::int64_t>{1, 0, 1} : std::vector<std::int64_t>{0, -1, 0};
+    CHECK(distance == known);
+  }
+}
+
+TEST_CASE("vectors survive both file forms") {
+  const std::filesystem::path dir = std::filesystem::temp_directory_path();
+  for (const MacShape& shape : {MacShape{MacUnit::published, &format_of("if4"), 16},
+                                MacShape{MacUnit::exact, &format_of("if6_e2m3"), 8},
+                                MacShape{MacUnit::exact, &format_of("if3"), 16},
+                                MacShape{MacUnit::gst, &format_of("nvfp4"), 64}}) {
+    MacVectors v{random_stream(shape, 200, 3), {}};
+    for (const MacResult& r : mac_model(v.stream)) v.expected.push_back(r.fp32);
+    const auto same = [&](const MacVectors& other) {
+      REQUIRE(other.stream.size() == v.stream.size());
+      CHECK(other.expected == v.expected);
+      for (std::size_t i = 0; i < v.stream.size(); ++i) {
+        REQUIRE(other.stream.first(i) == v.stream.first(i));
+        REQUIRE(other.stream.last(i) == v.stream.last(i));
+        REQUIRE(other.stream.a_scale(i) == v.stream.a_scale(i));
+        REQUIRE(other.stream.w_scale(i) == v.stream.w_scale(i));
+        for (int lane = 0; lane < shape.lanes; ++lane) {
+          REQUIRE(other.stream.a_code(i, lane) == v.stream.a_code(i, lane));
+          REQUIRE(other.stream.w_code(i, lane) == v.stream.w_code(i, lane));
+        }
+      }
+    };
+    write_mac_vectors(dir / "lowbit_vectors.json", v);
+    same(read_mac_vectors(dir / "lowbit_vectors.json", shape));
+    write_readmemh(dir / "lowbit_vectors", v);
+    same(read_readmemh(dir / "lowbit_vectors", shape));
+  }
+}
+
+TEST_CASE("bad vectors are refused with the place") {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / "lowbit_bad_vectors.json";
+  const MacShape shape{MacUnit::published, &format_of("if4"), 16};
+  const auto refused = [&](const std::string& text, const std::string& says) {
+    std::ofstream(path) << text;
+    INFO(text);
+    try {
+      (void)read_mac_vectors(path, shape);
+      FAIL("accepted");
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::invalid_input);
+      CHECK_THAT(error.what(), Catch::Matchers::Contains(says));
+    }
+  };
+  const std::string beat = R"({"first":1,"a_sf":1,"w_sf":2,"a":"0123456789ABCDEF","w":"0123456789ABCDEF"})";
+  const auto file = [](const std::string& lanes, const std::string& beats, const std::string& expected) {
+    return R"({"lanes":)" + lanes + R"(,"beats":[)" + beats + R"(],"expected_acc_fp32_hex":[)" + expected + "]}";
+  };
+  refused("", "not a JSON object");
+  refused("[]", "not a JSON object");
+  refused(R"({"lanes":16})", "lacks \"beats\"");
+  refused(file("3", beat, "\"00000000\""), "power of two");
+  refused(file("16", beat, "\"0000000g\""), "expected result 0");
+  refused(file("16", beat, "\"00000000\",\"00000000\""), "1 segments and 2 expected");
+  refused(file("16", R"({"first":1,"a_sf":256,"w_sf":2,"a":"0123456789ABCDEF","w":"0123456789ABCDEF"})", "\"0\""),
+          "beat 0");
+  refused(file("16", R"({"first":1,"a_sf":1,"w_sf":2,"a":"0123456789ABCDE","w":"0123456789ABCDEF"})", "\"0\""),
+          "16 hexadecimal digits");
+  refused(file("16", beat + R"(,{"first":2})", "\"0\",\"0\""), "beat");
+}

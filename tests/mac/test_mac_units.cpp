@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "units.hpp"
+
+using namespace lowbit;
+using namespace lowbit::sim;
+
+TEST_CASE("published unit and its model: every golden result, bit for bit") {
+  for (const char* format : {"if4", "nvfp4"}) {
+    for (const char* set : {"public", "more"}) {
+      const MacShape shape{MacUnit::published, &format_of(format), 16};
+      const MacVectors v = read_mac_vectors(golden(std::string(format) + "_mac_" + set + ".json"), shape);
+      INFO(format << " " << set);
+      REQUIRE(v.expected.size() == (std::string(set) == "public" ? 3U : 120U));
+      std::vector<MacResult> expected = mac_model(v.stream);
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        INFO("segment " << i);
+        CHECK(expected[i].fp32 == v.expected[i]);
+      }
+      for (const double stall : {0.0, 0.5}) {
+        const MacRunStats stats = run_mac(v.stream, expected, {.input_stall = stall, .output_stall = stall});
+        INFO(stats.first_mismatch);
+        CHECK(stats.mismatches == 0);
+        CHECK(stats.outputs == expected.size());
+      }
+    }
+  }
+}
