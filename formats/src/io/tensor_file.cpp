@@ -130,8 +130,15 @@ TensorFile TensorFile::open(const fs::path& path, const std::optional<RawLayout>
       case FileKind::raw:
         read_raw(*contents, file, *raw);
         break;
-      default:
-        reject({file.name(), {}, 0}, "this kind of file is not read yet", "convert it");
+      case FileKind::npy:
+        read_npy(*contents, file);
+        break;
+      case FileKind::npz:
+        read_npz(*contents, file);
+        break;
+      case FileKind::gguf:
+        read_gguf(*contents, file);
+        break;
     }
   } catch (const std::bad_alloc&) {
     reject({file.name()}, "needs more memory than there is", "split the file");
