@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+#include "lowbit/metrics.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace lowbit {
+namespace {
+
+using Statistics = ErrorStatistics;
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+double share(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+double mse(const Statistics& s) {
+  return s.elements == 0 ? 0.0 : s.squared_error / static_cast<double>(s.elements);
+}
+double rmse(const Statistics& s) {
+  return std::sqrt(mse(s));
+}
+double relative_rmse(const Statistics& s) {
+  return s.squared_error == 0.0 ? 0.0 : std::sqrt(s.squared_error / s.squared_value);
+}
+double max_abs_error(const Statistics& s) {
+  return s.max_abs_error;
+}
+double sqnr_db(const Statistics& s) {
+  return s.squared_error == 0.0 ? infinity : 10.0 * std::log10(s.squared_value / s.squared_error);
+}
+double cosine(const Statistics& s) {
+  if (s.squared_error == 0.0) return 1.0;
+  const double norms = std::sqrt(s.squared_value) * std::sqrt(s.squared_result);
+  return norms == 0.0 ? 0.0 : s.product / norms;
+}
+double four_or_int_share(const Statistics& s) {
+  return share(s.four_or_int, s.blocks);
+}
+double clipped_share(const Statistics& s) {
+  return share(s.clipped, s.elements);
+}
+double zeroed_share(const Statistics& s) {
+  return share(s.zeroed, s.nonzero);
+}
+double bits_per_element(const Statistics& s) {
+  return share(s.bits, s.elements);
+}
+
+constexpr std::array<Metric, 10> registry{{
+    {"mse", "MSE", "sum (q - x)^2 / n", mse},
+    {"rmse", "RMSE", "sqrt(mse)", rmse},
+    {"relative_rmse", "rel. RMSE", "sqrt(sum (q - x)^2 / sum x^2); 0 where q = x", relative_rmse},
+    {"max_abs_error", "max |err|", "max |q - x|", max_abs_error},
+    {"sqnr_db", "SQNR dB", "10 log10(sum x^2 / sum (q - x)^2); infinite where q = x", sqnr_db},
+    {"cosine", "cosine", "sum x q / sqrt(sum x^2 sum q^2); 1 where q = x, 0 where all q = 0",
+     cosine},
+    {"four_or_int_share", "4|INT %", "blocks that chose 4 (NVFP4) or integers (IF) / blocks",
+     four_or_int_share},
+    {"clipped_share", "clipped %",
+     "elements with |x| above the largest magnitude that their block, of a scale not 0, can hold / "
+     "n",
+     clipped_share},
+    {"zeroed_share", "zeroed %", "elements with x != 0 and q = 0 / elements with x != 0",
+     zeroed_share},
+    {"bits_per_element", "bits/el",
+     "(code bits of all elements, padding included, + 8 a block + 32 a tensor of NV and IF "
+     "formats) / n",
+     bits_per_element},
+}};
+
+/// The largest magnitudes that float and integer blocks of a scale of 1 hold, as
+/// numerator / denominator, so that one division rounds.
+struct Limits {
+  double float_numerator;
+  double integer_numerator;
+  double float_denominator;
+  double integer_denominator;
+};
+
+Limits limits_of(const BlockTensor& tensor) {
+  const BlockFormat& format = *tensor.format;
+  const double scale = std::ldexp(static_cast<double>(tensor.amax), format.element_exponent);
+  const double constant = tensor.encode_constant;
+  Limits limits{format.largest_element() * scale, 0.0, constant, 1.0};
+  if (format.is_adaptive()) {
+    const Ratio unit = format.integer_unit();
+    const double largest = to_double(*format.integer, format.integer->max_code());
+    limits.integer_numerator = largest * scale * unit.numerator;
+    limits.integer_denominator = constant * unit.denominator;
+  }
+  return limits;
+}
+
+}  // namespace
+
+void ErrorStatistics::add(const ErrorStatistics& other) {
+  elements += other.elements;
+  nonzero += other.nonzero;
+  clipped += other.clipped;
+  zeroed += other.zeroed;
+  blocks += other.blocks;
+  four_or_int += other.four_or_int;
+  bits += other.bits;
+  squared_error += other.squared_error;
+  squared_value += other.squared_value;
+  squared_result += other.squared_result;
+  product += other.product;
+  // A NaN on either side stays.
+  if (!(other.max_abs_error <= max_abs_error) && !std::isnan(max_abs_error)) {
+    max_abs_error = other.max_abs_error;
+  }
+}
+
+ErrorStatistics error_statistics(std::span<const float> values, const BlockTensor& quantized,
+                                 std::span<const float> dequantized,
+                                 std::span<const BlockChoice> choices) {
+  const BlockFormat& format = *quantized.format;
+  const auto size = static_cast<std::size_t>(format.block_size);
+  const Limits limits = limits_of(quantized);
+  const std::size_t blocks = quantized.blocks_per_row();
+  ErrorStatistics sums;
+  sums.elements = values.size();
+  sums.blocks = quantized.rows * blocks;
+  sums.bits = sums.blocks * (size * static_cast<std::uint64_t>(format.element->bits) + 8);
+  for (const BlockChoice choice : choices) {
+    sums.four_or_int += choice == BlockChoice::four || choice == BlockChoice::integer ? 1 : 0;
+  }
+  for (std::size_t row = 0; row < quantized.rows; ++row) {
+    for (std::size_t block = 0; block < blocks; ++block) {
+      const std::uint32_t byte = quantized.scale(row, block);
+      const bool integer = format.is_adaptive() && (byte & 0x80U) != 0;
+      const double scale = to_double(format.scale(), format.is_adaptive() ? byte & 0x7FU : byte);
+      const double limit = scale == 0.0 ? infinity
+                           : integer ? limits.integer_numerator * scale / limits.integer_denominator
+                                     : limits.float_numerator * scale / limits.float_denominator;
+      const std::size_t begin = row * quantized.columns + block * size;
+      const std::size_t end = std::min(begin + size, (row + 1) * quantized.columns);
+      for (std::size_t i = begin; i < end; ++i) {
+        const double x = values[i];
+        const double q = dequantized[i];
+        const double error = q - x;
+        sums.squared_error += error * error;
+        sums.squared_value += x * x;
+        sums.squared_result += q * q;
+        sums.product += x * q;
+        const double magnitude = std::fabs(error);
+        if (!(magnitude <= sums.max_abs_error) && !std::isnan(sums.max_abs_error)) {
+          sums.max_abs_error = magnitude;
+        }
+        sums.clipped += std::fabs(x) > limit ? 1 : 0;
+        sums.nonzero += x != 0.0 ? 1 : 0;
+        sums.zeroed += x != 0.0 && q == 0.0 ? 1 : 0;
+      }
+    }
+  }
+  return sums;
+}
+
+void add_tensor_scale(ErrorStatistics& statistics, const BlockFormat& format) {
+  if (format.family == ScaleFamily::nv) statistics.bits += 32;
+}
+
+std::span<const Metric> metrics() {
+  return registry;
+}
+
+const Metric* find_metric(std::string_view name) {
+  for (const Metric& metric : registry) {
+    if (metric.name == name) return &metric;
+  }
+  return nullptr;
+}
+
+}  // namespace lowbit
