@@ -8,6 +8,11 @@ namespace lowbit::cli {
 // Each adds one subcommand with its options and callback. A callback throws lowbit::Error, whose
 // kind is the exit code, or CLI::RuntimeError(code) after it has printed its own verdict.
 
+void add_formats(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_eval(CLI::App& app);
+void add_quantize(CLI::App& app);
+void add_dequantize(CLI::App& app);
 void add_gpu(CLI::App& app);
 void add_mma(CLI::App& app);
 

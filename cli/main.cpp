@@ -15,6 +15,11 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Exit codes: 0 ok, 1 mismatch or threshold exceeded, 2 usage, 3 unreadable or invalid\n"
              "input, 4 internal error, 5 hardware or tool not available.");
+  lowbit::cli::add_formats(app);
+  lowbit::cli::add_inspect(app);
+  lowbit::cli::add_eval(app);
+  lowbit::cli::add_quantize(app);
+  lowbit::cli::add_dequantize(app);
   lowbit::cli::add_gpu(app);
   lowbit::cli::add_mma(app);
   try {
@@ -29,6 +34,10 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     fmt::print(stderr, "lowbit: internal error: {}\n", error.what());
     return static_cast<int>(lowbit::ErrorKind::internal);
+  }
+  if (std::fflush(stdout) != 0) {
+    fmt::print(stderr, "lowbit: standard output cannot be written; check its free space\n");
+    return static_cast<int>(lowbit::ErrorKind::invalid_input);
   }
   return 0;
 }

@@ -190,8 +190,9 @@ NamedBlockTensor read_block_tensor(const std::filesystem::path& path, const std:
 
 void write_block_tensors(const std::filesystem::path& path,
                          std::span<const NamedBlockTensor> tensors,
-                         const std::map<std::string, std::string>& metadata) {
-  std::vector<OutputTensor> entries;
+                         const std::map<std::string, std::string>& metadata,
+                         std::span<const OutputTensor> others) {
+  std::vector<OutputTensor> entries(others.begin(), others.end());
   std::map<std::string, std::string> texts = metadata;
   std::deque<std::vector<std::uint8_t>> swizzled;  // keeps its elements where they are
   for (const NamedBlockTensor& named : tensors) {

@@ -123,9 +123,9 @@ AxisView checked_view(const TensorInfo& tensor, int axis) {
 }  // namespace
 
 InputType input_type_of(const Dtype& dtype) {
-  if (dtype == dtype_f16) return InputType::f16;
-  if (dtype == dtype_bf16) return InputType::bf16;
-  return InputType::f32;
+  if (dtype == dtype_f16) return InputType::float16;
+  if (dtype == dtype_bf16) return InputType::bfloat16;
+  return InputType::float32;
 }
 
 std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,

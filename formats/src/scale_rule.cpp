@@ -21,7 +21,15 @@ constexpr auto names = std::to_array<std::pair<ScaleRule, std::string_view>>({
     {even, "even"},
 });
 
+constexpr auto rules = [] {
+  std::array<ScaleRule, names.size()> out{};
+  for (std::size_t i = 0; i < names.size(); ++i) out[i] = names[i].first;
+  return out;
+}();
+
 }  // namespace
+
+std::span<const ScaleRule> scale_rules() { return rules; }
 
 std::string_view name_of(ScaleRule rule) {
   for (const auto& [value, name] : names) {

@@ -55,8 +55,10 @@ struct NamedBlockTensor {
 
 /// Writes the tensors to one file, whole or not at all.
 /// \param metadata  further entries of the file itself.
+/// \param others  tensors that go beside them as they are.
 void write_block_tensors(const std::filesystem::path& path,
                          std::span<const NamedBlockTensor> tensors,
-                         const std::map<std::string, std::string>& metadata = {});
+                         const std::map<std::string, std::string>& metadata = {},
+                         std::span<const OutputTensor> others = {});
 
 }  // namespace lowbit

@@ -43,11 +43,15 @@ struct ErrorStatistics {
                                                std::span<const BlockChoice> choices);
 void add_tensor_scale(ErrorStatistics& statistics, const BlockFormat& format);
 
+/// How a number is written in tables; files get every digit.
+enum class MetricStyle : std::uint8_t { significant, decibel, six_places, percent, two_places };
+
 /// One reported number. `lowbit eval --help`, its outputs, --fail-above and docs/eval.md are made
 /// from these records.
 struct Metric {
   std::string_view name;     ///< in JSON, CSV and --fail-above
-  std::string_view heading;  ///< in tables
+  std::string_view heading;  ///< in tables; a heading with % holds 100 times the value
+  MetricStyle style;
   std::string_view formula;
   double (*value)(const ErrorStatistics&);
 };

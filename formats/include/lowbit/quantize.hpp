@@ -28,6 +28,8 @@ enum class ScaleRule : std::uint8_t {
   ceil,      ///< MX: floor, plus 1 unless amax is a power of two
   even,      ///< MX: floor of amax rounded to the element's mantissa
 };
+/// Every rule, in the order above.
+[[nodiscard]] std::span<const ScaleRule> scale_rules();
 [[nodiscard]] std::string_view name_of(ScaleRule rule);
 [[nodiscard]] std::optional<ScaleRule> find_scale_rule(std::string_view name);
 /// Whether the pair exists (canonical.md, Selection), and the rule used where the caller names none:

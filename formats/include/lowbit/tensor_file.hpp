@@ -85,6 +85,10 @@ void to_f32(const TensorInfo& tensor, std::uint64_t first, std::span<float> out)
 /// All elements.
 [[nodiscard]] std::vector<float> to_f32(const TensorInfo& tensor);
 
+/// FP32 values as little-endian elements of F32, F64, F16 or BF16 (each rounded once, to nearest
+/// even; beyond the type's range to infinity). \throws Error(usage) for other types.
+[[nodiscard]] std::vector<std::byte> from_f32(const Dtype& dtype, std::span<const float> values);
+
 /// A tensor to write. The bytes are the caller's: little-endian, in row order.
 struct OutputTensor {
   std::string name;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "error_text.hpp"
+#include "lowbit/conversion.hpp"
 #include "lowbit/element_format.hpp"
 #include "lowbit/tensor_file.hpp"
 
@@ -158,6 +159,31 @@ void to_f32(const TensorInfo& tensor, std::uint64_t first, std::span<float> out)
 std::vector<float> to_f32(const TensorInfo& tensor) {
   std::vector<float> out(tensor.elements());
   to_f32(tensor, 0, out);
+  return out;
+}
+
+std::vector<std::byte> from_f32(const Dtype& dtype, std::span<const float> values) {
+  std::vector<std::byte> out(values.size() * static_cast<std::size_t>(dtype.block_bytes));
+  const ConversionPolicy policy{.overflow = Overflow::infinity};
+  const auto store_all = [&](auto convert) {
+    std::byte* at = out.data();
+    for (const float value : values) {
+      const auto stored = convert(value);
+      std::memcpy(at, &stored, sizeof stored);
+      at += sizeof stored;
+    }
+  };
+  if (dtype == dtype_f32) {
+    store_all([](float x) { return x; });
+  } else if (dtype == dtype_f64) {
+    store_all([](float x) { return static_cast<double>(x); });
+  } else if (dtype == dtype_f16) {
+    store_all([&](float x) { return static_cast<std::uint16_t>(from_float(f16, x, policy)); });
+  } else if (dtype == dtype_bf16) {
+    store_all([&](float x) { return static_cast<std::uint16_t>(from_float(bf16, x, policy)); });
+  } else {
+    throw Error(ErrorKind::usage, fmt::format("no conversion from F32 to {}", dtype.name));
+  }
   return out;
 }
 

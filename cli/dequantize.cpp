@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// lowbit dequantize: what `lowbit quantize` wrote, back to floating point.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "commands.hpp"
+#include "lowbit/block_tensor_file.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/evaluate.hpp"
+#include "lowbit/hadamard.hpp"
+#include "lowbit/layout.hpp"
+#include "lowbit/printable.hpp"
+#include "tensor_options.hpp"
+
+namespace lowbit::cli {
+namespace {
+
+struct Options {
+  std::string input;
+  std::string output;
+  std::string dtype = "F32";
+  std::vector<std::string> tensors;
+  bool as_quantized = false;
+};
+
+/// A restored tensor and its bytes.
+struct Restored {
+  std::vector<std::uint64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+std::string attribute(const NamedBlockTensor& named, const std::string& key,
+                      const std::string& absent) {
+  const auto found = named.attributes.find(key);
+  return found == named.attributes.end() ? absent : found->second;
+}
+
+/// The shape before quantization; rows x columns where the file does not say, or lies.
+std::vector<std::size_t> original_shape(const NamedBlockTensor& named, bool transposed) {
+  const std::size_t rows = transposed ? named.tensor.columns : named.tensor.rows;
+  const std::size_t columns = transposed ? named.tensor.rows : named.tensor.columns;
+  const std::string text = attribute(named, "shape", "");
+  if (text.empty()) return {rows, columns};
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  std::vector<std::size_t> shape;
+  bool valid = json.is_array() && json.size() <= 64;
+  for (std::size_t i = 0; valid && i < json.size(); ++i) {
+    valid = json[i].is_number_unsigned();
+    if (valid) shape.push_back(json[i].get<std::size_t>());
+  }
+  const std::optional<std::uint64_t> size = valid ? byte_size(dtype_u8, shape) : std::nullopt;
+  if (!size || *size != rows * columns) {
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("its metadata entry shape, {:.60}, does not hold {} elements",
+                            printable(text), rows * columns));
+  }
+  return shape;
+}
+
+int axis_of(const NamedBlockTensor& named) {
+  const std::string text = attribute(named, "axis", "-1");
+  try {
+    return std::stoi(text);
+  } catch (const std::exception&) {
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("its metadata entry axis, {:.20}, is not an integer", printable(text)));
+  }
+}
+
+Restored restore(const NamedBlockTensor& named, const Options& options, const Dtype& dtype) {
+  const BlockTensor& tensor = named.tensor;
+  const Dialect& dialect = dialect_named(attribute(named, "dialect", "canonical"));
+  std::vector<float> values(tensor.rows * tensor.columns);
+  dequantize(tensor, values, &dialect);
+  Restored restored;
+  if (options.as_quantized) {
+    restored.shape = {tensor.rows, tensor.columns};
+  } else {
+    const bool transposed = attribute(named, "transposed", "false") == "true";
+    const std::vector<std::size_t> shape = original_shape(named, transposed);
+    const AxisView view = view_along(shape, axis_of(named));
+    std::vector<float> other(values.size());
+    if (transposed) {
+      transpose(values, tensor.rows, tensor.columns, other);
+      values.swap(other);
+    }
+    const std::size_t rows = transposed ? tensor.columns : tensor.rows;
+    if (view.rows() != rows) {
+      throw Error(ErrorKind::invalid_input,
+                  "its metadata entries axis and shape do not fit its rows");
+    }
+    scatter_rows(values, view, other);
+    values.swap(other);
+    restored.shape.assign(shape.begin(), shape.end());
+  }
+  restored.bytes = from_f32(dtype, values);
+  return restored;
+}
+
+void run(const Options& options) {
+  const Dtype& dtype = dtype_named(options.dtype);
+  if (!(dtype == dtype_f32 || dtype == dtype_f16 || dtype == dtype_bf16 || dtype == dtype_f64)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--dtype {}: dequantize writes F32, F16, BF16 or F64", options.dtype));
+  }
+  const TensorFile file = TensorFile::open(options.input);
+  const std::vector<std::string> names =
+      options.tensors.empty() ? block_tensor_names(file) : options.tensors;
+  if (names.empty()) {
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("{}: no block-quantized tensor in it; write one with `lowbit quantize`",
+                            printable(options.input)));
+  }
+  std::vector<Restored> restored;
+  std::set<std::string> parts;
+  for (const std::string& name : names) {
+    const NamedBlockTensor named = read_block_tensor(file, options.input, name);
+    try {
+      restored.push_back(restore(named, options, dtype));
+    } catch (const Error& error) {
+      throw Error(ErrorKind::invalid_input,
+                  fmt::format("{}: tensor \"{}\": {}", printable(options.input), printable(name),
+                              error.what()));
+    }
+    if (attribute(named, "hadamard", "false") == "true") {
+      fmt::print(stderr, "lowbit: tensor \"{}\" stays Hadamard-transformed, as it was quantized\n",
+                 printable(name));
+    }
+    for (const char* part : {".values", ".scales", ".amax"}) parts.insert(name + part);
+  }
+  std::vector<OutputTensor> output;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    output.push_back({names[i], &dtype, restored[i].shape, restored[i].bytes});
+  }
+  if (options.tensors.empty()) {
+    for (const TensorInfo& tensor : file.tensors()) {
+      if (!parts.contains(tensor.name))
+        output.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+    }
+  }
+  write_safetensors(options.output, output);
+}
+
+}  // namespace
+
+void add_dequantize(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("dequantize", "What quantize wrote, back to floating point");
+  const auto options = std::make_shared<Options>();
+  command->add_option("IN", options->input, "A file written by `lowbit quantize`")->required();
+  command->add_option("-o,--output", options->output, "A safetensors file")
+      ->type_name("OUT")
+      ->required();
+  command->add_option("--tensor", options->tensors, "Only this tensor (repeatable)")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command->add_option("--dtype", options->dtype, "F32, F16, BF16 or F64")
+      ->type_name("TYPE")
+      ->capture_default_str();
+  command->add_flag(
+      "--as-quantized", options->as_quantized,
+      "Leave the matrix as it was quantized: rows along the blocks, transposed if it was");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace lowbit::cli

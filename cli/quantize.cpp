@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// lowbit quantize: tensors to codes and scale bytes (block_tensor_file.hpp says how they lie).
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "lowbit/block_tensor_file.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/evaluate.hpp"
+#include "lowbit/layout.hpp"
+#include "lowbit/printable.hpp"
+#include "lowbit/version.hpp"
+#include "tensor_options.hpp"
+
+namespace lowbit::cli {
+namespace {
+
+struct Options {
+  std::string input;
+  std::string output;
+  std::string format;
+  std::string rule;
+  std::string dialect = "canonical";
+  std::vector<std::string> tensors;
+  RawOptions raw;
+  NameFilter filter;
+  bool block_2d = false;
+  bool hadamard = false;
+  bool transposed = false;
+  int axis = -1;
+  std::optional<float> amax;
+  std::string scale_max;
+  std::string scale_layout = "linear";
+  std::string nonfinite = "error";
+  bool stochastic = false;
+  bool stochastic_unbiased = false;
+  std::string random;
+};
+
+/// What all tensors share.
+QuantizeOptions request_of(const Options& options) {
+  QuantizeOptions request;
+  request.format = &block_format_named(options.format);
+  request.rule = options.rule.empty() ? default_rule(*request.format)
+                                      : rule_named(options.rule, *request.format);
+  request.dialect = &dialect_named(options.dialect);
+  if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max);
+  request.amax = options.amax;
+  request.block_2d = options.block_2d;
+  request.hadamard = options.hadamard;
+  request.nonfinite = nonfinite_named(options.nonfinite);
+  if (options.stochastic) request.rounding = ElementRounding::stochastic;
+  if (options.stochastic_unbiased) request.rounding = ElementRounding::stochastic_unbiased;
+  const bool random_needed = request.rounding != ElementRounding::nearest;
+  if (random_needed && options.random.empty()) {
+    throw Error(ErrorKind::usage,
+                "stochastic rounding needs --random FILE with tensors rand0, rand1");
+  }
+  if (!random_needed && !options.random.empty()) {
+    throw Error(ErrorKind::usage, "--random is for --stochastic and --stochastic-unbiased");
+  }
+  return request;
+}
+
+/// The tensors to quantize: those named, else every float one that the filter lets through.
+std::vector<const TensorInfo*> chosen_tensors(const TensorFile& file, const Options& options) {
+  std::vector<const TensorInfo*> chosen;
+  for (const std::string& name : options.tensors) {
+    const TensorInfo& tensor = file.at(name);
+    if (!tensor.dtype->is_float()) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("{}: tensor \"{}\": {} elements are not numbers to quantize",
+                              printable(options.input), printable(name), tensor.dtype->name));
+    }
+    chosen.push_back(&tensor);
+  }
+  if (!options.tensors.empty()) return chosen;
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (tensor.dtype->is_float() && options.filter.accepts(tensor.name)) chosen.push_back(&tensor);
+  }
+  if (chosen.empty()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: no float tensor to quantize", printable(options.input)));
+  }
+  return chosen;
+}
+
+/// rand0 and rand1 where the file has them.
+struct RandomNumbers {
+  std::vector<float> first;
+  std::vector<float> second;
+};
+
+RandomNumbers random_numbers(const std::string& path) {
+  const TensorFile file = TensorFile::open(path);
+  RandomNumbers numbers{to_f32(file.at("rand0")), {}};
+  if (const TensorInfo* second = file.find("rand1")) numbers.second = to_f32(*second);
+  return numbers;
+}
+
+NamedBlockTensor quantize_one(const TensorInfo& tensor, const Options& options,
+                              QuantizeOptions request) {
+  const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
+  AxisView view;
+  try {
+    view = view_along(shape, options.axis);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::invalid_input, error.what());
+  }
+  std::vector<float> values = to_f32(tensor);
+  std::vector<float> matrix(values.size());
+  gather_rows(values, view, matrix);
+  std::size_t rows = view.rows();
+  std::size_t columns = view.length;
+  if (options.transposed) {
+    values.resize(matrix.size());
+    transpose(matrix, rows, columns, values);
+    matrix.swap(values);
+    std::swap(rows, columns);
+  }
+  request.input_type = input_type_of(*tensor.dtype);
+  NamedBlockTensor named;
+  named.name = tensor.name;
+  named.tensor = quantize(matrix, rows, columns, request);
+  named.scale_layout = *find_scale_layout(options.scale_layout);
+  named.attributes = {{"rule", std::string(name_of(*request.rule))},
+                      {"dialect", options.dialect},
+                      {"axis", std::to_string(options.axis)},
+                      {"transposed", options.transposed ? "true" : "false"},
+                      {"block_2d", options.block_2d ? "true" : "false"},
+                      {"hadamard", options.hadamard ? "true" : "false"},
+                      {"shape", nlohmann::json(tensor.shape).dump()},
+                      {"dtype", std::string(tensor.dtype->name)}};
+  return named;
+}
+
+void run(Options& options) {
+  options.filter.compile();
+  if (!find_scale_layout(options.scale_layout)) {
+    throw Error(ErrorKind::usage, fmt::format("--scale-layout {}: neither linear nor swizzled",
+                                              options.scale_layout));
+  }
+  QuantizeOptions request = request_of(options);
+  const TensorFile file = TensorFile::open(options.input, options.raw.layout());
+  const std::vector<const TensorInfo*> chosen = chosen_tensors(file, options);
+  RandomNumbers random;
+  if (!options.random.empty()) {
+    if (chosen.size() != 1) {
+      throw Error(ErrorKind::usage, fmt::format("--random holds the numbers of one tensor; {} are "
+                                                "to be quantized: name one with --tensor",
+                                                chosen.size()));
+    }
+    random = random_numbers(options.random);
+    request.random0 = random.first;
+    request.random1 = random.second;
+  }
+  std::vector<NamedBlockTensor> quantized;
+  for (const TensorInfo* tensor : chosen) {
+    try {
+      quantized.push_back(quantize_one(*tensor, options, request));
+    } catch (const Error& error) {
+      throw Error(error.kind(),
+                  fmt::format("{}: tensor \"{}\", byte {}: {}", printable(tensor->file),
+                              printable(tensor->name), tensor->offset, error.what()));
+    }
+  }
+  // With the whole file asked for, what is not quantized goes along as it is.
+  std::vector<OutputTensor> others;
+  std::map<std::string, std::string> metadata{{"lowbit.version", LOWBIT_VERSION}};
+  if (options.tensors.empty()) {
+    for (const TensorInfo& tensor : file.tensors()) {
+      if (std::find(chosen.begin(), chosen.end(), &tensor) != chosen.end()) continue;
+      if (tensor.dtype->name.starts_with("GGML_")) {
+        fmt::print(stderr,
+                   "lowbit: tensor \"{}\" of {} is left out: safetensors has no such dtype\n",
+                   printable(tensor.name), tensor.dtype->name);
+        continue;
+      }
+      others.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+    }
+  }
+  write_block_tensors(options.output, quantized, metadata, others);
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("quantize", "Tensors to block formats: codes and scale bytes");
+  const auto options = std::make_shared<Options>();
+  command->add_option("IN", options->input, "safetensors (or *.index.json), .npy, .npz, GGUF, raw")
+      ->required();
+  command->add_option("-o,--output", options->output, "A safetensors file")
+      ->type_name("OUT")
+      ->required();
+  command->add_option("--format", options->format, "The block format; `lowbit formats` lists them")
+      ->type_name("F")
+      ->required();
+  command
+      ->add_option("--rule", options->rule,
+                   "How scales are chosen; the format's default where absent")
+      ->type_name("R");
+  command->add_option("--dialect", options->dialect, "Whose arithmetic")
+      ->type_name("D")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--tensor", options->tensors,
+          "Only this tensor (repeatable); else all float ones, the others kept as they are")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  options->filter.add_to(*command);
+  command->add_flag("--block-2d", options->block_2d,
+                    "One scale for each square block (16x16, MX 32x32)");
+  command->add_flag("--rht", options->hadamard, "The 16-point random Hadamard transform first");
+  command->add_flag("--transpose", options->transposed, "Quantize the transposed matrix");
+  command->add_option("--axis", options->axis, "Along which blocks run; -1 is the last")
+      ->capture_default_str();
+  command->add_option("--amax", options->amax, "The tensor's amax, instead of measuring it")
+      ->type_name("V");
+  command->add_option("--scale-max", options->scale_max, "Largest E4M3 scale: 448 or 256")
+      ->type_name("M");
+  command->add_option("--scale-layout", options->scale_layout, "linear or swizzled (128x4 tiles)")
+      ->type_name("LAYOUT")
+      ->capture_default_str();
+  command
+      ->add_option("--nonfinite", options->nonfinite,
+                   "NaN and infinities: error, propagate or saturate")
+      ->type_name("POLICY")
+      ->capture_default_str();
+  CLI::Option* stochastic =
+      command->add_flag("--stochastic", options->stochastic, "Stochastic rounding of elements");
+  command
+      ->add_flag("--stochastic-unbiased", options->stochastic_unbiased, "The same with range 16/17")
+      ->excludes(stochastic);
+  command
+      ->add_option("--random", options->random,
+                   "Tensors rand0, rand1: numbers in [0, 1), one an element")
+      ->type_name("FILE");
+  options->raw.add_to(*command);
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace lowbit::cli

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#include "tensor_options.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+#include "lowbit/error.hpp"
+
+namespace lowbit::cli {
+namespace {
+
+[[noreturn]] void unknown(const char* what, const std::string& name,
+                          const std::vector<std::string>& known) {
+  throw Error(ErrorKind::usage,
+              fmt::format("unknown {} '{}'; there are {}", what, name, fmt::join(known, ", ")));
+}
+
+std::vector<std::uint64_t> parse_shape(const std::string& text) {
+  std::vector<std::uint64_t> shape;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    std::uint64_t n = 0;
+    const auto [stop, error] = std::from_chars(at, end, n);
+    const bool separated = stop == end || *stop == 'x' || *stop == ',';
+    if (error != std::errc{} || !separated || (stop != end && stop + 1 == end)) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--shape {}: not dimensions such as 128x256", text));
+    }
+    shape.push_back(n);
+    at = stop == end ? end : stop + 1;
+  }
+  return shape;
+}
+
+std::vector<std::regex> compiled(const std::vector<std::string>& texts, const char* option) {
+  std::vector<std::regex> expressions;
+  for (const std::string& text : texts) {
+    try {
+      expressions.emplace_back(text, std::regex::ECMAScript);
+    } catch (const std::regex_error& error) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} {}: not a regular expression: {}", option, text, error.what()));
+    }
+  }
+  return expressions;
+}
+
+}  // namespace
+
+void RawOptions::add_to(CLI::App& command) {
+  command
+      .add_option("--dtype", dtype_,
+                  "Read raw binary of this type: F64, F32, F16, BF16, F8_E4M3, ...")
+      ->type_name("TYPE");
+  command.add_option("--shape", shape_, "Shape of the raw binary tensor, as 128x256")
+      ->type_name("DIMS");
+}
+
+std::optional<RawLayout> RawOptions::layout() const {
+  if (dtype_.empty() && shape_.empty()) return std::nullopt;
+  if (dtype_.empty() || shape_.empty()) {
+    throw Error(ErrorKind::usage, "raw binary needs both --dtype and --shape");
+  }
+  return RawLayout{&dtype_named(dtype_), parse_shape(shape_)};
+}
+
+void NameFilter::add_to(CLI::App& command) {
+  command
+      .add_option("--include", include_text_,
+                  "Only tensors whose name has a match of this regular expression (repeatable)")
+      ->type_name("RE")
+      ->allow_extra_args(false);
+  command.add_option("--exclude", exclude_text_, "No tensors whose name has a match (repeatable)")
+      ->type_name("RE")
+      ->allow_extra_args(false);
+}
+
+void NameFilter::compile() {
+  include_ = compiled(include_text_, "--include");
+  exclude_ = compiled(exclude_text_, "--exclude");
+}
+
+bool NameFilter::accepts(const std::string& name) const {
+  const auto matches = [&](const std::regex& re) { return std::regex_search(name, re); };
+  if (std::any_of(exclude_.begin(), exclude_.end(), matches)) return false;
+  return include_.empty() || std::any_of(include_.begin(), include_.end(), matches);
+}
+
+const BlockFormat& block_format_named(const std::string& name) {
+  const BlockFormat* format = find_block_format(name);
+  if (format != nullptr) return *format;
+  std::vector<std::string> known;
+  for (const BlockFormat& f : block_formats()) known.emplace_back(f.name);
+  unknown("block format", name, known);
+}
+
+ScaleRule rule_named(const std::string& name, const BlockFormat& format) {
+  const std::optional<ScaleRule> rule = find_scale_rule(name);
+  if (rule && is_valid_rule(format, *rule)) return *rule;
+  std::vector<std::string> known;
+  for (const ScaleRule r : scale_rules()) {
+    if (is_valid_rule(format, r)) known.emplace_back(name_of(r));
+  }
+  unknown(fmt::format("rule of {}", format.name).c_str(), name, known);
+}
+
+const Dialect& dialect_named(const std::string& name) {
+  const Dialect* dialect = find_dialect(name);
+  if (dialect != nullptr) return *dialect;
+  std::vector<std::string> known;
+  for (const Dialect& d : dialects()) known.emplace_back(d.name);
+  unknown("dialect", name, known);
+}
+
+NonFinite nonfinite_named(const std::string& name) {
+  if (name == "error") return NonFinite::error;
+  if (name == "saturate") return NonFinite::saturate;
+  if (name == "propagate") return NonFinite::propagate;
+  unknown("policy for --nonfinite", name, {"error", "saturate", "propagate"});
+}
+
+float scale_max_named(const std::string& text) {
+  if (text == "448") return 448.0F;
+  if (text == "256") return 256.0F;
+  unknown("E4M3 maximum", text, {"448", "256"});
+}
+
+const Dtype& dtype_named(const std::string& name) {
+  std::string upper = name;
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  const Dtype* dtype = find_dtype(upper);
+  if (dtype != nullptr && !upper.starts_with("GGML_")) return *dtype;
+  std::vector<std::string> known;
+  for (const Dtype& d : dtypes()) {
+    if (d.is_float() && !d.name.starts_with("GGML_")) known.emplace_back(d.name);
+  }
+  unknown("dtype", name, known);
+}
+
+std::string shape_text(std::span<const std::uint64_t> shape) {
+  return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
+}
+
+}  // namespace lowbit::cli

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Options that several subcommands share: which files, which tensors, how to read raw ones.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "lowbit/dialect.hpp"
+#include "lowbit/quantize.hpp"
+#include "lowbit/tensor_file.hpp"
+
+namespace lowbit::cli {
+
+/// --dtype and --shape of raw binary files.
+class RawOptions {
+ public:
+  void add_to(CLI::App& command);
+  [[nodiscard]] std::optional<RawLayout> layout() const;
+
+ private:
+  std::string dtype_;
+  std::string shape_;
+};
+
+/// --include and --exclude.
+class NameFilter {
+ public:
+  void add_to(CLI::App& command);
+  /// Compiles the expressions; Error(usage) where one is malformed.
+  void compile();
+  [[nodiscard]] bool accepts(const std::string& name) const;
+
+ private:
+  std::vector<std::string> include_text_;
+  std::vector<std::string> exclude_text_;
+  std::vector<std::regex> include_;
+  std::vector<std::regex> exclude_;
+};
+
+/// Names to records; each throws Error(usage) that lists what there is.
+[[nodiscard]] const BlockFormat& block_format_named(const std::string& name);
+[[nodiscard]] ScaleRule rule_named(const std::string& name, const BlockFormat& format);
+[[nodiscard]] const Dialect& dialect_named(const std::string& name);
+[[nodiscard]] NonFinite nonfinite_named(const std::string& name);
+[[nodiscard]] float scale_max_named(const std::string& text);
+[[nodiscard]] const Dtype& dtype_named(const std::string& name);
+
+/// Dimensions as 128x256; "scalar" for none.
+[[nodiscard]] std::string shape_text(std::span<const std::uint64_t> shape);
+
+}  // namespace lowbit::cli
