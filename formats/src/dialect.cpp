@@ -6,7 +6,7 @@
 namespace lowbit {
 namespace {
 
-constexpr auto registry = std::to_array<Dialect>({canonical});
+constexpr auto registry = std::to_array<Dialect>({canonical, fos_pytorch, fos_pytorch_cuda, fos_triton});
 
 }  // namespace
 

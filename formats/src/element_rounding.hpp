@@ -77,4 +77,39 @@ constexpr std::uint8_t nearest_even_code(float y) {
   }
 }
 
+/// E2M1's fields cut out of a BF16 value of 2 * n, as bit arithmetic that was made for 0 to 6 does.
+inline std::uint8_t wrapped_e2m1_code(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value) >> 16;
+  const std::uint32_t exponent = (bits >> 7 & 0xFFU) - 126U;
+  return static_cast<std::uint8_t>((bits >> 15 << 3 | exponent << 1 | (bits >> 6 & 1U)) & 0xFU);
+}
+
+/// Stochastic rounding by jitter: u - 0.5 is added to |y| in steps, then half to even. E2M1's step
+/// follows from |y| before; nothing above the largest element.
+template <const ElementFormat& Format>
+std::uint8_t jittered_code(float y, float random) {
+  const float jitter = random - 0.5F;
+  const float magnitude = std::fabs(y);
+  const std::uint32_t sign = y < 0.0F ? 1 : 0;
+  if constexpr (&Format == &e2m1) {
+    float q = 0.0F;
+    if (magnitude < 2.0F) {
+      const float sum = 2.0F * magnitude + jitter;
+      if (sum < 0.0F) return y > 0.0F || y == 0.0F ? 8 : 0;
+      q = std::nearbyint(sum) / 2.0F;
+    } else if (magnitude < 4.0F) {
+      q = std::nearbyint(magnitude + jitter);
+    } else {
+      q = std::min(2.0F * std::nearbyint(magnitude / 2.0F + jitter), 6.0F);
+    }
+    return signed_code<Format>(from_float(Format, q) & Format.magnitude_mask(), sign);
+  } else {
+    constexpr float largest = static_cast<float>(value_table<Format>[Format.max_code()]);
+    const float jittered = std::clamp(magnitude + jitter, -largest, largest);
+    // Below zero only to -0.5, which rounds to zero.
+    const std::uint32_t code = from_float(Format, std::nearbyint(jittered)) & Format.magnitude_mask();
+    return signed_code<Format>(code, sign);
+  }
+}
+
 }  // namespace lowbit::detail

@@ -29,10 +29,19 @@ int exponent_of_rounded(const BlockFormat& format, float b) {
   return static_cast<int>(bits >> 23) - 127;
 }
 
+/// The exponent field of the rounded quotient, one more where its mantissa is not 0.
+std::uint8_t byte_of_quotient(const TensorConstants& t, float b) {
+  const float quotient = t.dialect->mx_scale == MxScale::divided ? b / t.largest_element
+                                                                 : b * (1.0F / t.largest_element);
+  const auto bits = std::bit_cast<std::uint32_t>(quotient);
+  return static_cast<std::uint8_t>((bits >> 23) + ((bits & 0x7FFFFFU) != 0 ? 1U : 0U));
+}
+
 }  // namespace
 
 std::uint8_t mx_scale_byte(const TensorConstants& t, float b) {
   if (b == 0.0F) return 0;
+  if (t.dialect->mx_scale != MxScale::exact) return byte_of_quotient(t, b);
   const int emax = largest_exponent(*t.format);
   int e = 0;
   switch (t.rule) {

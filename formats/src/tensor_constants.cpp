@@ -47,10 +47,20 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   // S = 0 makes every scale byte of a tensor of zeros 0.
   t.encode_scale = amax == 0.0F ? 0.0F : t.encode_constant / t.scaled_amax;
   t.decode_scale = 1.0F / t.encode_scale;
+  const bool is_if4 = t.format->is_adaptive() && *t.format->element == e2m1;
+  switch (t.dialect->constant_division) {
+    case ConstantDivision::divide: break;
+    case ConstantDivision::reciprocal_but_nvfp4: t.multiplies_reciprocal = !four_over_six; break;
+    case ConstantDivision::reciprocal_but_4bit: t.multiplies_reciprocal = !four_over_six && !is_if4; break;
+  }
   if (t.format->is_adaptive()) {
     const Ratio unit = t.format->integer_unit();
     t.integer_expand = ratio(unit);
     t.integer_shrink = ratio({unit.denominator, unit.numerator});
+    // 0.2419355, which is not 15/62; the other literals round to the same as their ratios.
+    if (t.dialect->integer_unit == IntegerUnit::published && unit == Ratio{15, 62}) {
+      t.integer_expand = 0x1.ef7be2p-3F;
+    }
   }
   return t;
 }

@@ -19,7 +19,8 @@ struct TensorConstants {
   float largest_element = 0.0F;  ///< Q
   float encode_constant = 1.0F;  ///< C
   float error_constant = 1.0F;
-  float error_reciprocal = 1.0F;  ///< fl(1 / error_constant)
+  bool multiplies_reciprocal = false;  ///< by error_reciprocal, where others divide by error_constant
+  float error_reciprocal = 1.0F;       ///< fl(1 / error_constant)
   float encode_scale = 0.0F;    ///< S
   float decode_scale = 0.0F;    ///< fl(1 / S)
   float integer_expand = 1.0F;  ///< E

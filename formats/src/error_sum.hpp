@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Sums of a block's errors in the orders of ErrorOrder.
+#pragma once
+
+#include <array>
+#include <cmath>
+
+#include "lowbit/dialect.hpp"
+
+namespace lowbit::detail {
+
+/// PyTorch's inner sum on 8-lane vectors: 4 running vectors while there are 4 to read, one
+/// otherwise; then the lanes in order (aten/src/ATen/native/cpu/SumKernel.cpp). Up to 512 elements;
+/// above, its cascade of levels would begin.
+inline float torch_cpu_sum(const float* e, int count) {
+  constexpr int lanes = 8;
+  constexpr int chains = 4;
+  const int vectors = count / lanes;
+  const int rounds = vectors / chains;
+  std::array<std::array<float, lanes>, chains> sum{};
+  for (int i = 0; i < rounds; ++i) {
+    for (int k = 0; k < chains; ++k) {
+      for (int l = 0; l < lanes; ++l) sum[k][l] += e[(i * chains + k) * lanes + l];
+    }
+  }
+  for (int v = rounds * chains; v < vectors; ++v) {
+    for (int l = 0; l < lanes; ++l) sum[0][l] += e[v * lanes + l];
+  }
+  float total = 0.0F;
+  for (int l = 0; l < lanes; ++l) {
+    float lane = sum[0][l];
+    for (int k = 1; k < chains; ++k) lane += sum[k][l];
+    total += lane;
+  }
+  return total;
+}
+
+/// Neighbours pairwise, count a power of two.
+inline float neighbour_tree_sum(const float* e, int count) {
+  std::array<float, 1024> level;
+  for (int i = 0; i < count; ++i) level[i] = e[i];
+  for (int n = count / 2; n > 0; n /= 2) {
+    for (int i = 0; i < n; ++i) level[i] = level[2 * i] + level[2 * i + 1];
+  }
+  return level[0];
+}
+
+/// PyTorch's CUDA reduction: at most 32 threads a row, each adding what it reads 32 apart in 4
+/// running sums, then neighbouring threads pairwise (aten/src/ATen/native/cuda/Reduce.cuh).
+inline float torch_cuda_sum(const float* e, int count) {
+  if (count <= 32) return neighbour_tree_sum(e, count);
+  constexpr int threads = 32;
+  constexpr int chains = 4;
+  std::array<float, threads> thread{};
+  for (int t = 0; t < threads; ++t) {
+    std::array<float, chains> sum{};
+    for (int i = t, k = 0; i < count; i += threads, ++k) sum[k % chains] += e[i];
+    thread[t] = sum[0];
+    for (int k = 1; k < chains; ++k) thread[t] += sum[k];
+  }
+  return neighbour_tree_sum(thread.data(), threads);
+}
+
+}  // namespace lowbit::detail
