@@ -279,7 +279,8 @@ class BlockEngine {
     switch (t_.dialect->error_order) {
       case ErrorOrder::torch_cpu: return torch_cpu_sum(e, count);
       case ErrorOrder::torch_cuda: return torch_cuda_sum(e, count);
-      case ErrorOrder::triton: return neighbour_tree_sum(e, count);
+      case ErrorOrder::triton:
+        return triton_sum(e, count, t_.format->block_size, t_.input_type == InputType::float32 ? 4 : 8);
       case ErrorOrder::sequential: break;
     }
     float total = 0.0F;

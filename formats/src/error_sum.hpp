@@ -45,6 +45,26 @@ inline float neighbour_tree_sum(const float* e, int count) {
   return level[0];
 }
 
+/// Triton's reduction: each thread adds the elements that it loaded as 16 bytes, then threads
+/// exchange with those half, a quarter, ... of the row away. Rows of a 2D block are added likewise,
+/// one after another.
+inline float triton_sum(const float* e, int count, int row, int run) {
+  float total = 0.0F;
+  for (int r = 0; r < count; r += row) {
+    std::array<float, 32> thread{};
+    int threads = (row + run - 1) / run;
+    for (int t = 0; t < threads; ++t) {
+      thread[t] = e[r + t * run];
+      for (int i = 1; i < run && t * run + i < row; ++i) thread[t] += e[r + t * run + i];
+    }
+    for (threads /= 2; threads > 0; threads /= 2) {
+      for (int t = 0; t < threads; ++t) thread[t] += thread[t + threads];
+    }
+    total = r == 0 ? thread[0] : total + thread[0];
+  }
+  return total;
+}
+
 /// PyTorch's CUDA reduction: at most 32 threads a row, each adding what it reads 32 apart in 4
 /// running sums, then neighbouring threads pairwise (aten/src/ATen/native/cuda/Reduce.cuh).
 inline float torch_cuda_sum(const float* e, int count) {

@@ -19,6 +19,7 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   t.dialect = options.dialect != nullptr ? options.dialect : &canonical;
   t.rule = options.rule.value_or(default_rule(*t.format));
   t.rounding = options.rounding;
+  t.input_type = options.input_type;
   using enum ScaleRule;
   t.selects = t.rule == mse || t.rule == mae || t.rule == abs_max;
   t.largest_element = t.rule == static_4 ? 4.0F : t.format->largest_element();

@@ -12,6 +12,7 @@ struct TensorConstants {
   const Dialect* dialect = nullptr;
   ScaleRule rule = ScaleRule::static_6;
   ElementRounding rounding = ElementRounding::nearest;
+  InputType input_type = InputType::float32;
   bool selects = false;         ///< whether two candidates compete
   float amax = 0.0F;            ///< A
   int range_exponent = 0;       ///< k

@@ -86,7 +86,7 @@ enum class ErrorOrder : std::uint8_t {
   sequential,  ///< element after element
   torch_cpu,   ///< PyTorch's AVX2 sum: 8 lanes, 4 vectors at a time where there are 32 elements
   torch_cuda,  ///< a tree of neighbours: (0 + 1) + (2 + 3) ...
-  triton,
+  triton,      ///< runs of 16 bytes of input (8 or 4 elements) in order, then halves: 0 + n/2, ...
 };
 
 /// Multiply-adds that the compiler made of the error's operations.
