@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -8,6 +9,7 @@
 #include "exact_quotient.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/hadamard.hpp"
 #include "lowbit/quantize.hpp"
 
 namespace lowbit {
@@ -79,12 +81,42 @@ void check(const BlockTensor& t, std::size_t out_size) {
   }
 }
 
-}  // namespace
+/// The chain of fouroversix: the code's value and the scale meet in half precision.
+class HalfValue {
+ public:
+  HalfValue(const BlockTensor& tensor, const Dialect& dialect)
+      : format_(*tensor.format), dialect_(dialect), amax_(tensor.amax), constant_(tensor.encode_constant) {}
 
-void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect) {
-  check(tensor, out.size());
-  static_cast<void>(dialect);
-  const ExactValue exact(tensor);
+  [[nodiscard]] float operator()(std::uint8_t scale_byte, std::uint32_t code) const {
+    const bool integer = format_.is_adaptive() && (scale_byte & 0x80) != 0;
+    const ElementFormat& element = integer ? *format_.integer : *format_.element;
+    const Ratio unit = format_.integer_unit();
+    float q = element == int3 && dialect_.int3_coding == Int3Coding::sign_magnitude
+                  ? static_cast<float>(code & 3) * ((code & 4) != 0 ? -1.0F : 1.0F)
+                  : to_float(element, code);
+    if (integer) q = half(q * (static_cast<float>(unit.numerator) / static_cast<float>(unit.denominator)));
+    const float s = half(to_float(format_.scale(), format_.is_adaptive() ? scale_byte & 0x7F : scale_byte));
+    // The bits of x86: an E4M3 NaN keeps its widened payload, 0 * infinity is the default NaN.
+    if (std::isnan(s)) return std::bit_cast<float>(0x7ff00000U);
+    if (q == 0.0F && std::isinf(s)) return std::bit_cast<float>(0xffc00000U);
+    const float h = half(q * s);
+    if (format_.family == ScaleFamily::mx) return std::ldexp(h, format_.element_exponent);
+    const float scaled = h * amax_;
+    return dialect_.constant_division == ConstantDivision::divide ? scaled / constant_
+                                                                  : scaled * (1.0F / constant_);
+  }
+
+ private:
+  static float half(float value) { return round_to_input_type(value, InputType::float16); }
+
+  const BlockFormat& format_;
+  const Dialect& dialect_;
+  float amax_;
+  float constant_;
+};
+
+template <typename Value>
+void dequantize_with(const Value& value, const BlockTensor& tensor, std::span<float> out) {
   const std::size_t codes = tensor.format->element->code_count();
   // A value depends on the scale byte and the code alone: each row of the table is computed when
   // its scale byte is first seen.
@@ -97,13 +129,24 @@ void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* 
       float* const values = table.data() + scale * codes;
       if (!known[scale]) {
         known[scale] = true;
-        for (std::uint32_t code = 0; code < codes; ++code) values[code] = exact(scale, code);
+        for (std::uint32_t code = 0; code < codes; ++code) values[code] = value(scale, code);
       }
       const std::size_t end = std::min((k + 1) * size, tensor.columns);
       for (std::size_t c = k * size; c < end; ++c) {
         out[r * tensor.columns + c] = values[tensor.code(r, c) & (codes - 1)];
       }
     }
+  }
+}
+
+}  // namespace
+
+void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect) {
+  check(tensor, out.size());
+  const Dialect& d = dialect != nullptr ? *dialect : canonical;
+  switch (d.dequantization) {
+    case Dequantization::exact: return dequantize_with(ExactValue(tensor), tensor, out);
+    case Dequantization::via_half: return dequantize_with(HalfValue(tensor, d), tensor, out);
   }
 }
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "golden_file.hpp"
-#include "lowbit/error.hpp"
+#include "sha256.hpp"
 
 using namespace lowbit;
 
@@ -32,6 +32,16 @@ int main(int argc, char** argv) {
       }
       bool amax_ok = true;
       if (file.find(c.key + ".amax")) amax_ok = file.floats(c.key + ".amax")[0] == t.amax;
+      if (c.prefix == c.key && file.find(c.key + ".dequant") != nullptr) {
+        std::vector<float> y(t.rows * t.columns);
+        dequantize(t, y, dialect);
+        const auto want = file.bytes(c.key + ".dequant");
+        const std::span<const std::uint8_t> mine(reinterpret_cast<const std::uint8_t*>(y.data()), y.size() * 4);
+        std::size_t diff = 0;
+        if (want.size() == 32) { const auto d = golden::sha256(mine); diff = !std::equal(d.begin(), d.end(), want.begin()); }
+        else for (std::size_t k = 0; k < y.size(); ++k) diff += std::memcmp(&mine[k * 4], &want[k * 4], 4) != 0;
+        if (diff) std::printf("DEQUANT %s %s %s: %zu\n", argv[i] + std::string(argv[i]).rfind('/') + 1, c.key.c_str(), c.backend.c_str(), diff);
+      }
       if (blocks == 0 && amax_ok && !all) continue;
       std::printf("%s %s %s: %zu of %zu blocks, %zu scales%s", argv[i] + std::string(argv[i]).rfind('/') + 1, c.prefix.c_str(), c.backend.c_str(), blocks, t.scales.size(), scale_diff, amax_ok ? "" : " AMAX");
       if (blocks != 0) {
