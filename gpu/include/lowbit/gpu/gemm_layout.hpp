@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Which column of K each operand slot of the decode kernel's instructions takes. Host-device, so
+/// that the kernel, the model that replays it and the tests use one definition.
+#pragma once
+
+#include "lowbit/gpu/gemm_expand.hpp"
+
+namespace lowbit::gpu {
+
+/// Columns of K that a warp of the decode kernel reads at once.
+inline constexpr int decode_super_step = 128;
+/// Warps that split K between them: warp w sums super-steps w, w + 16, w + 32, ...
+inline constexpr int decode_splits = 16;
+/// mma.sync instructions in a super-step.
+inline constexpr int decode_instructions = decode_super_step / 16;
+
+/// The column of K that term `slot` (0..15, the instruction's own k index) of instruction j
+/// (0..decode_instructions-1) of a super-step takes, relative to the super-step's first column.
+/// A lane holds 32 neighbouring columns of one row; the instruction takes four of each of the four
+/// lanes of a row. Slot 2t + h is half h of register 0 of lane t, slot 8 + 2t + h of register 1.
+[[nodiscard]] LOWBIT_HD constexpr int decode_column(int j, int slot) {
+  const int lane = slot % 8 / 2;
+  const int reg = (j % 2) * 2 + slot / 8;
+  return 32 * lane + 8 * (j / 2) + expanded_column(reg, slot % 2);
+}
+
+}  // namespace lowbit::gpu

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "lowbit/gpu/gemm.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+#include "gemm_kernels.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/gpu/gemm_expand.hpp"
+
+namespace lowbit::gpu {
+namespace {
+
+// Tile counts and row indices are 32-bit in the kernels; offsets are 64-bit.
+constexpr std::size_t largest_extent = std::size_t{1} << 24;
+
+void check_pointer(const void* pointer, std::size_t alignment, const char* name) {
+  const auto address = reinterpret_cast<std::uintptr_t>(pointer);
+  if (address != 0 && address % alignment == 0) return;
+  throw Error(ErrorKind::usage, std::string("gemm: pointer ") + name +
+                                    (address == 0 ? " is null" : " is misaligned") + "; it must be a multiple of " +
+                                    std::to_string(alignment) + " bytes");
+}
+
+}  // namespace
+
+float gemm_alpha(GemmFormat format, float amax_a, float encode_a, float amax_b, float encode_b) {
+  const int d = float_factor(format);
+  const double numerator = static_cast<double>(amax_a) * amax_b;
+  const double denominator = static_cast<double>(encode_a) * encode_b;
+  // 2^20 and d^2 are exact; C_a * C_b * d^2 too for the formats' small integer constants.
+  return static_cast<float>(numerator * (1 << 2 * expand_prescale) / (denominator * (d * d)));
+}
+
+std::size_t gemm_bytes(const GemmProblem& problem) {
+  const std::size_t blocks = (problem.k + gemm_block - 1) / gemm_block;
+  return (problem.m + problem.n) * blocks * (gemm_block / 2 + 1) + problem.m * problem.n * sizeof(float);
+}
+
+void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.m > largest_extent || p.n > largest_extent || p.k > largest_extent) {
+    throw Error(ErrorKind::usage, "gemm: a dimension exceeds 2^24; split the product");
+  }
+  if (kernel == GemmKernel::decode && p.m > 16) {
+    throw Error(ErrorKind::usage, "gemm decode: M is " + std::to_string(p.m) +
+                                      ", this kernel takes 1 to 16 rows; use the wgmma kernel");
+  }
+  if (p.k != 0) {
+    check_pointer(p.a_codes, 16, "a_codes");
+    check_pointer(p.b_codes, 16, "b_codes");
+    check_pointer(p.a_scales, 8, "a_scales");
+    check_pointer(p.b_scales, 8, "b_scales");
+  }
+  check_pointer(p.d, 8, "d");
+  const detail::GemmArguments g{p.a_codes,
+                                p.a_scales,
+                                p.b_codes,
+                                p.b_scales,
+                                p.d,
+                                static_cast<int>(p.m),
+                                static_cast<int>(p.n),
+                                static_cast<int>((p.k + gemm_block - 1) / gemm_block),
+                                p.alpha};
+  auto* const s = static_cast<cudaStream_t>(stream);
+  const cudaError_t status = kernel == GemmKernel::wgmma ? detail::launch_gemm_wgmma(p.format, g, s)
+                                                         : detail::launch_gemm_decode(p.format, g, s);
+  if (status != cudaSuccess) {
+    throw Error(ErrorKind::unavailable, std::string("gemm: launch refused: ") + cudaGetErrorString(status));
+  }
+}
+
+}  // namespace lowbit::gpu
