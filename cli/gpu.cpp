@@ -129,6 +129,7 @@ void write_record(const Options& options, const gpu::Device& device,
   for (const auto& [name, result] : results) {
     if (result.mismatched == 0 && result.compared != 0) names.push_back(name);
     counts[name] = {{"compared", result.compared}, {"mismatched", result.mismatched}, {"cases", result.cases}};
+    if (result.library_compared != 0) counts[name]["library_compared"] = result.library_compared;
     for (const auto& [mutant, exposed] : result.mutants) counts[name]["mutants"][mutant] = exposed;
   }
   const std::string temporary = options.record + ".tmp";
@@ -163,6 +164,7 @@ void verify(const Options& options) {
     fmt::print("{:<28} {:>7} {:>14} {:>11} {:>12.1f}\n", kernel.info.name, result.cases, result.compared,
                result.mismatched, rate);
     if (!result.first_mismatch.empty()) fmt::print("  first mismatch: {}\n", result.first_mismatch);
+    if (result.library_compared != 0) fmt::print("  {} of them also by the library's model on the host\n", result.library_compared);
     for (const auto& [mutant, exposed] : result.mutants) fmt::print("  mutant {}: exposed by {} cases\n", mutant, exposed);
     std::fflush(stdout);
     mismatched += result.mismatched;

@@ -15,17 +15,17 @@
 /// leaves 2^-14 * v * s exactly.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 
 #include "lowbit/gpu/gemm.hpp"
 
-#ifndef __CUDA_ARCH__
+#ifndef __CUDACC__
 #include "lowbit/conversion.hpp"
 #endif
 
+/// Functions of one source for both sides: device code in CUDA sources, host code in C++ ones.
 #ifdef __CUDACC__
-#define LOWBIT_HD __host__ __device__ __forceinline__
+#define LOWBIT_HD __device__ __forceinline__
 #else
 #define LOWBIT_HD inline
 #endif
@@ -38,10 +38,10 @@ inline constexpr int gemm_block = 16;
 inline constexpr int expand_prescale = 10;
 
 /// d and d E: what one unit of a float and of an integer block counts.
-[[nodiscard]] LOWBIT_HD constexpr int float_factor(GemmFormat f) {
+[[nodiscard]] constexpr int float_factor(GemmFormat f) {
   return f == GemmFormat::if4 ? 7 : f == GemmFormat::if3 ? 3 : 1;
 }
-[[nodiscard]] LOWBIT_HD constexpr int integer_factor(GemmFormat f) {
+[[nodiscard]] constexpr int integer_factor(GemmFormat f) {
   return f == GemmFormat::if4 ? 6 : f == GemmFormat::if3 ? 4 : 0;
 }
 
@@ -49,7 +49,7 @@ namespace detail {
 
 // prmt.b32, default mode, selectors 0..7 only.
 LOWBIT_HD std::uint32_t permute(std::uint32_t a, std::uint32_t b, std::uint32_t selector) {
-#ifdef __CUDA_ARCH__
+#ifdef __CUDACC__
   return __byte_perm(a, b, selector);
 #else
   const std::uint64_t bytes = static_cast<std::uint64_t>(b) << 32 | a;
@@ -61,7 +61,7 @@ LOWBIT_HD std::uint32_t permute(std::uint32_t a, std::uint32_t b, std::uint32_t 
 #endif
 }
 
-#ifndef __CUDA_ARCH__
+#ifndef __CUDACC__
 inline double half_to_double(std::uint32_t h) {
   const int field = static_cast<int>(h >> 10 & 31);
   const double sig = (h & 1023) + (field != 0 ? 1024 : 0);
@@ -77,7 +77,7 @@ inline std::uint32_t double_to_half(double v) {
 // Two FP16 products, round to nearest even.
 LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
   std::uint32_t r = 0;
-#ifdef __CUDA_ARCH__
+#ifdef __CUDACC__
   asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
 #else
   for (int i = 0; i < 32; i += 16) {
@@ -90,7 +90,7 @@ LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
 // exponent range that the expansion uses.
 LOWBIT_HD std::uint32_t fma2(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
   std::uint32_t r = 0;
-#ifdef __CUDA_ARCH__
+#ifdef __CUDACC__
   asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
 #else
   for (int i = 0; i < 32; i += 16) {
@@ -103,7 +103,7 @@ LOWBIT_HD std::uint32_t fma2(std::uint32_t a, std::uint32_t b, std::uint32_t c) 
 }
 // Two E4M3 bytes (sign bits clear) to two FP16 numbers; NaN stays NaN.
 LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
-#ifdef __CUDA_ARCH__
+#ifdef __CUDACC__
   std::uint32_t r;
   asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(r) : "h"(static_cast<std::uint16_t>(bytes)));
   return r;
@@ -155,7 +155,7 @@ LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first
 }
 
 /// Column, within the 8 of a word, of half h of expanded register r.
-[[nodiscard]] LOWBIT_HD constexpr int expanded_column(int r, int h) {
+[[nodiscard]] constexpr int expanded_column(int r, int h) {
   return (r & 1) * 2 + (r >> 1) + 4 * h;
 }
 

@@ -19,7 +19,7 @@ inline constexpr int decode_instructions = decode_super_step / 16;
 /// (0..decode_instructions-1) of a super-step takes, relative to the super-step's first column.
 /// A lane holds 32 neighbouring columns of one row; the instruction takes four of each of the four
 /// lanes of a row. Slot 2t + h is half h of register 0 of lane t, slot 8 + 2t + h of register 1.
-[[nodiscard]] LOWBIT_HD constexpr int decode_column(int j, int slot) {
+[[nodiscard]] constexpr int decode_column(int j, int slot) {
   const int lane = slot % 8 / 2;
   const int reg = (j % 2) * 2 + slot / 8;
   return 32 * lane + 8 * (j / 2) + expanded_column(reg, slot % 2);

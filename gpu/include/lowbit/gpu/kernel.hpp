@@ -56,6 +56,7 @@ struct VerifyResult {
   std::uint64_t compared = 0;     ///< elements (quantize: with their scale bytes) or output words
   std::uint64_t mismatched = 0;   ///< bytes (quantize) or words that differ
   std::uint64_t cases = 0;        ///< launches compared
+  std::uint64_t library_compared = 0;  ///< GEMM: of them, also with the library's model on the host
   std::string first_mismatch;     ///< one line; empty if none
   double kernel_seconds = 0;      ///< device time of the kernel, all cases
   /// How many cases would expose each named mutant of the reference (GEMM campaigns).

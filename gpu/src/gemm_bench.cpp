@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "gemm_campaign.hpp"
+#include "gemm_harness.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/gpu/device.hpp"
+
+namespace lowbit::gpu::detail {
+
+std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format, const BenchOptions& options) {
+  const bool decode = kernel == GemmKernel::decode;
+  const auto extent = [](std::int64_t asked, int otherwise) {
+    if (asked > 1 << 24) throw Error(ErrorKind::usage, "gemm: a dimension exceeds 2^24; split the product");
+    return asked == 0 ? otherwise : static_cast<int>(asked);
+  };
+  const int m = decode ? std::min(extent(options.shape.m, 16), 16) : extent(options.shape.m, 8192);
+  const int n = extent(options.shape.n, 8192);
+  const int k = extent(options.shape.k, 8192);
+  const auto blocks = static_cast<std::size_t>((k + 15) / 16);
+  const std::size_t b_bytes = static_cast<std::size_t>(n) * blocks * 9;
+  // Enough different weights that none is found in the L2 (at least 288 MB for the decode kernel).
+  const std::size_t sets = decode ? std::max<std::size_t>(2, (std::size_t{288} << 20) / b_bytes + 1) : 2;
+  require_memory(sets * b_bytes + static_cast<std::size_t>(m) * (blocks * 9 + static_cast<std::size_t>(n) * 4), "gemm bench");
+  DeviceBuffer a_codes(static_cast<std::size_t>(m) * blocks * 8);
+  DeviceBuffer a_scales(static_cast<std::size_t>(m) * blocks);
+  DeviceBuffer d(static_cast<std::size_t>(m) * static_cast<std::size_t>(n) * 4);
+  check(generate_operand(format, InputKind::spread, 1, 0, m, k, a_codes.as<std::uint8_t>(), a_scales.as<std::uint8_t>(), nullptr), "generate A");
+  std::vector<DeviceBuffer> b_codes;
+  std::vector<DeviceBuffer> b_scales;
+  for (std::size_t s = 0; s < sets; ++s) {
+    b_codes.emplace_back(static_cast<std::size_t>(n) * blocks * 8);
+    b_scales.emplace_back(static_cast<std::size_t>(n) * blocks);
+    check(generate_operand(format, InputKind::spread, 2 + s, 1, n, k, b_codes.back().as<std::uint8_t>(),
+                           b_scales.back().as<std::uint8_t>(), nullptr), "generate B");
+  }
+  GemmProblem problem;
+  problem.format = format;
+  problem.m = static_cast<std::size_t>(m);
+  problem.n = static_cast<std::size_t>(n);
+  problem.k = static_cast<std::size_t>(k);
+  problem.a_codes = a_codes.as<std::uint8_t>();
+  problem.a_scales = a_scales.as<std::uint8_t>();
+  problem.d = d.as<float>();
+  const auto launch = [&](std::size_t i) {
+    problem.b_codes = b_codes[i % sets].as<std::uint8_t>();
+    problem.b_scales = b_scales[i % sets].as<std::uint8_t>();
+    launch_gemm(kernel, problem, nullptr);
+  };
+  // A decode launch takes little longer than an event: one round through all weights is timed.
+  const std::size_t round = decode ? sets : 1;
+  const double seconds = median_seconds(options.repeats, [&](int i) {
+    for (std::size_t j = 0; j < round; ++j) launch(static_cast<std::size_t>(i) * round + j);
+  }, 3) / static_cast<double>(round);
+
+  BenchResult result;
+  result.what = fmt::format("{}x{}x{}", m, n, k);
+  result.median_seconds = seconds;
+  result.bytes = static_cast<double>(gemm_bytes(problem));
+  result.operations = 2.0 * m * n * k;
+  // The wgmma kernel reads A once for every 256 columns and B once for every 128 rows of D, from the
+  // L2 where it is found there.
+  if (!decode) {
+    const double row = static_cast<double>(blocks) * 9;
+    result.bytes_moved = row * (static_cast<double>(m) * ((n + 255) / 256) + static_cast<double>(n) * ((m + 127) / 128)) +
+                         4.0 * m * n;
+  }
+  return {result};
+}
+
+}  // namespace lowbit::gpu::detail

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Four-bit codes to FP16: every code under every scale byte, at every place of a word, against the
+// format's own definition in integers.
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include "catch.hpp"
+#include "lowbit/block_format.hpp"
+#include "lowbit/gpu/gemm_expand.hpp"
+#include "lowbit/gpu/gemm_layout.hpp"
+
+namespace {
+
+using namespace lowbit;
+using gpu::GemmFormat;
+
+const BlockFormat& record(GemmFormat f) {
+  const char* name = f == GemmFormat::nvfp4 ? "nvfp4" : f == GemmFormat::if4 ? "if4" : "if3";
+  const BlockFormat* found = find_block_format(name);
+  REQUIRE(found != nullptr);
+  return *found;
+}
+
+double value(const ElementFormat& format, std::uint32_t code) {
+  const Number n = decode(format, code);
+  return std::ldexp(n.negative ? -static_cast<double>(n.significand) : static_cast<double>(n.significand), n.exponent);
+}
+
+template <GemmFormat F>
+void check_every_code_and_scale() {
+  const BlockFormat& format = record(F);
+  const ElementFormat& element = *format.element;
+  const std::uint32_t code_mask = element.code_mask();
+  std::uint64_t checked = 0;
+  for (std::uint32_t scale = 0; scale < 256; ++scale) {
+    for (std::uint32_t other = 0; other < 256; other += 85) {  // the pair's other byte must not matter
+      for (int side = 0; side < 2; ++side) {
+        gpu::BlockExpansion pair[2];
+        gpu::block_expansions<F>(side == 0 ? scale | other << 8 : other | scale << 8, pair[0], pair[1]);
+        for (std::uint32_t code = 0; code < 16; ++code) {
+          // The code at every place, the others its complement.
+          for (int place = 0; place < 8; ++place) {
+            std::uint32_t word = 0;
+            for (int i = 0; i < 8; ++i) word |= (i == place ? code : code ^ 0xF) << (4 * i);
+            std::uint32_t out[4];
+            gpu::expand_word<F>(word, pair[side], out);
+            for (int r = 0; r < 4; ++r) {
+              for (int h = 0; h < 2; ++h) {
+                const int column = gpu::expanded_column(r, h);
+                const std::uint32_t c = (word >> (4 * column) & 0xF) & code_mask;
+                const double got = gpu::detail::half_to_double(out[r] >> (16 * h) & 0xFFFF);
+                if ((scale & 0x7F) == 0x7F) {
+                  if (!std::isnan(got)) FAIL("a NaN scale gave " << got);
+                  continue;
+                }
+                const bool integer = format.is_adaptive() && (scale & 0x80) != 0;
+                const double units = format.exact_denominator();
+                const double per_unit = integer ? units * format.integer_unit().numerator / format.integer_unit().denominator : units;
+                const double want = value(integer ? *format.integer : element, c) * value(e4m3, scale & 0x7F) * per_unit / 1024;
+                if (got != want) {
+                  FAIL(format.name << " scale " << scale << " code " << c << " place " << column << ": " << got << ", not " << want);
+                }
+                ++checked;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  CHECK(checked >= 254U * 16 * 8 * 2);
+}
+
+TEST_CASE("every code and scale byte expands to FP16 without rounding") {
+  SECTION("nvfp4") { check_every_code_and_scale<GemmFormat::nvfp4>(); }
+  SECTION("if4") { check_every_code_and_scale<GemmFormat::if4>(); }
+  SECTION("if3") { check_every_code_and_scale<GemmFormat::if3>(); }
+}
+
+TEST_CASE("expansion factors follow from the format records") {
+  for (const GemmFormat f : {GemmFormat::nvfp4, GemmFormat::if4, GemmFormat::if3}) {
+    const BlockFormat& format = record(f);
+    CHECK(gpu::float_factor(f) == format.exact_denominator());
+    CHECK(format.block_size == gpu::gemm_block);
+    if (format.is_adaptive()) {
+      CHECK(gpu::integer_factor(f) * format.integer_unit().denominator ==
+            format.exact_denominator() * format.integer_unit().numerator);
+    }
+  }
+}
+
+TEST_CASE("the decode kernel's instructions take every column of a super-step once") {
+  bool seen[gpu::decode_super_step] = {};
+  for (int j = 0; j < gpu::decode_instructions; ++j) {
+    for (int slot = 0; slot < 16; ++slot) {
+      const int column = gpu::decode_column(j, slot);
+      REQUIRE(column >= 0);
+      REQUIRE(column < gpu::decode_super_step);
+      CHECK_FALSE(seen[column]);
+      seen[column] = true;
+      // A lane reads 16 bytes: 32 columns.
+      CHECK(column / 32 == slot % 8 / 2);
+    }
+  }
+}
+
+}  // namespace
