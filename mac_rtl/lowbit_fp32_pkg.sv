@@ -130,6 +130,28 @@ package lowbit_fp32_pkg;
     end
   endfunction
 
+  // magnitude * 2^exponent (two's complement) in FP32, to nearest even or truncated. The result must
+  // be zero or in the range of normal numbers.
+  function automatic logic [31:0] from_integer(input logic negative, input logic [63:0] magnitude,
+                                               input logic [9:0] exponent, input logic nearest);
+    logic [63:0] m;
+    logic [9:0]  e;
+    logic        up;
+    begin
+      m = magnitude;
+      e = exponent + 10'd190;  // bit 63 counts 2^(exponent + 63), bias 127
+      if (m[63:32] == 32'd0) begin m = m << 32; e = e - 10'd32; end
+      if (m[63:48] == 16'd0) begin m = m << 16; e = e - 10'd16; end
+      if (m[63:56] == 8'd0) begin m = m << 8; e = e - 10'd8; end
+      if (m[63:60] == 4'd0) begin m = m << 4; e = e - 10'd4; end
+      if (m[63:62] == 2'd0) begin m = m << 2; e = e - 10'd2; end
+      if (m[63] == 1'b0) begin m = m << 1; e = e - 10'd1; end
+      up = nearest & m[39] & (m[40] | (m[38:0] != 39'd0));
+      from_integer = {negative, e[7:0], m[62:40]} + {31'd0, up};
+      if (m[63] == 1'b0) from_integer = 32'd0;
+    end
+  endfunction
+
   // Zeros above the leading one of a 27-bit significand; 27 or more for zero.
   function automatic logic [4:0] leading_zeros(input logic [26:0] m);
     logic [31:0] rest;

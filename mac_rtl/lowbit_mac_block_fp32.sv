@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The block-exact MAC with an FP32 accumulator behind the stream interface of docs/mac.md.
+`default_nettype none
+module lowbit_mac_block_fp32 #(
+    parameter int FORMAT = 13,
+    parameter int LANES = 16,
+    parameter int DEPTH = 16,
+    localparam int BITS = lowbit_formats::element_bits(FORMAT)
+) (
+    input  logic               clk_i,
+    input  logic               rst_ni,
+    input  logic               in_valid_i,
+    output logic               in_ready_o,
+    input  logic               in_first_i,
+    input  logic               in_last_i,
+    input  logic [7:0]         a_scale_i,
+    input  logic [7:0]         w_scale_i,
+    input  logic [LANES*BITS-1:0] a_codes_i,
+    input  logic [LANES*BITS-1:0] w_codes_i,
+    output logic               out_valid_o,
+    input  logic               out_ready_i,
+    output logic [31:0]        out_fp32_o,
+    output logic [1:0]         out_flags_o
+);
+  localparam int OPERAND_W = 16 + 2 * BITS * LANES;
+
+  logic                 core_valid;
+  logic                 core_first;
+  logic                 core_last;
+  logic [OPERAND_W-1:0] operands;
+  logic                 result_valid;
+  logic [31:0]          result;
+  logic                 nan_scale;
+
+  lowbit_stream #(
+      .OPERAND_W(OPERAND_W),
+      .RESULT_W (33),
+      .DEPTH    (DEPTH)
+  ) i_stream (
+      .clk_i,
+      .rst_ni,
+      .in_valid_i,
+      .in_ready_o,
+      .in_first_i,
+      .in_last_i,
+      .in_operands_i  ({a_scale_i, w_scale_i, a_codes_i, w_codes_i}),
+      .core_valid_o   (core_valid),
+      .core_first_o   (core_first),
+      .core_last_o    (core_last),
+      .core_operands_o(operands),
+      .result_valid_i (result_valid),
+      .result_i       ({nan_scale, result}),
+      .out_valid_o,
+      .out_ready_i,
+      .out_result_o   ({out_flags_o[0], out_fp32_o})
+  );
+
+  lowbit_mac_block_fp32_core #(
+      .FORMAT(FORMAT),
+      .LANES (LANES)
+  ) i_core (
+      .clk_i,
+      .rst_ni,
+      .valid_i    (core_valid),
+      .first_i    (core_first),
+      .last_i     (core_last),
+      .a_scale_i  (operands[2*BITS*LANES+8+:8]),
+      .w_scale_i  (operands[2*BITS*LANES+:8]),
+      .a_codes_i  (operands[BITS*LANES+:BITS*LANES]),
+      .w_codes_i  (operands[0+:BITS*LANES]),
+      .valid_o    (result_valid),
+      .fp32_o     (result),
+      .nan_scale_o(nan_scale)
+  );
+
+  // FP32 covers every sum of this unit.
+  assign out_flags_o[1] = 1'b0;
+endmodule
+`default_nettype wire
