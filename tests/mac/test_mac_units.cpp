@@ -30,7 +30,7 @@ TEST_CASE("every compiled unit answers as its model, without and with stalls and
   for (const MacShape& shape : compiled()) {
     const BeatStream stream = random_stream(shape, 20000, 1);
     check_unit(stream);
-    const MacRunStats stalled = check_unit(stream, {.input_stall = 0.3, .output_stall = 0.6, .seed = 2});
+    const MacRunStats stalled = check_unit(stream, {.input_stall = 0.3, .output_stall = 0.97, .seed = 2});
     CHECK(stalled.refused > 0);
     const MacRunStats reset =
         check_unit(stream, {.input_stall = 0.2, .output_stall = 0.2, .reset = 0.01, .seed = 3});
