@@ -59,10 +59,24 @@ constexpr MmaTerm decode_element(const ElementFormat& format, MmaRule rule, std:
   const Exact value{term.negative,
                     static_cast<std::uint64_t>(term.negative ? -term.significand : term.significand),
                     term.exponent - format.mantissa_bits};
-  return decode_term(f16, round_pack(f16, value));
+  constexpr ElementFormat half_format = f16;
+  return decode_term(half_format, round_pack(half_format, value));
 }
 
 namespace detail {
+
+// Device code cannot refer to a namespace-scope record, only to its value: hence the local copies.
+constexpr Number decode_addend(bool half, std::uint32_t c) {
+  constexpr ElementFormat half_format = f16;
+  constexpr ElementFormat single_format = f32;
+  return half ? decode(half_format, c) : decode(single_format, c);
+}
+
+constexpr std::uint32_t round_result(bool half, const Exact& value, const ConversionPolicy& policy) {
+  constexpr ElementFormat half_format = f16;
+  constexpr ElementFormat single_format = f32;
+  return half ? round_pack(half_format, value, policy) : round_pack(single_format, value, policy);
+}
 
 constexpr int top_bit(std::uint64_t value) { return 63 - std::countl_zero(value); }
 
@@ -122,20 +136,18 @@ constexpr std::uint32_t finish(const MmaParameters& p, bool half, std::int64_t s
                        p.rounding == FinalRounding::f32_nearest_even ||
                        p.rounding == FinalRounding::e8m13_nearest_even;
   policy.rounding = nearest ? Rounding::nearest_even : Rounding::toward_zero;
-  if (half) {
-    word = round_pack(f16, value, policy);
-  } else if (!nearest && top_bit(value.significand) + q > f32.max_exponent()) {
-    word = (value.negative ? minus_zero : 0) | f32.infinity_code();
+  if (!half && !nearest && top_bit(value.significand) + q > 127) {
+    word = (value.negative ? minus_zero : 0) | 0x7F800000U;
   } else if (p.rounding == FinalRounding::e8m13_toward_zero ||
              p.rounding == FinalRounding::e8m13_nearest_even) {
-    word = round_pack(e8m13, value, policy) << 10;
+    constexpr ElementFormat thirteen_bits = e8m13;
+    word = round_pack(thirteen_bits, value, policy) << 10;
   } else {
-    word = round_pack(f32, value, policy);
+    word = round_result(half, value, policy);
   }
   return word == minus_zero && !p.underflow_keeps_sign ? 0 : word;
 }
 
-constexpr Number decode_addend(bool half, std::uint32_t c) { return decode(half ? f16 : f32, c); }
 constexpr int addend_fraction_bits(bool half) { return half ? 10 : 23; }
 
 /// x + y with two bits and a sticky one below any format's last place (conversion.hpp, Exact).
@@ -174,7 +186,7 @@ constexpr std::uint32_t add_nearest(bool half, std::uint32_t x, std::uint32_t y)
   }
   ConversionPolicy policy;
   policy.overflow = Overflow::infinity;
-  return round_pack(half ? f16 : f32, sum, policy);
+  return round_result(half, sum, policy);
 }
 
 /// One aligned step of `count` products; scale_exponent is added to every product's exponent.
@@ -308,7 +320,10 @@ constexpr std::uint32_t emulated_step(const MmaShape& s, const MmaTerm* a, const
                        0, d);
     }
   }
-  return add_nearest(s.half, d, c);
+  d = add_nearest(s.half, d, c);
+  const std::uint32_t minus_zero = s.half ? 0x8000U : 0x80000000U;
+  const bool minus = s.parameters.zero_sum == ZeroSum::negative_if_addend_negative && c == minus_zero;
+  return d == 0 && minus ? minus_zero : d;
 }
 
 constexpr std::uint32_t fma_chain(const MmaShape& s, const MmaTerm* a, const MmaTerm* b,
@@ -341,7 +356,7 @@ constexpr std::uint32_t fma_chain(const MmaShape& s, const MmaTerm* a, const Mma
     if (sum.significand == 0) {
       c = minus && addend.negative ? (s.half ? 0x8000U : 0x80000000U) : 0;
     } else {
-      c = round_pack(s.half ? f16 : f32, sum, policy);
+      c = round_result(s.half, sum, policy);
     }
   }
   return c;
