@@ -94,7 +94,8 @@ class BlockEngine {
     // rounding boundary of any element format.
     const double multiplier = std::ldexp(1.0, -e - t_.format->element_exponent);
     for (int i = 0; i < in.count; ++i) c.y[i] = static_cast<float>(in.x[i] * multiplier);
-    if (t_.rounding == ElementRounding::nearest || !exact) return round<Element>(c, in.count, in.random0);
+    if (t_.rounding == ElementRounding::nearest || !exact)
+      return round<Element>(c, in.count, in.random0);
     for (int i = 0; i < in.count; ++i) {
       c.codes[i] = static_cast<std::uint8_t>(
           from_double(Element, in.x[i] * multiplier, stochastic, in.random0[i]));
@@ -277,11 +278,15 @@ class BlockEngine {
 
   [[nodiscard]] float sum(const float* e, int count) const {
     switch (t_.dialect->error_order) {
-      case ErrorOrder::torch_cpu: return torch_cpu_sum(e, count);
-      case ErrorOrder::torch_cuda: return torch_cuda_sum(e, count);
+      case ErrorOrder::torch_cpu:
+        return torch_cpu_sum(e, count);
+      case ErrorOrder::torch_cuda:
+        return torch_cuda_sum(e, count);
       case ErrorOrder::triton:
-        return triton_sum(e, count, t_.format->block_size, t_.input_type == InputType::float32 ? 4 : 8);
-      case ErrorOrder::sequential: break;
+        return triton_sum(e, count, t_.format->block_size,
+                          t_.input_type == InputType::float32 ? 4 : 8);
+      case ErrorOrder::sequential:
+        break;
     }
     float total = 0.0F;
     for (int i = 0; i < count; ++i) total += e[i];

@@ -37,7 +37,8 @@ class ExactValue {
   [[nodiscard]] float operator()(std::uint8_t scale_byte, std::uint32_t code) const {
     const bool integer = format_.is_adaptive() && (scale_byte & 0x80) != 0;
     const Number q = decode(integer ? *format_.integer : *format_.element, code);
-    const Number s = decode(format_.scale(), format_.is_adaptive() ? scale_byte & 0x7F : scale_byte);
+    const Number s =
+        decode(format_.scale(), format_.is_adaptive() ? scale_byte & 0x7F : scale_byte);
     if (q.number_class == NumberClass::nan || s.number_class == NumberClass::nan) {
       return std::numeric_limits<float>::quiet_NaN();
     }
@@ -45,14 +46,16 @@ class ExactValue {
     const bool is_zero = q.number_class == NumberClass::zero;
     const bool negative = (q.negative && !(is_zero && element.is_integer())) != s.negative;
     const float sign = negative ? -1.0F : 1.0F;
-    if (q.number_class == NumberClass::infinity) return sign * std::numeric_limits<float>::infinity();
+    if (q.number_class == NumberClass::infinity)
+      return sign * std::numeric_limits<float>::infinity();
     const Ratio unit = integer ? format_.integer_unit() : Ratio{1, 1};
     const int e = format_.element_exponent;
     // At most 8 + 4 + 24 + 5 bits above and 24 + 6 below.
-    return detail::rounded_quotient(
-        negative, std::uint64_t{q.significand} * s.significand * a_.significand * static_cast<unsigned>(unit.numerator),
-        c_.significand * static_cast<unsigned>(unit.denominator),
-        q.exponent + s.exponent + a_.exponent - c_.exponent + e);
+    return detail::rounded_quotient(negative,
+                                    std::uint64_t{q.significand} * s.significand * a_.significand *
+                                        static_cast<unsigned>(unit.numerator),
+                                    c_.significand * static_cast<unsigned>(unit.denominator),
+                                    q.exponent + s.exponent + a_.exponent - c_.exponent + e);
   }
 
  private:
@@ -64,20 +67,25 @@ class ExactValue {
 void check(const BlockTensor& t, std::size_t out_size) {
   if (t.format == nullptr) throw Error(ErrorKind::usage, "the block tensor has no format");
   if (out_size != t.rows * t.columns) {
-    throw Error(ErrorKind::usage, fmt::format("{} values are to be written for a matrix of {} x {}", out_size, t.rows, t.columns));
+    throw Error(ErrorKind::usage, fmt::format("{} values are to be written for a matrix of {} x {}",
+                                              out_size, t.rows, t.columns));
   }
-  if (t.values.size() != t.rows * t.value_bytes_per_row() || t.scales.size() != t.rows * t.blocks_per_row()) {
-    throw Error(ErrorKind::invalid_input,
-                fmt::format("a {} x {} tensor of {} has {} value bytes and {} scale bytes, not {} and {}",
-                            t.rows, t.columns, t.format->name, t.rows * t.value_bytes_per_row(),
-                            t.rows * t.blocks_per_row(), t.values.size(), t.scales.size()));
+  if (t.values.size() != t.rows * t.value_bytes_per_row() ||
+      t.scales.size() != t.rows * t.blocks_per_row()) {
+    throw Error(
+        ErrorKind::invalid_input,
+        fmt::format("a {} x {} tensor of {} has {} value bytes and {} scale bytes, not {} and {}",
+                    t.rows, t.columns, t.format->name, t.rows * t.value_bytes_per_row(),
+                    t.rows * t.blocks_per_row(), t.values.size(), t.scales.size()));
   }
   if (!(t.amax >= 0.0F && std::isfinite(t.amax))) {
-    throw Error(ErrorKind::invalid_input, fmt::format("the tensor's amax is {}; it must be finite and not negative", t.amax));
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("the tensor's amax is {}; it must be finite and not negative", t.amax));
   }
   if (!(t.encode_constant > 0.0F && std::isfinite(t.encode_constant))) {
     throw Error(ErrorKind::invalid_input,
-                fmt::format("the tensor's encode constant is {}; it must be finite and positive", t.encode_constant));
+                fmt::format("the tensor's encode constant is {}; it must be finite and positive",
+                            t.encode_constant));
   }
 }
 
@@ -85,7 +93,10 @@ void check(const BlockTensor& t, std::size_t out_size) {
 class HalfValue {
  public:
   HalfValue(const BlockTensor& tensor, const Dialect& dialect)
-      : format_(*tensor.format), dialect_(dialect), amax_(tensor.amax), constant_(tensor.encode_constant) {}
+      : format_(*tensor.format),
+        dialect_(dialect),
+        amax_(tensor.amax),
+        constant_(tensor.encode_constant) {}
 
   [[nodiscard]] float operator()(std::uint8_t scale_byte, std::uint32_t code) const {
     const bool integer = format_.is_adaptive() && (scale_byte & 0x80) != 0;
@@ -94,8 +105,10 @@ class HalfValue {
     float q = element == int3 && dialect_.int3_coding == Int3Coding::sign_magnitude
                   ? static_cast<float>(code & 3) * ((code & 4) != 0 ? -1.0F : 1.0F)
                   : to_float(element, code);
-    if (integer) q = half(q * (static_cast<float>(unit.numerator) / static_cast<float>(unit.denominator)));
-    const float s = half(to_float(format_.scale(), format_.is_adaptive() ? scale_byte & 0x7F : scale_byte));
+    if (integer)
+      q = half(q * (static_cast<float>(unit.numerator) / static_cast<float>(unit.denominator)));
+    const float s =
+        half(to_float(format_.scale(), format_.is_adaptive() ? scale_byte & 0x7F : scale_byte));
     // The bits of x86: an E4M3 NaN keeps its widened payload, 0 * infinity is the default NaN.
     if (std::isnan(s)) return std::bit_cast<float>(0x7ff00000U);
     if (q == 0.0F && std::isinf(s)) return std::bit_cast<float>(0xffc00000U);
@@ -145,8 +158,10 @@ void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* 
   check(tensor, out.size());
   const Dialect& d = dialect != nullptr ? *dialect : canonical;
   switch (d.dequantization) {
-    case Dequantization::exact: return dequantize_with(ExactValue(tensor), tensor, out);
-    case Dequantization::via_half: return dequantize_with(HalfValue(tensor, d), tensor, out);
+    case Dequantization::exact:
+      return dequantize_with(ExactValue(tensor), tensor, out);
+    case Dequantization::via_half:
+      return dequantize_with(HalfValue(tensor, d), tensor, out);
   }
 }
 

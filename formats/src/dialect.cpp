@@ -6,11 +6,14 @@
 namespace lowbit {
 namespace {
 
-constexpr auto registry = std::to_array<Dialect>({canonical, fos_pytorch, fos_pytorch_cuda, fos_triton});
+constexpr auto registry =
+    std::to_array<Dialect>({canonical, fos_pytorch, fos_pytorch_cuda, fos_triton});
 
 }  // namespace
 
-std::span<const Dialect> dialects() { return registry; }
+std::span<const Dialect> dialects() {
+  return registry;
+}
 
 const Dialect* find_dialect(std::string_view name) {
   for (const Dialect& dialect : registry) {

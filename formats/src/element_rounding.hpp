@@ -26,7 +26,8 @@ constexpr auto make_value_table() {
     const Number n = decode(Format, code);
     if (n.number_class != NumberClass::finite && n.number_class != NumberClass::zero) continue;
     const float magnitude = static_cast<float>(n.significand) * power_of_two(n.exponent);
-    table[code] = n.negative && !(Format.is_integer() && magnitude == 0.0F) ? -magnitude : magnitude;
+    table[code] =
+        n.negative && !(Format.is_integer() && magnitude == 0.0F) ? -magnitude : magnitude;
   }
   return table;
 }
@@ -37,7 +38,8 @@ inline constexpr auto value_table = make_value_table<Format>();
 template <const ElementFormat& Format>
 constexpr std::uint8_t signed_code(std::uint32_t magnitude, std::uint32_t sign_bit) {
   if constexpr (Format.coding == Coding::twos_complement) {
-    return static_cast<std::uint8_t>((sign_bit != 0 ? 0U - magnitude : magnitude) & Format.code_mask());
+    return static_cast<std::uint8_t>((sign_bit != 0 ? 0U - magnitude : magnitude) &
+                                     Format.code_mask());
   } else if constexpr (Format.coding == Coding::sign_magnitude) {
     const std::uint32_t sign = sign_bit & static_cast<std::uint32_t>(magnitude != 0);
     return static_cast<std::uint8_t>(magnitude | sign << (Format.bits - 1));
@@ -66,10 +68,12 @@ constexpr std::uint8_t nearest_even_code(float y) {
     // the code is that of the kept bits because the difference of the biases (in units of the last
     // place) is even.
     constexpr int dropped = 23 - Format.mantissa_bits;
-    constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias) << Format.mantissa_bits;
+    constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias)
+                                     << Format.mantissa_bits;
     static_assert(rebias % 2 == 0);
     const std::uint32_t odd = (magnitude >> dropped) & 1U;
-    const std::uint32_t normal = ((magnitude + ((1U << (dropped - 1)) - 1U) + odd) >> dropped) - rebias;
+    const std::uint32_t normal =
+        ((magnitude + ((1U << (dropped - 1)) - 1U) + odd) >> dropped) - rebias;
     constexpr float smallest_normal = power_of_two(Format.min_exponent());
     const bool subnormal = absolute < smallest_normal;
     const std::uint32_t code = subnormal ? aligned(absolute) : normal;
@@ -107,7 +111,8 @@ std::uint8_t jittered_code(float y, float random) {
     constexpr float largest = static_cast<float>(value_table<Format>[Format.max_code()]);
     const float jittered = std::clamp(magnitude + jitter, -largest, largest);
     // Below zero only to -0.5, which rounds to zero.
-    const std::uint32_t code = from_float(Format, std::nearbyint(jittered)) & Format.magnitude_mask();
+    const std::uint32_t code =
+        from_float(Format, std::nearbyint(jittered)) & Format.magnitude_mask();
     return signed_code<Format>(code, sign);
   }
 }

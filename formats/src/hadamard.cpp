@@ -14,8 +14,10 @@ constexpr ConversionPolicy to_infinity{.overflow = Overflow::infinity};
 
 float round_to_input_type(float value, InputType type) {
   switch (type) {
-    case InputType::float32: return value;
-    case InputType::float16: return to_float(f16, from_float(f16, value, to_infinity));
+    case InputType::float32:
+      return value;
+    case InputType::float16:
+      return to_float(f16, from_float(f16, value, to_infinity));
     case InputType::bfloat16:
       return std::bit_cast<float>(from_float(bf16, value, to_infinity) << 16);
   }
@@ -23,7 +25,9 @@ float round_to_input_type(float value, InputType type) {
 }
 
 float largest_finite(InputType type) {
-  const ElementFormat& format = type == InputType::float32 ? f32 : type == InputType::float16 ? f16 : bf16;
+  const ElementFormat& format = type == InputType::float32   ? f32
+                                : type == InputType::float16 ? f16
+                                                             : bf16;
   return to_float(format, format.max_code());
 }
 
@@ -32,7 +36,8 @@ void hadamard_transform(std::span<float> values, InputType type) {
     std::array<float, hadamard_points> sum{};
     for (unsigned i = 0; i < hadamard_points; ++i) {
       const float x = hadamard_signs[i] > 0 ? values[base + i] : -values[base + i];
-      for (unsigned j = 0; j < hadamard_points; ++j) sum[j] += std::popcount(i & j) % 2 == 0 ? x : -x;
+      for (unsigned j = 0; j < hadamard_points; ++j)
+        sum[j] += std::popcount(i & j) % 2 == 0 ? x : -x;
     }
     for (unsigned j = 0; j < hadamard_points; ++j) {
       values[base + j] = round_to_input_type(0.25F * sum[j], type);

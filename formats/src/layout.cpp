@@ -13,7 +13,8 @@ namespace {
 
 void require(std::size_t found, std::size_t wanted, std::string_view what) {
   if (found == wanted) return;
-  throw Error(ErrorKind::usage, fmt::format("{}: {} elements are given, {} are needed", what, found, wanted));
+  throw Error(ErrorKind::usage,
+              fmt::format("{}: {} elements are given, {} are needed", what, found, wanted));
 }
 
 std::size_t product(std::size_t a, std::size_t b) {
@@ -40,7 +41,8 @@ std::vector<std::uint8_t> unpack_nibbles(std::span<const std::uint8_t> bytes, st
   return codes;
 }
 
-void transpose(std::span<const float> in, std::size_t rows, std::size_t columns, std::span<float> out) {
+void transpose(std::span<const float> in, std::size_t rows, std::size_t columns,
+               std::span<float> out) {
   require(in.size(), product(rows, columns), "transposing");
   require(out.size(), in.size(), "transposing");
   constexpr std::size_t tile = 32;  // both sides of a tile stay in the first-level cache
@@ -59,7 +61,8 @@ AxisView view_along(std::span<const std::size_t> shape, int axis) {
   const int dimensions = static_cast<int>(shape.size());
   if (dimensions == 0 && (axis == 0 || axis == -1)) return {};
   if (axis < -dimensions || axis >= dimensions) {
-    throw Error(ErrorKind::usage, fmt::format("there is no axis {} in a tensor of {} dimensions", axis, dimensions));
+    throw Error(ErrorKind::usage,
+                fmt::format("there is no axis {} in a tensor of {} dimensions", axis, dimensions));
   }
   const auto at = static_cast<std::size_t>(axis < 0 ? axis + dimensions : axis);
   AxisView view{.length = shape[at]};
@@ -74,7 +77,8 @@ void gather_rows(std::span<const float> tensor, const AxisView& view, std::span<
   require(matrix.size(), tensor.size(), "gathering along an axis");
   const std::size_t slab = view.length * view.inner;
   for (std::size_t o = 0; o < view.outer; ++o) {
-    transpose(tensor.subspan(o * slab, slab), view.length, view.inner, matrix.subspan(o * slab, slab));
+    transpose(tensor.subspan(o * slab, slab), view.length, view.inner,
+              matrix.subspan(o * slab, slab));
   }
 }
 
@@ -83,7 +87,8 @@ void scatter_rows(std::span<const float> matrix, const AxisView& view, std::span
   require(tensor.size(), matrix.size(), "scattering along an axis");
   const std::size_t slab = view.length * view.inner;
   for (std::size_t o = 0; o < view.outer; ++o) {
-    transpose(matrix.subspan(o * slab, slab), view.inner, view.length, tensor.subspan(o * slab, slab));
+    transpose(matrix.subspan(o * slab, slab), view.inner, view.length,
+              tensor.subspan(o * slab, slab));
   }
 }
 

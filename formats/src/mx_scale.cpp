@@ -23,8 +23,8 @@ int least_exponent_without_clipping(const TensorConstants& t, float b) {
 /// Exponent of b rounded half up to the element's mantissa, on the bits as they are.
 int exponent_of_rounded(const BlockFormat& format, float b) {
   // Integers have one bit before the point: their fraction is one bit short of the magnitude.
-  const int mantissa_bits = format.element->is_integer() ? -format.element_exponent
-                                                         : format.element->mantissa_bits;
+  const int mantissa_bits =
+      format.element->is_integer() ? -format.element_exponent : format.element->mantissa_bits;
   const auto bits = std::bit_cast<std::uint32_t>(b) + (std::uint32_t{1} << (22 - mantissa_bits));
   return static_cast<int>(bits >> 23) - 127;
 }
@@ -48,11 +48,17 @@ std::uint8_t mx_scale_byte(const TensorConstants& t, float b) {
     case ScaleRule::ceil:
       e = std::ilogb(b) - emax + (std::ldexp(1.0F, std::ilogb(b)) != b ? 1 : 0);
       break;
-    case ScaleRule::even: e = exponent_of_rounded(*t.format, b) - emax; break;
+    case ScaleRule::even:
+      e = exponent_of_rounded(*t.format, b) - emax;
+      break;
     case ScaleRule::static_6:
     case ScaleRule::static_4:
-    case ScaleRule::rceil: e = least_exponent_without_clipping(t, b); break;
-    default: e = std::ilogb(b) - emax; break;
+    case ScaleRule::rceil:
+      e = least_exponent_without_clipping(t, b);
+      break;
+    default:
+      e = std::ilogb(b) - emax;
+      break;
   }
   return static_cast<std::uint8_t>(std::clamp(e, -127, 127) + 127);
 }

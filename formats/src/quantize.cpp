@@ -38,14 +38,17 @@ struct Job {
   }
 };
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::usage, message); }
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorKind::usage, message);
+}
 
 void check_random(const Job& job, std::span<const float> random, std::string_view name) {
   const std::size_t wanted = job.rows * job.padded_columns();
   if (random.size() != wanted) {
-    refuse(fmt::format("stochastic rounding needs {} numbers in {}, one an element of the padded "
-                       "matrix of {} x {}; {} are given",
-                       wanted, name, job.rows, job.padded_columns(), random.size()));
+    refuse(
+        fmt::format("stochastic rounding needs {} numbers in {}, one an element of the padded "
+                    "matrix of {} x {}; {} are given",
+                    wanted, name, job.rows, job.padded_columns(), random.size()));
   }
   for (std::size_t i = 0; i < random.size(); ++i) {
     if (!(random[i] >= 0.0F && random[i] < 1.0F)) {
@@ -71,18 +74,21 @@ void check(const Job& job) {
   }
   const bool is_mx = o.format->family == ScaleFamily::mx;
   if (o.scale_max && (is_mx || (*o.scale_max != 448.0F && *o.scale_max != 256.0F))) {
-    refuse(is_mx ? fmt::format("format {} has no E4M3 scale whose maximum could be chosen", o.format->name)
+    refuse(is_mx ? fmt::format("format {} has no E4M3 scale whose maximum could be chosen",
+                               o.format->name)
                  : fmt::format("the E4M3 maximum is 448 or 256, not {}", *o.scale_max));
   }
   if (o.amax && !(*o.amax >= 0.0F && std::isfinite(*o.amax))) {
     refuse(fmt::format("the tensor's amax must be finite and not negative, not {}", *o.amax));
   }
   if (o.hadamard && job.columns % hadamard_points != 0) {
-    refuse(fmt::format("the 16-point Hadamard transform needs a multiple of 16 columns, not {}", job.columns));
+    refuse(fmt::format("the 16-point Hadamard transform needs a multiple of 16 columns, not {}",
+                       job.columns));
   }
   if (o.rounding == ElementRounding::nearest) return;
   check_random(job, o.random0, "rand0");
-  const bool selects = rule == ScaleRule::mse || rule == ScaleRule::mae || rule == ScaleRule::abs_max;
+  const bool selects =
+      rule == ScaleRule::mse || rule == ScaleRule::mae || rule == ScaleRule::abs_max;
   if (selects) check_random(job, o.random1, "rand1");
 }
 
@@ -102,15 +108,17 @@ bool apply_nonfinite_policy(std::span<float> row, std::size_t index, const Quant
     case NonFinite::error:
       for (std::size_t c = 0; c < row.size(); ++c) {
         if (std::isfinite(row[c])) continue;
-        throw Error(ErrorKind::invalid_input,
-                    fmt::format("{} is {} at row {}, column {}; choose to saturate or to propagate it",
-                                where, std::isnan(row[c]) ? "NaN" : "infinite", index, c));
+        throw Error(
+            ErrorKind::invalid_input,
+            fmt::format("{} is {} at row {}, column {}; choose to saturate or to propagate it",
+                        where, std::isnan(row[c]) ? "NaN" : "infinite", index, c));
       }
       break;
     case NonFinite::saturate:
       for (float& x : row) x = sanitized(x, options.input_type);
       return false;
-    case NonFinite::propagate: break;
+    case NonFinite::propagate:
+      break;
   }
   return true;
 }
@@ -189,8 +197,12 @@ class Strip {
       const std::size_t offset = r * job_.padded_columns();
       std::copy_n(elements_.data() + offset + column, size, block_.data() + r * size);
       if (r >= rows_) continue;
-      if (random) std::copy_n(job_.options.random0.data() + random_base + offset, size, random0_.data() + r * size);
-      if (second) std::copy_n(job_.options.random1.data() + random_base + offset, size, random1_.data() + r * size);
+      if (random)
+        std::copy_n(job_.options.random0.data() + random_base + offset, size,
+                    random0_.data() + r * size);
+      if (second)
+        std::copy_n(job_.options.random1.data() + random_base + offset, size,
+                    random1_.data() + r * size);
     }
     in.x = block_.data();
     if (random) in.random0 = random0_.data();
@@ -219,7 +231,8 @@ class Strip {
   std::vector<float> random1_;
 };
 
-void store_codes(std::uint8_t* out, const std::uint8_t* codes, std::size_t count, int storage_bits) {
+void store_codes(std::uint8_t* out, const std::uint8_t* codes, std::size_t count,
+                 int storage_bits) {
   if (storage_bits == 8) {
     std::copy_n(codes, count, out);
     return;
@@ -316,7 +329,8 @@ BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_
   out.rows = rows;
   out.columns = columns;
   if (!choices.empty() && choices.size() != rows * out.blocks_per_row()) {
-    refuse(fmt::format("{} choices are given for {} blocks", choices.size(), rows * out.blocks_per_row()));
+    refuse(fmt::format("{} choices are given for {} blocks", choices.size(),
+                       rows * out.blocks_per_row()));
   }
   const TensorConstants constants = detail::make_constants(options, amax_of(job));
   out.values.resize(rows * out.value_bytes_per_row());
@@ -334,7 +348,8 @@ BlockTrace trace_block(std::span<const float> values, std::size_t rows, std::siz
   const Job job{values, rows, columns, options};
   check(job);
   if (row >= rows || block >= job.blocks()) {
-    refuse(fmt::format("there is no block {} in row {} of {} x {} blocks", block, row, rows, job.blocks()));
+    refuse(fmt::format("there is no block {} in row {} of {} x {} blocks", block, row, rows,
+                       job.blocks()));
   }
   const TensorConstants constants = detail::make_constants(options, amax_of(job));
   BlockTrace trace;

@@ -29,7 +29,9 @@ constexpr auto rules = [] {
 
 }  // namespace
 
-std::span<const ScaleRule> scale_rules() { return rules; }
+std::span<const ScaleRule> scale_rules() {
+  return rules;
+}
 
 std::string_view name_of(ScaleRule rule) {
   for (const auto& [value, name] : names) {
@@ -48,15 +50,19 @@ std::optional<ScaleRule> find_scale_rule(std::string_view name) {
 bool is_valid_rule(const BlockFormat& format, ScaleRule rule) {
   const bool is_e2m1 = *format.element == e2m1;
   switch (rule) {
-    case static_6: return !format.is_adaptive();
-    case static_4: return !format.is_adaptive() && is_e2m1;
+    case static_6:
+      return !format.is_adaptive();
+    case static_4:
+      return !format.is_adaptive() && is_e2m1;
     case mse:
     case mae:
-    case abs_max: return format.family == ScaleFamily::nv && (format.is_adaptive() || is_e2m1);
+    case abs_max:
+      return format.family == ScaleFamily::nv && (format.is_adaptive() || is_e2m1);
     case floor:
     case rceil:
     case ceil:
-    case even: return format.family == ScaleFamily::mx;
+    case even:
+      return format.family == ScaleFamily::mx;
   }
   return false;
 }

@@ -9,7 +9,9 @@ namespace {
 constexpr float range_low = 0x1p-32F;
 constexpr float range_high = 0x1p32F;
 
-float ratio(Ratio r) { return static_cast<float>(r.numerator) / static_cast<float>(r.denominator); }
+float ratio(Ratio r) {
+  return static_cast<float>(r.numerator) / static_cast<float>(r.denominator);
+}
 
 }  // namespace
 
@@ -50,9 +52,14 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   t.decode_scale = 1.0F / t.encode_scale;
   const bool is_if4 = t.format->is_adaptive() && *t.format->element == e2m1;
   switch (t.dialect->constant_division) {
-    case ConstantDivision::divide: break;
-    case ConstantDivision::reciprocal_but_nvfp4: t.multiplies_reciprocal = !four_over_six; break;
-    case ConstantDivision::reciprocal_but_4bit: t.multiplies_reciprocal = !four_over_six && !is_if4; break;
+    case ConstantDivision::divide:
+      break;
+    case ConstantDivision::reciprocal_but_nvfp4:
+      t.multiplies_reciprocal = !four_over_six;
+      break;
+    case ConstantDivision::reciprocal_but_4bit:
+      t.multiplies_reciprocal = !four_over_six && !is_if4;
+      break;
   }
   if (t.format->is_adaptive()) {
     const Ratio unit = t.format->integer_unit();

@@ -13,19 +13,20 @@ struct TensorConstants {
   ScaleRule rule = ScaleRule::static_6;
   ElementRounding rounding = ElementRounding::nearest;
   InputType input_type = InputType::float32;
-  bool selects = false;         ///< whether two candidates compete
-  float amax = 0.0F;            ///< A
-  int range_exponent = 0;       ///< k
-  float scaled_amax = 0.0F;     ///< A'
+  bool selects = false;          ///< whether two candidates compete
+  float amax = 0.0F;             ///< A
+  int range_exponent = 0;        ///< k
+  float scaled_amax = 0.0F;      ///< A'
   float largest_element = 0.0F;  ///< Q
   float encode_constant = 1.0F;  ///< C
   float error_constant = 1.0F;
-  bool multiplies_reciprocal = false;  ///< by error_reciprocal, where others divide by error_constant
-  float error_reciprocal = 1.0F;       ///< fl(1 / error_constant)
-  float encode_scale = 0.0F;    ///< S
-  float decode_scale = 0.0F;    ///< fl(1 / S)
-  float integer_expand = 1.0F;  ///< E
-  float integer_shrink = 1.0F;  ///< R
+  bool multiplies_reciprocal =
+      false;                      ///< by error_reciprocal, where others divide by error_constant
+  float error_reciprocal = 1.0F;  ///< fl(1 / error_constant)
+  float encode_scale = 0.0F;      ///< S
+  float decode_scale = 0.0F;      ///< fl(1 / S)
+  float integer_expand = 1.0F;    ///< E
+  float integer_shrink = 1.0F;    ///< R
 };
 
 /// \param amax  the tensor's, measured or given. \throws Error(usage)

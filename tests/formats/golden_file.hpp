@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A file of captured quantizer outputs: which configurations it holds, and what each one asks for.
-// The layout of the files is described in tests/data/README.md.
+// The layout of the files is described in tests/data/golden/README.md.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +17,7 @@
 #include "lowbit/layout.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/tensor_file.hpp"
+#include "sha256.hpp"
 
 namespace golden {
 
@@ -44,6 +48,17 @@ struct Problem {
   lowbit::QuantizeOptions options;
 };
 
+/// What differs between a capture and what the library computes.
+struct Comparison {
+  std::size_t blocks = 0;
+  std::size_t different_blocks = 0;  ///< in a code or the scale byte
+  std::size_t different_scales = 0;
+  std::optional<std::size_t> first{};  ///< index of the first different block
+  bool amax_differs = false;
+  bool has_dequantization = false;
+  bool dequantization_differs = false;
+};
+
 class File {
  public:
   explicit File(const std::filesystem::path& path) : file_(lowbit::TensorFile::open(path)) {
@@ -58,7 +73,9 @@ class File {
   }
 
   [[nodiscard]] const std::vector<Configuration>& configurations() const { return configurations_; }
-  [[nodiscard]] const lowbit::TensorInfo* find(const std::string& name) const { return file_.find(name); }
+  [[nodiscard]] const lowbit::TensorInfo* find(const std::string& name) const {
+    return file_.find(name);
+  }
   [[nodiscard]] std::span<const std::uint8_t> bytes(const std::string& name) const {
     const auto raw = file_.at(name).bytes;
     return {reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size()};
@@ -86,6 +103,8 @@ class File {
     p.options.block_2d = c.variant == "2d";
     p.options.hadamard = c.variant == "rht";
     const std::string_view type = input.dtype->name;
+    // A band of rows was quantized with the amax of the whole.
+    if (file_.metadata().contains("first_row")) p.options.amax = floats(c.key + ".amax").at(0);
     p.options.input_type = type == "F16"    ? lowbit::InputType::float16
                            : type == "BF16" ? lowbit::InputType::bfloat16
                                             : lowbit::InputType::float32;
@@ -98,6 +117,46 @@ class File {
       p.options.random1 = p.random1;
     }
     return p;
+  }
+
+  /// Quantizes (and dequantizes) as the dialect does and compares every byte.
+  [[nodiscard]] Comparison compare(const Configuration& c, const lowbit::Dialect& dialect) const {
+    const Problem p = problem(c, dialect);
+    const lowbit::BlockTensor t = lowbit::quantize(p.values, p.rows, p.columns, p.options);
+    const auto values = bytes(c.prefix + ".values");
+    const auto scales = bytes(c.prefix + ".scales");
+    Comparison result;
+    result.blocks = t.scales.size();
+    if (values.size() != t.values.size() || scales.size() != t.scales.size()) {
+      result.different_blocks = result.blocks;
+      return result;
+    }
+    const std::size_t width = t.values.size() / t.scales.size();
+    for (std::size_t b = 0; b < result.blocks; ++b) {
+      const bool same_scale = t.scales[b] == scales[b];
+      const bool same_codes =
+          std::equal(values.begin() + b * width, values.begin() + (b + 1) * width,
+                     t.values.begin() + b * width);
+      if (!same_scale) ++result.different_scales;
+      if (same_scale && same_codes) continue;
+      if (!result.first) result.first = b;
+      ++result.different_blocks;
+    }
+    result.amax_differs = floats(c.key + ".amax").at(0) != t.amax;
+    const bool first_opinion = c.prefix == c.key;
+    if (!first_opinion || find(c.key + ".dequant") == nullptr) return result;
+    result.has_dequantization = true;
+    std::vector<float> y(t.rows * t.columns);
+    lowbit::dequantize(t, y, &dialect);
+    const std::span<const std::uint8_t> mine(reinterpret_cast<const std::uint8_t*>(y.data()),
+                                             y.size() * 4);
+    const auto wanted = bytes(c.key + ".dequant");
+    const auto digest = sha256(mine);
+    const bool same = wanted.size() == digest.size()
+                          ? std::equal(wanted.begin(), wanted.end(), digest.begin())
+                          : std::equal(wanted.begin(), wanted.end(), mine.begin(), mine.end());
+    result.dequantization_differs = !same;
+    return result;
   }
 
  private:

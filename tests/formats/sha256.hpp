@@ -34,7 +34,8 @@ inline std::array<std::uint8_t, 32> sha256(std::span<const std::uint8_t> message
   }
   for (std::size_t at = 0; at < padded.size(); at += 64) {
     std::array<std::uint32_t, 64> w{};
-    for (unsigned i = 0; i < 64; ++i) w[i / 4 % 16] |= std::uint32_t{padded[at + i]} << (24 - i % 4 * 8);
+    for (unsigned i = 0; i < 64; ++i)
+      w[i / 4 % 16] |= std::uint32_t{padded[at + i]} << (24 - i % 4 * 8);
     for (unsigned i = 16; i < 64; ++i) {
       const std::uint32_t a = w[i - 15];
       const std::uint32_t b = w[i - 2];
@@ -52,7 +53,8 @@ inline std::array<std::uint8_t, 32> sha256(std::span<const std::uint8_t> message
     for (unsigned i = 0; i < 8; ++i) h[i] += v[i];
   }
   std::array<std::uint8_t, 32> digest{};
-  for (unsigned i = 0; i < 32; ++i) digest[i] = static_cast<std::uint8_t>(h[i / 4] >> (24 - i % 4 * 8));
+  for (unsigned i = 0; i < 32; ++i)
+    digest[i] = static_cast<std::uint8_t>(h[i / 4] >> (24 - i % 4 * 8));
   return digest;
 }
 

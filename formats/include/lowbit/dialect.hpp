@@ -18,15 +18,16 @@ namespace lowbit {
 
 /// A far from 1: what keeps S and the candidate values inside binary32's normal range.
 enum class AmaxRange : std::uint8_t {
-  power_of_two,  ///< outside [2^-32, 2^32], everything works on x * 2^-k and A * 2^-k, k = floor(log2 A)
+  power_of_two,  ///< outside [2^-32, 2^32], everything works on x * 2^-k and A * 2^-k, k =
+                 ///< floor(log2 A)
   unscaled,      ///< nothing: S may overflow
 };
 
 /// A scale above the largest finite one, and NaN, become a scale byte as follows.
 enum class ScaleOverflow : std::uint8_t {
-  saturate,          ///< the largest finite scale
-  nan,               ///< NaN
-  saturate_nan_zero, ///< the largest finite scale; NaN becomes 0
+  saturate,           ///< the largest finite scale
+  nan,                ///< NaN
+  saturate_nan_zero,  ///< the largest finite scale; NaN becomes 0
 };
 
 /// How MX exponents are found.
@@ -50,10 +51,10 @@ enum class ElementOverflow : std::uint8_t {
 
 /// The code of y = NaN, which needs an infinite S.
 enum class NanElement : std::uint8_t {
-  largest,          ///< the largest element (cuda_fp4.hpp)
-  torch_cpu,        ///< E2M1 11 (what is left of the fields of the BF16 NaN 0xffff), others 0
-  torch_cuda,       ///< E2M1 3 (of the BF16 NaN 0x7fff), others 0
-  triton_threshold, ///< E2M1 -6, INT4 -7: no comparison holds; other formats the largest element
+  largest,           ///< the largest element (cuda_fp4.hpp)
+  torch_cpu,         ///< E2M1 11 (what is left of the fields of the BF16 NaN 0xffff), others 0
+  torch_cuda,        ///< E2M1 3 (of the BF16 NaN 0x7fff), others 0
+  triton_threshold,  ///< E2M1 -6, INT4 -7: no comparison holds; other formats the largest element
 };
 
 /// A subnormal element that rounds up to the smallest normal one.
@@ -97,7 +98,7 @@ enum class ErrorFusion : std::uint8_t {
 
 /// Divisions by the constant C (and by MX's max) in candidate values and dequantization.
 enum class ConstantDivision : std::uint8_t {
-  divide,      ///< fl(v / C)
+  divide,                ///< fl(v / C)
   reciprocal_but_nvfp4,  ///< fl(v * fl(1 / C)) but for the candidates of NVFP4
   reciprocal_but_4bit,   ///< the same but for the candidates of NVFP4 and IF4
 };
@@ -130,7 +131,8 @@ struct Dialect {
 
 inline constexpr Dialect canonical{
     .name = "canonical",
-    .summary = "the published arithmetic with every hole closed; what lowbit's kernels and RTL follow"};
+    .summary =
+        "the published arithmetic with every hole closed; what lowbit's kernels and RTL follow"};
 
 inline constexpr Dialect fos_pytorch{
     .name = "fos_pytorch",
@@ -157,22 +159,21 @@ inline constexpr Dialect fos_pytorch_cuda = [] {
   return d;
 }();
 
-inline constexpr Dialect fos_triton{
-    .name = "fos_triton",
-    .summary = "fouroversix dadfad6, Triton 3.6 on an H100",
-    .amax_range = AmaxRange::unscaled,
-    .scale_overflow = ScaleOverflow::saturate_nan_zero,
-    .mx_scale = MxScale::divided,
-    .e2m0_ties = E2m0Ties::down,
-    .negative_zero = NegativeZero::dropped,
-    .nan_element = NanElement::triton_threshold,
-    .subnormal_carry = SubnormalCarry::clamped_fp6,
-    .int3_coding = Int3Coding::sign_magnitude,
-    .integer_unit = IntegerUnit::published,
-    .error_order = ErrorOrder::triton,
-    .error_fusion = ErrorFusion::difference,
-    .constant_division = ConstantDivision::reciprocal_but_4bit,
-    .dequantization = Dequantization::via_half};
+inline constexpr Dialect fos_triton{.name = "fos_triton",
+                                    .summary = "fouroversix dadfad6, Triton 3.6 on an H100",
+                                    .amax_range = AmaxRange::unscaled,
+                                    .scale_overflow = ScaleOverflow::saturate_nan_zero,
+                                    .mx_scale = MxScale::divided,
+                                    .e2m0_ties = E2m0Ties::down,
+                                    .negative_zero = NegativeZero::dropped,
+                                    .nan_element = NanElement::triton_threshold,
+                                    .subnormal_carry = SubnormalCarry::clamped_fp6,
+                                    .int3_coding = Int3Coding::sign_magnitude,
+                                    .integer_unit = IntegerUnit::published,
+                                    .error_order = ErrorOrder::triton,
+                                    .error_fusion = ErrorFusion::difference,
+                                    .constant_division = ConstantDivision::reciprocal_but_4bit,
+                                    .dequantization = Dequantization::via_half};
 
 /// Every dialect, in the order in which the command lists them.
 [[nodiscard]] std::span<const Dialect> dialects();

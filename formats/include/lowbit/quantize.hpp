@@ -32,8 +32,8 @@ enum class ScaleRule : std::uint8_t {
 [[nodiscard]] std::span<const ScaleRule> scale_rules();
 [[nodiscard]] std::string_view name_of(ScaleRule rule);
 [[nodiscard]] std::optional<ScaleRule> find_scale_rule(std::string_view name);
-/// Whether the pair exists (canonical.md, Selection), and the rule used where the caller names none:
-/// static_6 for NV, mse for IF, floor for MX.
+/// Whether the pair exists (canonical.md, Selection), and the rule used where the caller names
+/// none: static_6 for NV, mse for IF, floor for MX.
 [[nodiscard]] bool is_valid_rule(const BlockFormat& format, ScaleRule rule);
 [[nodiscard]] ScaleRule default_rule(const BlockFormat& format);
 
@@ -51,13 +51,13 @@ enum class ElementRounding : std::uint8_t { nearest, stochastic, stochastic_unbi
 enum class InputType : std::uint8_t { float32, float16, bfloat16 };
 
 struct QuantizeOptions {
-  const BlockFormat* format = nullptr;   ///< required
-  std::optional<ScaleRule> rule{};       ///< default_rule(format) where absent
-  const Dialect* dialect = nullptr;      ///< canonical where null
-  std::optional<float> scale_max{};      ///< M: 448 or 256; by the dialect where absent
-  std::optional<float> amax{};           ///< A given by the caller instead of measured
-  bool block_2d = false;                 ///< square blocks (16x16, 32x32 for MX)
-  bool hadamard = false;                 ///< the 16-point transform along rows first
+  const BlockFormat* format = nullptr;  ///< required
+  std::optional<ScaleRule> rule{};      ///< default_rule(format) where absent
+  const Dialect* dialect = nullptr;     ///< canonical where null
+  std::optional<float> scale_max{};     ///< M: 448 or 256; by the dialect where absent
+  std::optional<float> amax{};          ///< A given by the caller instead of measured
+  bool block_2d = false;                ///< square blocks (16x16, 32x32 for MX)
+  bool hadamard = false;                ///< the 16-point transform along rows first
   NonFinite nonfinite = NonFinite::error;
   InputType input_type = InputType::float32;
   ElementRounding rounding = ElementRounding::nearest;
@@ -71,9 +71,9 @@ struct QuantizeOptions {
 enum class BlockChoice : std::uint8_t { only, six, four, floating, integer };
 
 /// A, the largest magnitude that quantize() would see: after the Hadamard transform and the
-/// non-finite policy (non-finite elements that remain do not count). A tensor that comes in pieces is
-/// quantized by giving the largest A of its pieces as QuantizeOptions::amax.
-/// \throws Error as quantize() does.
+/// non-finite policy (non-finite elements that remain do not count). A tensor that comes in pieces
+/// is quantized by giving the largest A of its pieces as QuantizeOptions::amax. \throws Error as
+/// quantize() does.
 [[nodiscard]] float measure_amax(std::span<const float> values, std::size_t rows,
                                  std::size_t columns, const QuantizeOptions& options);
 
