@@ -27,10 +27,21 @@ std::uint64_t largest_magnitude(const ElementFormat& format) {
   return largest;
 }
 
-int magnitude_bits(const BlockFormat& f) {
-  std::uint64_t largest = largest_magnitude(*f.element);
-  if (f.is_adaptive()) largest = std::max(largest, largest_magnitude(*f.integer));
-  return std::bit_width(largest);
+/// The decoders give |element| as significand << shift. Bits of the significand: as many as the
+/// mantissa needs, or integers (all but the most negative two's complement code, 2^n = 2^(n-1) << 1).
+int significand_bits(const BlockFormat& f, bool integers) {
+  const int of_float = f.element->is_integer() ? 0 : f.element->mantissa_bits + 1;
+  const ElementFormat* i = f.element->is_integer() ? f.element : (integers ? f.integer : nullptr);
+  return std::max(of_float, i == nullptr ? 0 : i->mantissa_bits);
+}
+
+/// Bits of the largest shift left over, at least one.
+int shift_bits(const BlockFormat& f, bool integers) {
+  const ElementFormat& e = *f.element;
+  if (e.is_integer()) return 1;
+  const int spare = significand_bits(f, integers) - e.mantissa_bits - 1;
+  const int largest = lowbit::decode(e, e.max_code()).exponent - e.unit_exponent();
+  return std::max(1, static_cast<int>(std::bit_width(static_cast<unsigned>(std::max(largest - spare, 1)))));
 }
 
 /// G: an integer block's unit counts G where the float block's unit (2^unit_exponent) counts d, so
@@ -62,6 +73,17 @@ void function(const char* name, const char* comment, Value value) {
   fmt::print("        default: {} = 0;\n      endcase\n    end\n  endfunction\n\n", name);
 }
 
+template <typename Value>
+void function2(const char* name, const char* comment, Value value) {
+  fmt::print("  // {}\n  function automatic int {}(input int format, input bit integers);\n    begin\n      case (format)\n",
+             comment, name);
+  int id = 0;
+  for (const BlockFormat& f : lowbit::block_formats()) {
+    fmt::print("        {}: {} = integers ? {} : {};\n", id++, name, value(f, f.is_adaptive()), value(f, false));
+  }
+  fmt::print("        default: {} = 0;\n      endcase\n    end\n  endfunction\n\n", name);
+}
+
 }  // namespace
 
 int main() {
@@ -84,7 +106,8 @@ int main() {
            [](const BlockFormat& f) { return f.element->exponent_bits; });
   function("mantissa_bits", "Mantissa field of the (float) elements.",
            [](const BlockFormat& f) { return f.element->mantissa_bits; });
-  function("magnitude_bits", "Bits of the largest |element| counted in units of 2^unit_exponent.", magnitude_bits);
+  function2("significand_bits", "Bits of a decoded significand, with and without integer blocks.", significand_bits);
+  function2("shift_bits", "Bits of the shift that is left over (at least one).", shift_bits);
   function("unit_exponent", "Every element is an integer times 2^this (float blocks of an IF format).",
            [](const BlockFormat& f) { return f.element->unit_exponent() + f.element_exponent; });
   function("has_integers", "IF formats: bit 7 of the scale byte says that the block holds integers.",

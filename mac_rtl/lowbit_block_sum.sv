@@ -8,7 +8,7 @@ module lowbit_block_sum #(
     parameter int LANES = 16,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int PROD_W = lowbit_formats::product_bits(FORMAT),
-    localparam int SUM_W = lowbit_formats::product_bits(FORMAT) + $clog2(LANES) + 1
+    localparam int SUM_W = PROD_W + $clog2(LANES) + 1
 ) (
     input  logic [BITS*LANES-1:0] a_codes_i,
     input  logic [BITS*LANES-1:0] w_codes_i,
@@ -17,10 +17,11 @@ module lowbit_block_sum #(
     output logic [     SUM_W-1:0] sum_o,
     output logic                  special_o
 );
-  logic [PROD_W*LANES-1:0] product;
-  logic [LANES-1:0] negative;
-  logic [LANES-1:0] special;
+  logic [SUM_W*LANES-1:0] rows;
+  logic [LANES-1:0] increments, special;
+  logic [SUM_W-1:0] sum;
   for (genvar l = 0; l < LANES; l++) begin : g_lane
+    logic [PROD_W:0] row;
     lowbit_lane #(
         .FORMAT(FORMAT),
         .INT_EN(INT_EN)
@@ -29,22 +30,23 @@ module lowbit_block_sum #(
         .w_i(w_codes_i[BITS*l+:BITS]),
         .a_integer_i,
         .w_integer_i,
-        .negative_o(negative[l]),
-        .product_o(product[PROD_W*l+:PROD_W]),
+        .row_o(row),
+        .increment_o(increments[l]),
         .special_o(special[l])
     );
+    assign rows[SUM_W*l+:SUM_W] = SUM_W'(row);
   end
   assign special_o = |special;
 
-  // -p = ~p + 1, and the sign bits of all rows, -2^PROD_W where negative, are 2^PROD_W where not
-  // and one constant -LANES * 2^PROD_W: no row needs sign extension.
-  localparam logic [SUM_W-1:0] SIGN_EXTENSION = -(SUM_W'(LANES) << PROD_W);
-  always_comb begin
-    sum_o = SIGN_EXTENSION;
-    for (int l = 0; l < LANES; l++) begin
-      sum_o = sum_o + SUM_W'({~negative[l], product[PROD_W*l+:PROD_W] ^ {PROD_W{negative[l]}}})
-            + SUM_W'(negative[l]);
-    end
-  end
+  lowbit_row_sum #(
+      .ROWS(LANES),
+      .W(SUM_W)
+  ) u_sum (
+      .rows_i(rows),
+      .bits_i(increments),
+      .sum_o(sum)
+  );
+  // The rows' -2^PROD_W add up to -LANES * 2^PROD_W = 2^(SUM_W-1) modulo 2^SUM_W: one inverter.
+  assign sum_o = {~sum[SUM_W-1], sum[SUM_W-2:0]};
 endmodule
 `default_nettype wire

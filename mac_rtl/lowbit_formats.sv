@@ -117,35 +117,68 @@ package lowbit_formats;
     end
   endfunction
 
-  // Bits of the largest |element| counted in units of 2^unit_exponent.
-  function automatic int magnitude_bits(input int format);
+  // Bits of a decoded significand, with and without integer blocks.
+  function automatic int significand_bits(input int format, input bit integers);
     begin
       case (format)
-        0: magnitude_bits = 4;
-        1: magnitude_bits = 4;
-        2: magnitude_bits = 3;
-        3: magnitude_bits = 3;
-        4: magnitude_bits = 6;
-        5: magnitude_bits = 9;
-        6: magnitude_bits = 3;
-        7: magnitude_bits = 3;
-        8: magnitude_bits = 4;
-        9: magnitude_bits = 4;
-        10: magnitude_bits = 5;
-        11: magnitude_bits = 3;
-        12: magnitude_bits = 3;
-        13: magnitude_bits = 4;
-        14: magnitude_bits = 4;
-        15: magnitude_bits = 6;
-        16: magnitude_bits = 9;
-        17: magnitude_bits = 3;
-        18: magnitude_bits = 4;
-        19: magnitude_bits = 6;
-        20: magnitude_bits = 9;
-        21: magnitude_bits = 18;
-        22: magnitude_bits = 32;
-        23: magnitude_bits = 8;
-        default: magnitude_bits = 0;
+        0: significand_bits = integers ? 2 : 2;
+        1: significand_bits = integers ? 2 : 2;
+        2: significand_bits = integers ? 1 : 1;
+        3: significand_bits = integers ? 1 : 1;
+        4: significand_bits = integers ? 4 : 4;
+        5: significand_bits = integers ? 3 : 3;
+        6: significand_bits = integers ? 2 : 2;
+        7: significand_bits = integers ? 2 : 2;
+        8: significand_bits = integers ? 3 : 3;
+        9: significand_bits = integers ? 3 : 3;
+        10: significand_bits = integers ? 5 : 5;
+        11: significand_bits = integers ? 2 : 1;
+        12: significand_bits = integers ? 2 : 1;
+        13: significand_bits = integers ? 3 : 2;
+        14: significand_bits = integers ? 3 : 2;
+        15: significand_bits = integers ? 5 : 4;
+        16: significand_bits = integers ? 5 : 3;
+        17: significand_bits = integers ? 1 : 1;
+        18: significand_bits = integers ? 2 : 2;
+        19: significand_bits = integers ? 4 : 4;
+        20: significand_bits = integers ? 3 : 3;
+        21: significand_bits = integers ? 4 : 4;
+        22: significand_bits = integers ? 3 : 3;
+        23: significand_bits = integers ? 7 : 7;
+        default: significand_bits = 0;
+      endcase
+    end
+  endfunction
+
+  // Bits of the shift that is left over (at least one).
+  function automatic int shift_bits(input int format, input bit integers);
+    begin
+      case (format)
+        0: shift_bits = integers ? 2 : 2;
+        1: shift_bits = integers ? 2 : 2;
+        2: shift_bits = integers ? 2 : 2;
+        3: shift_bits = integers ? 2 : 2;
+        4: shift_bits = integers ? 2 : 2;
+        5: shift_bits = integers ? 3 : 3;
+        6: shift_bits = integers ? 1 : 1;
+        7: shift_bits = integers ? 1 : 1;
+        8: shift_bits = integers ? 1 : 1;
+        9: shift_bits = integers ? 1 : 1;
+        10: shift_bits = integers ? 1 : 1;
+        11: shift_bits = integers ? 1 : 2;
+        12: shift_bits = integers ? 1 : 2;
+        13: shift_bits = integers ? 1 : 2;
+        14: shift_bits = integers ? 1 : 2;
+        15: shift_bits = integers ? 1 : 2;
+        16: shift_bits = integers ? 3 : 3;
+        17: shift_bits = integers ? 2 : 2;
+        18: shift_bits = integers ? 2 : 2;
+        19: shift_bits = integers ? 2 : 2;
+        20: shift_bits = integers ? 3 : 3;
+        21: shift_bits = integers ? 4 : 4;
+        22: shift_bits = integers ? 5 : 5;
+        23: shift_bits = integers ? 1 : 1;
+        default: shift_bits = 0;
       endcase
     end
   endfunction

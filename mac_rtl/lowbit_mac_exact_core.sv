@@ -82,7 +82,15 @@ module lowbit_mac_exact_core #(
   if (E8M0) begin : g_gate
     assign scaled = sum_q & {SUM_W{significand_q}};
   end else begin : g_multiply
-    assign scaled = SCALED_W'($signed(sum_q)) * SCALED_W'(significand_q);
+    lowbit_multiply #(
+        .A_W(SUM_W),
+        .B_W(SIG_W),
+        .P_W(SCALED_W)
+    ) u_multiply (
+        .a_i(sum_q),
+        .b_i(significand_q),
+        .p_o(scaled)
+    );
   end
   if (HAS_INT) begin : g_integer
     lowbit_integer_scale #(
