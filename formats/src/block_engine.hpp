@@ -44,10 +44,11 @@ struct BlockScratch {
   Candidate second;
 };
 
-inline float amax_of(const float* x, int count) {
-  float amax = 0.0F;
-  for (int i = 0; i < count; ++i) amax = std::max(amax, std::fabs(x[i]));
-  return amax;
+/// Magnitudes of finite floats are in the order of their bits.
+inline float amax_of(std::span<const float> x) {
+  std::int32_t top = 0;
+  for (const float v : x) top = std::max(top, std::bit_cast<std::int32_t>(v) & 0x7FFFFFFF);
+  return std::bit_cast<float>(top);
 }
 
 /// Element: of every block, or of float blocks; Integer: of integer blocks, where the format has
@@ -62,7 +63,7 @@ class BlockEngine {
 
   /// \return the chosen candidate; its scale byte has the integer flag where it is one.
   const Candidate& run(const BlockInput& in, BlockTrace* trace = nullptr) {
-    const float b = amax_of(in.x, in.count);
+    const float b = amax_of({in.x, static_cast<std::size_t>(in.count)});
     const Candidate* chosen = &first_;
     if (t_.format->family == ScaleFamily::mx) {
       run_mx(in, b);

@@ -101,9 +101,9 @@ float sanitized(float x, InputType type) {
 /// \return whether non-finite elements remain (only under NonFinite::propagate).
 bool apply_nonfinite_policy(std::span<float> row, std::size_t index, const QuantizeOptions& options,
                             std::string_view where) {
-  std::uint32_t top = 0;
-  for (const float x : row) top = std::max(top, std::bit_cast<std::uint32_t>(x) & 0x7FFFFFFFU);
-  if (top < 0x7F800000U) return false;
+  std::int32_t top = 0;
+  for (const float x : row) top = std::max(top, std::bit_cast<std::int32_t>(x) & 0x7FFFFFFF);
+  if (top < 0x7F800000) return false;
   switch (options.nonfinite) {
     case NonFinite::error:
       for (std::size_t c = 0; c < row.size(); ++c) {
@@ -145,7 +145,7 @@ float measure(const Job& job) {
         if (std::isfinite(x)) amax = std::max(amax, std::fabs(x));
       }
     } else {
-      for (const float x : row) amax = std::max(amax, std::fabs(x));
+      amax = std::max(amax, detail::amax_of(row));
     }
   }
   return amax;

@@ -231,3 +231,16 @@ TEST_CASE("requests without a meaning are usage errors") {
   options.rounding = ElementRounding::stochastic;
   CHECK(kind_of(options) == 2);
 }
+
+TEST_CASE("dialects are found by name and every axis has a word") {
+  for (const Dialect& dialect : dialects()) {
+    CHECK(find_dialect(dialect.name) == &dialect);
+    CHECK_FALSE(dialect.summary.empty());
+    for (const DialectAxis& axis : axes_of(dialect)) {
+      INFO(dialect.name << " " << axis.axis);
+      CHECK_FALSE(axis.axis.empty());
+      CHECK_FALSE(axis.value.empty());
+    }
+  }
+  CHECK(find_dialect("nothing") == nullptr);
+}

@@ -10,6 +10,8 @@
 /// A = tensor amax, b = block amax, C = Q * M, s = decoded scale byte (docs/dialects.md).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -179,5 +181,14 @@ inline constexpr Dialect fos_triton{.name = "fos_triton",
 [[nodiscard]] std::span<const Dialect> dialects();
 /// The record of that name, or nullptr.
 [[nodiscard]] const Dialect* find_dialect(std::string_view name);
+
+/// One axis of a dialect in words: both in snake_case, as the command and the docs print them.
+struct DialectAxis {
+  std::string_view axis;
+  std::string_view value;
+};
+inline constexpr std::size_t dialect_axis_count = 15;
+/// Every axis of the dialect, in the order of the record.
+[[nodiscard]] std::array<DialectAxis, dialect_axis_count> axes_of(const Dialect& dialect);
 
 }  // namespace lowbit
