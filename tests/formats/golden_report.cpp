@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Counts, for every configuration of the captures given, the blocks that differ; prints the table
-// of docs/dialects.md. usage: golden_report FILE...
+// Prints the tables of docs/dialects.md: without arguments the axes of every dialect, and
+// otherwise, for every configuration of the captures given, how many blocks differ. usage:
+// golden_report FILE...
 #include <cstdio>
 #include <map>
 
@@ -17,9 +18,28 @@ struct Total {
   std::size_t different_dequantized = 0;
 };
 
+void print_axes() {
+  std::printf("| axis |");
+  for (const lowbit::Dialect& d : lowbit::dialects()) std::printf(" `%s` |", d.name.data());
+  std::printf("\n|---|");
+  for (std::size_t i = 0; i < lowbit::dialects().size(); ++i) std::printf("---|");
+  std::printf("\n");
+  for (std::size_t axis = 0; axis < lowbit::dialect_axis_count; ++axis) {
+    std::printf("| %s |", lowbit::axes_of(lowbit::canonical)[axis].axis.data());
+    for (const lowbit::Dialect& d : lowbit::dialects()) {
+      std::printf(" %s |", lowbit::axes_of(d)[axis].value.data());
+    }
+    std::printf("\n");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 1) {
+    print_axes();
+    return 0;
+  }
   std::map<std::pair<std::string, std::string>, Total> totals;
   for (int i = 1; i < argc; ++i) {
     const golden::File file(argv[i]);
