@@ -15,5 +15,9 @@ void add_quantize(CLI::App& app);
 void add_dequantize(CLI::App& app);
 void add_gpu(CLI::App& app);
 void add_mma(CLI::App& app);
+void add_mac(CLI::App& app);
+
+// Subcommands of `lowbit mac`.
+void add_mac_array(CLI::App& mac);
 
 }  // namespace lowbit::cli

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   lowbit::cli::add_dequantize(app);
   lowbit::cli::add_gpu(app);
   lowbit::cli::add_mma(app);
+  lowbit::cli::add_mac(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& verdict) {

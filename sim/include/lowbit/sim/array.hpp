@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// An array of R x C MAC units with operand buffers, a memory and a quantizer in front: how a GEMM
+/// is cut into tiles, and when each of them loads, streams, drains and is written. docs/array.md has
+/// the timing rules; array_systemc.hpp steps the same machine cycle by cycle.
+///
+/// The machine multiplies D[M, N] = A[M, K] * W[N, K]^T. A beat is one block of `lanes` elements and
+/// its scale byte.
+///   output stationary  unit (r, c) owns one output of an R x C tile: K / lanes beats a tile, skewed
+///                      by one cycle a hop; the C results of a row leave one a cycle.
+///   weight stationary  unit (r, c) holds one weight block: a tile is R blocks of K by C columns, all
+///                      M rows stream through it, exact partial sums flow down the columns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lowbit::sim {
+
+enum class Dataflow : std::uint8_t { output_stationary, weight_stationary };
+
+/// What quantizes the activations before they reach the array.
+enum class QuantizerMode : std::uint8_t {
+  none,           ///< A is in memory in its block format already
+  given_amax,     ///< one pass: read BF16, write blocks
+  measured_amax,  ///< a pass over the BF16 values for the tensor's amax before it
+};
+
+/// Energies of the parts; the unit's is measured (docs/mac_area.md), the others are assumptions of
+/// the caller's technology.
+struct ArrayEnergy {
+  double pj_per_mac = 0;
+  double buffer_pj_per_byte = 1.0;
+  double memory_pj_per_byte = 20.0;
+};
+
+struct ArrayConfig {
+  int rows = 16;                 ///< R, 1..1024
+  int columns = 16;              ///< C, 1..1024
+  int lanes = 16;                ///< elements a beat: the block size
+  double beat_bytes = 9;         ///< codes and scale byte of one beat (16 x 4 bits + 8)
+  int unit_latency = 4;          ///< cycles from a beat to its result (lowbit_mac_exact_core)
+  Dataflow dataflow = Dataflow::output_stationary;
+  double clock_mhz = 200;
+  double bandwidth_gb_s = 25.6;  ///< 10^9 bytes a second, reads and writes together
+  int memory_latency = 100;      ///< cycles from the end of a transfer's slot to the data's use
+  double buffer_bytes = 0;       ///< of each operand buffer; 0: two panels of the layer's K
+  double output_bytes = 2;       ///< an output element in memory
+  QuantizerMode quantizer = QuantizerMode::none;
+  int quantizer_rate = 64;  ///< elements a cycle through the quantizer, one candidate
+  int candidates = 1;       ///< 2 for 4/6 and IF formats: each element is quantized twice
+  ArrayEnergy energy{};
+
+  [[nodiscard]] double bytes_per_cycle() const { return bandwidth_gb_s * 1e3 / clock_mhz; }
+};
+
+/// One GEMM of a model; `count` of them run one after another.
+struct GemmShape {
+  std::string name;
+  std::int64_t m = 0;
+  std::int64_t n = 0;
+  std::int64_t k = 0;
+  std::int64_t count = 1;
+};
+
+/// One tile of a layer, in the order in which they run.
+struct ArrayTile {
+  std::int64_t load_bytes = 0;   ///< what must arrive before it starts; 0 where all is resident
+  std::int64_t beats = 0;        ///< cycles in which it takes operands
+  std::int64_t interval = 0;     ///< cycles before the next tile may start
+  std::int64_t write_bytes = 0;  ///< of its outputs; 0 for partial sums
+};
+
+/// The tiles of a layer, generated: most are alike.
+class TilePlan {
+ public:
+  /// \throws Error(usage) for sizes out of range or buffers too small for one panel.
+  TilePlan(const ArrayConfig& config, const GemmShape& shape);
+  [[nodiscard]] std::int64_t size() const { return outer_ * inner_; }
+  [[nodiscard]] ArrayTile tile(std::int64_t index) const;
+  [[nodiscard]] double buffer_bytes() const { return buffer_bytes_; }
+  /// First output row and column (output stationary), or first block and column of the tile.
+  struct Origin {
+    std::int64_t row, column;
+  };
+  [[nodiscard]] Origin origin(std::int64_t index) const;
+  [[nodiscard]] const ArrayConfig& config() const { return config_; }
+  [[nodiscard]] const GemmShape& shape() const { return shape_; }
+
+ private:
+  ArrayConfig config_;
+  GemmShape shape_;
+  std::int64_t blocks_;  ///< ceil(K / lanes)
+  std::int64_t outer_ = 0, inner_ = 0;
+  bool columns_outer_ = true;      ///< output stationary: the weight panel stays, else the A panel
+  bool stationary_fits_ = false;   ///< the operand of the inner loop stays in its buffer for good
+  double buffer_bytes_ = 0;
+};
+
+/// When a tile's events happen, in cycles from the start of the layer.
+struct TileTiming {
+  std::int64_t issued = 0;   ///< load requested
+  std::int64_t loaded = 0;   ///< operands in the buffer
+  std::int64_t started = 0;  ///< first beat
+  std::int64_t drained = 0;  ///< last output left the array
+};
+
+enum class Bound : std::uint8_t { compute, memory, drain, weights, quantizer };
+[[nodiscard]] std::string_view name_of(Bound bound);
+
+struct ArrayResult {
+  std::int64_t cycles = 0;            ///< from the first request to the last byte written
+  std::int64_t quantizer_cycles = 0;  ///< of those, before the array's first request
+  std::int64_t tiles = 0;
+  std::int64_t beats = 0;             ///< cycles in which the array took operands
+  std::int64_t wait_memory = 0;       ///< cycles in which it could have, but for operands
+  std::int64_t wait_interval = 0;     ///< and but for the drain, or the weights of the next tile
+  double macs = 0;
+  double bytes_read = 0, bytes_written = 0, buffer_bytes = 0;  ///< memory; bytes through the buffers
+  double utilisation = 0;  ///< MACs of the layer over MACs the array could have done
+  double energy_pj = 0, energy_units_pj = 0, energy_buffers_pj = 0, energy_memory_pj = 0;
+  Bound bound = Bound::compute;
+};
+
+/// Replays a layer tile by tile, as events: the same cycles as stepping it (test_array.cpp).
+/// \param trace  where not null, the timing of every tile (of the first million).
+/// Thread-safe. Seconds for a hundred million tiles.
+[[nodiscard]] ArrayResult replay_layer(const ArrayConfig& config, const GemmShape& shape,
+                                       std::vector<TileTiming>* trace = nullptr);
+
+/// Cycles of the array alone, memory infinitely fast and loads free, in closed form:
+/// (tiles - 1) * interval + beats + (R - 1) + (C - 1) + latency of a unit and its output register.
+[[nodiscard]] std::int64_t ideal_cycles(const ArrayConfig& config, const GemmShape& shape);
+
+/// The GEMM shapes of a model's forward pass, from JSON:
+///   {"name": "...", "gemms": [{"name": "q_proj", "n": 4096, "k": 4096, "count": 32}, ...]}
+/// \throws Error(invalid_input) naming the file and the entry.
+[[nodiscard]] std::vector<GemmShape> read_model_shapes(const std::string& path, std::int64_t tokens);
+
+/// Tile timings as a Chrome-trace JSON document (chrome://tracing, Perfetto), one cycle a microsecond.
+[[nodiscard]] std::string chrome_trace(const TilePlan& plan, const std::vector<TileTiming>& timings);
+
+}  // namespace lowbit::sim
