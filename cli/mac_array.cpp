@@ -71,8 +71,8 @@ nlohmann::ordered_json to_json(const sim::GemmShape& shape, const sim::ArrayResu
 /// Multiplies two quantized tensors on the stepped array and compares with the exact GEMM.
 sim::ArrayResult run_with_data(const Options& options, sim::GemmShape& shape,
                                std::vector<sim::TileTiming>* trace) {
-  const BlockTensor a = read_block_tensor(options.a);
-  const BlockTensor w = read_block_tensor(options.w);
+  const BlockTensor a = read_block_tensor(options.a).tensor;
+  const BlockTensor w = read_block_tensor(options.w).tensor;
   if (a.columns != w.columns) {
     throw Error(ErrorKind::invalid_input, fmt::format("{} has K = {}, {} has K = {}", options.a,
                                                       a.columns, options.w, w.columns));
