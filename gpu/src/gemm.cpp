@@ -12,8 +12,9 @@
 namespace lowbit::gpu {
 namespace {
 
-// Tile counts and row indices are 32-bit in the kernels; offsets are 64-bit.
-constexpr std::size_t largest_extent = std::size_t{1} << 24;
+// Tile counts, row indices and block offsets within a tile are 32-bit in the kernels.
+constexpr std::size_t largest_rows = std::size_t{1} << 24;
+constexpr std::size_t largest_k = std::size_t{1} << 22;
 
 void check_pointer(const void* pointer, std::size_t alignment, const char* name) {
   const auto address = reinterpret_cast<std::uintptr_t>(pointer);
@@ -40,8 +41,8 @@ std::size_t gemm_bytes(const GemmProblem& problem) {
 
 void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
   if (p.m == 0 || p.n == 0) return;
-  if (p.m > largest_extent || p.n > largest_extent || p.k > largest_extent) {
-    throw Error(ErrorKind::usage, "gemm: a dimension exceeds 2^24; split the product");
+  if (p.m > largest_rows || p.n > largest_rows || p.k > largest_k || p.m * p.n > largest_rows << 20) {
+    throw Error(ErrorKind::usage, "gemm: M and N are at most 2^24, K at most 2^22 and M * N at most 2^44; split the product");
   }
   if (kernel == GemmKernel::decode && p.m > 16) {
     throw Error(ErrorKind::usage, "gemm decode: M is " + std::to_string(p.m) +

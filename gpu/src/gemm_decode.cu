@@ -38,7 +38,7 @@ __device__ __forceinline__ void copy8(std::uint32_t shared, const void* global) 
 __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], std::uint32_t a0, std::uint32_t a1,
                                              std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
                                              std::uint32_t b1) {
-  asm volatile(
+  asm(
       "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
@@ -65,7 +65,8 @@ __device__ __forceinline__ void load_guarded(const std::uint8_t* codes, const st
   }
 }
 
-template <GemmFormat F>
+// whole: every tile has all its rows and every super-step all its blocks, so that nothing is guarded.
+template <GemmFormat F, bool whole>
 __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmArguments g) {
   extern __shared__ __align__(16) std::uint8_t dynamic_shared[];
   const int lane = threadIdx.x & 31;
@@ -75,12 +76,7 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
   const int n0 = blockIdx.x * tile_n;
   const std::size_t pitch = static_cast<std::size_t>(g.k_blocks) * 8;
   const int super_steps = (g.k_blocks + 7) / 8;
-  // Whole super-steps with 16-byte codes and 8-byte scales: copies need no guard along K.
-  const bool whole = g.k_blocks % 8 == 0;
-
-  // Rows of B that exist in this tile: copies are unguarded where all do.
-  const int rows = g.n - n0;
-  const bool fast = whole && rows >= tile_n;
+  const int rows = g.n - n0;  // of B that exist in this tile
   std::uint8_t* my_ring = dynamic_shared + warp * ring * slot_bytes;
   const std::uint8_t* b_codes = g.b_codes + (n0 + row) * pitch + part * 16;
   const std::uint8_t* b_scales = g.b_scales + static_cast<std::size_t>(n0 + lane) * g.k_blocks;
@@ -88,7 +84,7 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     if (step < super_steps) {
       std::uint8_t* codes = my_ring + slot * slot_bytes;
       std::uint8_t* scales = codes + code_bytes;
-      if (fast) {
+      if constexpr (whole) {
         const auto to = static_cast<std::uint32_t>(__cvta_generic_to_shared(codes));
         const std::uint8_t* from = b_codes + step * (decode_super_step / 2);
 #pragma unroll
@@ -125,15 +121,17 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int m = row + 8 * h;
-      const std::uint8_t* codes = g.a_codes + m * pitch + step * (decode_super_step / 2) + part * 16;
-      const std::uint8_t* scales =
-          g.a_scales + static_cast<std::size_t>(m) * g.k_blocks + step * 8 + part * 2;
-      const int block = m < g.m && step < super_steps ? step * 8 + part * 2 : g.k_blocks;
-      if (whole && block < g.k_blocks) {
-        a_codes[h] = __ldg(reinterpret_cast<const uint4*>(codes));
-        a_scales[h] = __ldg(reinterpret_cast<const std::uint16_t*>(scales));
+      if constexpr (whole) {
+        // In bounds, and annulled by zero scales where the row or the step does not exist.
+        const std::size_t block = static_cast<std::size_t>(min(m, g.m - 1)) * g.k_blocks + min(step, super_steps - 1) * 8 + part * 2;
+        a_codes[h] = __ldg(reinterpret_cast<const uint4*>(g.a_codes + block * 8));
+        const std::uint32_t s = __ldg(reinterpret_cast<const std::uint16_t*>(g.a_scales + block));
+        a_scales[h] = m < g.m ? s : 0;
       } else {
-        load_guarded(codes, scales, block, g.k_blocks, a_codes[h], a_scales[h]);
+        const int block = m < g.m && step < super_steps ? step * 8 + part * 2 : g.k_blocks;
+        load_guarded(g.a_codes + m * pitch + step * (decode_super_step / 2) + part * 16,
+                     g.a_scales + static_cast<std::size_t>(m) * g.k_blocks + step * 8 + part * 2, block, g.k_blocks,
+                     a_codes[h], a_scales[h]);
       }
     }
   };
@@ -145,6 +143,8 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     for (int r = 0; r < 4; ++r) acc[i][r] = 0.0F;
   }
 
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
 #pragma unroll
   for (int s = 0; s < ring; ++s) fill(warp + s * warps, s);
   fetch_a(warp);
@@ -217,13 +217,30 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
   }
 }
 
+template <GemmFormat F, bool whole>
+cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
+  const cudaError_t raised = cudaFuncSetAttribute(
+      gemm_decode_kernel<F, whole>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+  if (raised != cudaSuccess) return raised;
+  // The launch overlaps the end of the kernel before it in the stream; the kernel itself waits for
+  // that one's memory (griddepcontrol.wait) before it reads any.
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>((g.n + tile_n - 1) / tile_n));
+  config.blockDim = dim3(warps * 32);
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  config.attrs = &overlap;
+  config.numAttrs = 1;
+  return cudaLaunchKernelEx(&config, gemm_decode_kernel<F, whole>, g);
+}
+
 template <GemmFormat F>
 cudaError_t launch(const GemmArguments& g, cudaStream_t stream) {
-  const cudaError_t raised = cudaFuncSetAttribute(
-      gemm_decode_kernel<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
-  if (raised != cudaSuccess) return raised;
-  gemm_decode_kernel<F><<<(g.n + tile_n - 1) / tile_n, warps * 32, shared_bytes, stream>>>(g);
-  return cudaGetLastError();
+  const bool whole = g.k_blocks != 0 && g.k_blocks % 8 == 0 && g.n % tile_n == 0;
+  return whole ? launch_variant<F, true>(g, stream) : launch_variant<F, false>(g, stream);
 }
 
 }  // namespace

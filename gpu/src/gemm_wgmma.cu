@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Hopper GEMM: four-bit operands expanded to FP16 into shared memory, multiplied by wgmma.
 //
-// A CTA owns 128 x 256 outputs: two warpgroups of 64 x 256 accumulators (128 registers a thread).
-// K advances 128 a stage, two stages of shared memory. While the tensor cores work on one stage, the
-// same eight warps expand the next one from registers and fetch the one after that from global
-// memory: no FP16 word leaves the SM.
+// A CTA works on tiles of 128 x 256 outputs, one after the other. Two consumer warpgroups hold
+// 64 x 256 accumulators each (128 registers a thread) and only issue wgmma; two producer warpgroups
+// fetch codes and scales into registers one stage ahead and expand them into shared memory. Two
+// stages of 128 columns of K, a full and an empty barrier each. No FP16 word leaves the SM.
 //
 // Schedule (what the model replays): accumulators start at +0; k in steps of 16 ascending, one
 // m64n256k16 each; d = RN_FP32(alpha * accumulator).
@@ -20,60 +20,99 @@ namespace {
 constexpr int tile_m = 128;
 constexpr int tile_n = 256;
 constexpr int stage_k = 128;
-constexpr int threads = 256;
-constexpr int row_bytes = 128;                       // 64 FP16 of a swizzled row
-constexpr int panel_a = tile_m * row_bytes;          // 64 columns of K
+constexpr int stage_blocks = stage_k / 16;
+constexpr int ring = 2;
+constexpr int consumers = 256;
+constexpr int producers = 128;
+constexpr int threads = consumers + producers;
+constexpr int row_bytes = 128;               // 64 FP16 of a swizzled row
+constexpr int panel_a = tile_m * row_bytes;  // 64 columns of K
 constexpr int panel_b = tile_n * row_bytes;
 constexpr int stage_bytes = 2 * panel_a + 2 * panel_b;
-constexpr int shared_bytes = 2 * stage_bytes + 1024;  // atoms are aligned to 1024
-// A thread expands 32 columns of one row at a time: rows g*8 + lane%8, columns 32*(lane/8).
-constexpr int groups_a = tile_m / 8 / (threads / 32);
-constexpr int groups_b = tile_n / 8 / (threads / 32);
+constexpr int shared_bytes = ring * stage_bytes + 1024;  // atoms are aligned to 1024
+// A producer thread expands 32 columns of a row at a time: rows g*8 + lane%8, columns 32*(lane/8).
+constexpr int producer_warps = producers / 32;
+constexpr int groups_a = tile_m / 8 / producer_warps;
+constexpr int groups_b = tile_n / 8 / producer_warps;
 constexpr int groups = groups_a + groups_b;
-constexpr int group_stride = threads / 32 * 8;  // rows between a warp's consecutive groups
-// M-tiles that share a sweep over N, so that a wave of CTAs re-reads its operands from L2.
+constexpr int group_rows = producer_warps * 8;  // rows between a warp's consecutive groups
+// M-tiles that share a sweep over N, so that a wave of CTAs re-reads its operands from the L2.
 constexpr int raster_rows = 16;
 
-// What a thread holds of the stage after next: 32 codes and 2 scale bytes of each of its rows.
-struct Fetched {
-  uint4 codes[groups];
-  std::uint32_t scales[groups];
+struct Tile {
+  int m0;
+  int n0;
 };
 
-struct Operand {
-  const std::uint8_t* codes;   // of this thread's first row, first column
-  const std::uint8_t* scales;
-  int row;                     // of this thread's first group
-  int rows;
-};
-
-// 16-byte loads need an even number of blocks in a row; otherwise 8 bytes and one scale at a time.
-__device__ __forceinline__ void fetch_row(const std::uint8_t* codes, const std::uint8_t* scales,
-                                          bool in_range, int block, int k_blocks, bool even,
-                                          uint4& out_codes, std::uint32_t& out_scales) {
-  out_codes = make_uint4(0, 0, 0, 0);
-  out_scales = 0;
-  if (!in_range || block >= k_blocks) return;
-  if (even) {
-    out_codes = __ldg(reinterpret_cast<const uint4*>(codes));
-    out_scales = __ldg(reinterpret_cast<const std::uint16_t*>(scales));
-  } else {
-    const uint2 first = __ldg(reinterpret_cast<const uint2*>(codes));
-    out_codes.x = first.x;
-    out_codes.y = first.y;
-    out_scales = __ldg(scales);
-    if (block + 1 < k_blocks) {
-      const uint2 second = __ldg(reinterpret_cast<const uint2*>(codes + 8));
-      out_codes.z = second.x;
-      out_codes.w = second.y;
-      out_scales |= static_cast<std::uint32_t>(__ldg(scales + 1)) << 8;
-    }
-  }
+// Tiles in bands of raster_rows M-tiles, M fastest within a band.
+__device__ __forceinline__ Tile tile_at(int index, int tiles_m, int tiles_n) {
+  const int band = index / (raster_rows * tiles_n);
+  const int within = index % (raster_rows * tiles_n);
+  const int band_rows = min(raster_rows, tiles_m - band * raster_rows);
+  return {(band * raster_rows + within % band_rows) * tile_m, within / band_rows * tile_n};
 }
 
 __device__ __forceinline__ void store_shared(std::uint32_t address, const std::uint32_t (&v)[4]) {
   asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(v[0]), "r"(v[1]),
-               "r"(v[2]), "r"(v[3]));
+               "r"(v[2]), "r"(v[3])
+               : "memory");
+}
+
+// The rows of one operand that a producer thread reads: pointers to its columns of each row, rows
+// outside the matrix clamped to its last one (their scales become zero).
+template <int count>
+struct Rows {
+  const std::uint8_t* codes;
+  const std::uint8_t* scales;
+  int offset[count];  // in blocks; below 2^30, since K is at most 2^22
+  unsigned outside;  // bit i: group i lies outside
+
+  __device__ __forceinline__ void place(const std::uint8_t* all_codes, const std::uint8_t* all_scales,
+                                        int first, int in_tile, int rows, int k_blocks, int part) {
+    const std::size_t base = static_cast<std::size_t>(first) * k_blocks;
+    codes = all_codes + base * 8 + part * 16;
+    scales = all_scales + base + part * 2;
+    outside = 0;
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      const int row = in_tile + i * group_rows;
+      const int last = rows - 1 - first;
+      outside |= row > last ? 1U << i : 0U;
+      offset[i] = min(row, last) * k_blocks;
+    }
+  }
+};
+
+// 32 codes and two scale bytes. `even`: rows have an even number of blocks, so that 16 bytes of
+// codes are aligned and both blocks exist or none; otherwise 8 bytes and one scale at a time.
+template <bool even, int count>
+__device__ __forceinline__ void fetch(const Rows<count>& rows, int i, int stage, int part, int k_blocks,
+                                      uint4& codes, std::uint32_t& scales) {
+  const int block = stage * stage_blocks + part * 2;
+  const bool outside = (rows.outside >> i & 1) != 0 || block >= k_blocks;
+  // Past the end of K the row's start is read instead: in bounds, and annulled by zero scales.
+  const int at = rows.offset[i] + (block < k_blocks ? stage * stage_blocks : -part * 2);
+  const std::uint8_t* from = rows.codes + static_cast<std::ptrdiff_t>(at) * 8;
+  const std::uint8_t* scale = rows.scales + at;
+  if constexpr (even) {
+    codes = __ldg(reinterpret_cast<const uint4*>(from));
+    const std::uint32_t s = __ldg(reinterpret_cast<const std::uint16_t*>(scale));
+    scales = outside ? 0 : s;
+  } else {
+    codes = make_uint4(0, 0, 0, 0);
+    scales = 0;
+    if (outside) return;
+    const uint2 first = __ldg(reinterpret_cast<const uint2*>(from));
+    codes.x = first.x;
+    codes.y = first.y;
+    scales = __ldg(scale);
+    if (block + 1 < k_blocks) {
+      const uint2 second = __ldg(reinterpret_cast<const uint2*>(from + 8));
+      codes.z = second.x;
+      codes.w = second.y;
+      scales |= static_cast<std::uint32_t>(__ldg(scale + 1)) << 8;
+    }
+  }
 }
 
 template <GemmFormat F>
@@ -81,150 +120,185 @@ __device__ __forceinline__ void expand_row(const uint4& codes, std::uint32_t sca
                                            std::uint32_t row_address, const std::uint32_t (&chunk)[4]) {
   BlockExpansion block[2];
   block_expansions<F>(scales, block[0], block[1]);
-  std::uint32_t out[4];
-  expand_word<F>(codes.x, block[0], out);
-  store_shared(row_address + chunk[0], out);
-  expand_word<F>(codes.y, block[0], out);
-  store_shared(row_address + chunk[1], out);
-  expand_word<F>(codes.z, block[1], out);
-  store_shared(row_address + chunk[2], out);
-  expand_word<F>(codes.w, block[1], out);
-  store_shared(row_address + chunk[3], out);
+  const std::uint32_t words[4] = {codes.x, codes.y, codes.z, codes.w};
+#pragma unroll
+  for (int c = 0; c < 4; ++c) {
+    std::uint32_t out[4];
+    expand_word<F>(words[c], block[c / 2], out);
+    store_shared(row_address + chunk[c], out);
+  }
 }
 
-template <GemmFormat F>
-__global__ void __launch_bounds__(threads, 1) gemm_wgmma_kernel(const GemmArguments g, int tiles_m,
-                                                                int tiles_n) {
-  extern __shared__ std::uint8_t dynamic_shared[];
-  const std::uint32_t shared =
-      (static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic_shared)) + 1023U) & ~1023U;
+template <GemmFormat F, bool even>
+__device__ __forceinline__ void produce(const GemmArguments& g, int tiles, int tiles_m, int tiles_n,
+                                        std::uint32_t shared, std::uint32_t full, std::uint32_t empty) {
   const int lane = threadIdx.x & 31;
-  const int warp = threadIdx.x >> 5;
-
-  // Tiles in bands of raster_rows M-tiles, M fastest within a band.
-  const int band = blockIdx.x / (raster_rows * tiles_n);
-  const int within = blockIdx.x % (raster_rows * tiles_n);
-  const int band_rows = min(raster_rows, tiles_m - band * raster_rows);
-  const int m0 = (band * raster_rows + within % band_rows) * tile_m;
-  const int n0 = within / band_rows * tile_n;
-
+  const int warp = (threadIdx.x - consumers) >> 5;
   const int part = lane >> 3;  // which 32 columns of the stage
-  const int first_row = warp * 8 + (lane & 7);
-  const bool even = g.k_blocks % 2 == 0;
-  const std::size_t pitch = static_cast<std::size_t>(g.k_blocks) * 8;
-  const std::uint8_t* a_codes = g.a_codes + (m0 + first_row) * pitch + part * 16;
-  const std::uint8_t* b_codes = g.b_codes + (n0 + first_row) * pitch + part * 16;
-  const std::uint8_t* a_scales =
-      g.a_scales + static_cast<std::size_t>(m0 + first_row) * g.k_blocks + part * 2;
-  const std::uint8_t* b_scales =
-      g.b_scales + static_cast<std::size_t>(n0 + first_row) * g.k_blocks + part * 2;
-  unsigned in_range = 0;
-#pragma unroll
-  for (int i = 0; i < groups; ++i) {
-    const bool ok = i < groups_a ? m0 + first_row + i * group_stride < g.m
-                                 : n0 + first_row + (i - groups_a) * group_stride < g.n;
-    in_range |= ok ? 1U << i : 0U;
-  }
+  const int in_tile = warp * 8 + (lane & 7);
+  const int stages = (g.k_blocks + stage_blocks - 1) / stage_blocks;
 
   // Chunk c of this thread's 32 columns lands at 16-byte unit (4*(part%2) + c) ^ (row%8).
   std::uint32_t chunk[4];
 #pragma unroll
   for (int c = 0; c < 4; ++c) chunk[c] = static_cast<std::uint32_t>(((part & 1) * 4 + c) ^ (lane & 7)) << 4;
-  const std::uint32_t store_a = shared + (part >> 1) * panel_a + first_row * row_bytes;
-  const std::uint32_t store_b = shared + 2 * panel_a + (part >> 1) * panel_b + first_row * row_bytes;
+  const std::uint32_t store_a = shared + (part >> 1) * panel_a + in_tile * row_bytes;
+  const std::uint32_t store_b = shared + 2 * panel_a + (part >> 1) * panel_b + in_tile * row_bytes;
 
-  Fetched next;
-  const auto fetch = [&](int i, int stage) {
-    const int j = i < groups_a ? i : i - groups_a;
-    const std::size_t row_offset = static_cast<std::size_t>(j) * group_stride;
-    const std::uint8_t* codes = (i < groups_a ? a_codes : b_codes) + row_offset * pitch +
-                                static_cast<std::size_t>(stage) * (stage_k / 2);
-    const std::uint8_t* scales = (i < groups_a ? a_scales : b_scales) +
-                                 row_offset * g.k_blocks + static_cast<std::size_t>(stage) * (stage_k / 16);
-    fetch_row(codes, scales, (in_range >> i & 1) != 0, stage * (stage_k / 16) + part * 2, g.k_blocks,
-              even, next.codes[i], next.scales[i]);
-  };
-  const auto expand = [&](int i, int buffer) {
-    const std::uint32_t base = (i < groups_a ? store_a + i * group_stride * row_bytes
-                                             : store_b + (i - groups_a) * group_stride * row_bytes) +
-                               buffer * stage_bytes;
-    expand_row<F>(next.codes[i], next.scales[i], base, chunk);
-  };
-
-  const int stages = (g.k_blocks + stage_k / 16 - 1) / (stage_k / 16);
-  float acc[128];
-#pragma unroll
-  for (int i = 0; i < 128; ++i) acc[i] = 0.0F;
-
-  if (stages > 0) {
-#pragma unroll
-    for (int i = 0; i < groups; ++i) fetch(i, 0);
-#pragma unroll
-    for (int i = 0; i < groups; ++i) {
-      expand(i, 0);
-      fetch(i, 1);
+  Rows<groups_a> a;
+  Rows<groups_b> b;
+  uint4 codes[groups];
+  std::uint32_t scales[groups];
+  const auto fetch_group = [&](int i, int stage) {
+    if (i < groups_a) {
+      fetch<even>(a, i, stage, part, g.k_blocks, codes[i], scales[i]);
+    } else {
+      fetch<even>(b, i - groups_a, stage, part, g.k_blocks, codes[i], scales[i]);
     }
-    fence_async_shared();
-  }
-  __syncthreads();
-
-  const std::uint32_t mma_a = shared + (warp >> 2) * 64 * row_bytes;
-  const std::uint32_t mma_b = shared + 2 * panel_a;
+  };
+  int slot = 0;
+  unsigned parity = 1;  // the first pass over the ring finds it empty
+  for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
+    const Tile tile = tile_at(index, tiles_m, tiles_n);
+    if (stages == 0) continue;
+    a.place(g.a_codes, g.a_scales, tile.m0, in_tile, g.m, g.k_blocks, part);
+    b.place(g.b_codes, g.b_scales, tile.n0, in_tile, g.n, g.k_blocks, part);
+#pragma unroll
+    for (int i = 0; i < groups; ++i) fetch_group(i, 0);
 #pragma unroll 1
-  for (int s = 0; s < stages; ++s) {
-    const std::uint32_t buffer = (s & 1) * stage_bytes;
-    wgmma_fence();
-#pragma unroll
-    for (int step = 0; step < stage_k / 16; ++step) {
-      // 32 bytes a step within the swizzled 128-byte row, then the next panel.
-      wgmma_m64n256k16(acc, wgmma_descriptor(mma_a + buffer + step / 4 * panel_a + step % 4 * 32),
-                       wgmma_descriptor(mma_b + buffer + step / 4 * panel_b + step % 4 * 32));
-    }
-    wgmma_commit();
-    if (s + 1 < stages) {
+    for (int s = 0; s < stages; ++s) {
+      barrier_wait(empty + 8 * slot, parity);
+      const std::uint32_t buffer = slot * stage_bytes;
 #pragma unroll
       for (int i = 0; i < groups; ++i) {
-        expand(i, (s + 1) & 1);
-        fetch(i, s + 2);
+        const std::uint32_t row = i < groups_a ? store_a + i * group_rows * row_bytes
+                                               : store_b + (i - groups_a) * group_rows * row_bytes;
+        expand_row<F>(codes[i], scales[i], row + buffer, chunk);
+        fetch_group(i, s + 1);
       }
       fence_async_shared();
-    }
-    wgmma_wait_all();
-    __syncthreads();
-  }
-
-  // Accumulator register 4j + r: row 16*(warp%4) + lane/4 + 8*(r/2), column 8j + 2*(lane%4) + r%2.
-  const int row = m0 + (warp >> 2) * 64 + (warp & 3) * 16 + (lane >> 2);
-  const int column = n0 + (lane & 3) * 2;
-  const bool pairs = g.n % 2 == 0;
-#pragma unroll
-  for (int h = 0; h < 2; ++h) {
-    const int r = row + 8 * h;
-    if (r >= g.m) continue;
-    float* out = g.d + static_cast<std::size_t>(r) * g.n + column;
-#pragma unroll
-    for (int j = 0; j < 32; ++j) {
-      const float2 v = make_float2(__fmul_rn(g.alpha, acc[4 * j + 2 * h]),
-                                   __fmul_rn(g.alpha, acc[4 * j + 2 * h + 1]));
-      if (pairs) {
-        if (column + 8 * j < g.n) *reinterpret_cast<float2*>(out + 8 * j) = v;
-      } else {
-        if (column + 8 * j < g.n) out[8 * j] = v.x;
-        if (column + 8 * j + 1 < g.n) out[8 * j + 1] = v.y;
+      __syncwarp();
+      if (lane == 0) barrier_arrive(full + 8 * slot);
+      if (++slot == ring) {
+        slot = 0;
+        parity ^= 1;
       }
     }
   }
 }
 
-template <GemmFormat F>
-cudaError_t launch(const GemmArguments& g, cudaStream_t stream) {
+__device__ __forceinline__ void consume(const GemmArguments& g, int tiles, int tiles_m, int tiles_n,
+                                        std::uint32_t shared, std::uint32_t full, std::uint32_t empty) {
+  const int lane = threadIdx.x & 31;
+  const int warp = threadIdx.x >> 5;
+  const int stages = (g.k_blocks + stage_blocks - 1) / stage_blocks;
+  const std::uint32_t mma_a = shared + (warp >> 2) * 64 * row_bytes;
+  const std::uint32_t mma_b = shared + 2 * panel_a;
+  int slot = 0;
+  unsigned parity = 0;
+  for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
+    float acc[128];
+#pragma unroll
+    for (int i = 0; i < 128; ++i) acc[i] = 0.0F;
+    int previous = -1;
+#pragma unroll 1
+    for (int s = 0; s < stages; ++s) {
+      barrier_wait(full + 8 * slot, parity);
+      const std::uint32_t buffer = slot * stage_bytes;
+      wgmma_fence();
+#pragma unroll
+      for (int step = 0; step < stage_k / 16; ++step) {
+        // 32 bytes a step within the swizzled 128-byte row, then the next panel.
+        wgmma_m64n256k16(acc, wgmma_descriptor(mma_a + buffer + step / 4 * panel_a + step % 4 * 32),
+                         wgmma_descriptor(mma_b + buffer + step / 4 * panel_b + step % 4 * 32));
+      }
+      wgmma_commit();
+      // The stage before is finished once this one is the only group under way.
+      if (previous >= 0) {
+        wgmma_wait<1>();
+        if (lane == 0) barrier_arrive(empty + 8 * previous);
+      }
+      previous = slot;
+      if (++slot == ring) {
+        slot = 0;
+        parity ^= 1;
+      }
+    }
+    wgmma_wait<0>();
+    if (previous >= 0 && lane == 0) barrier_arrive(empty + 8 * previous);
+
+    // Register 4j + r: row 16*(warp%4) + lane/4 + 8*(r/2), column 8j + 2*(lane%4) + r%2.
+    const Tile tile = tile_at(index, tiles_m, tiles_n);
+    const int row = tile.m0 + (warp >> 2) * 64 + (warp & 3) * 16 + (lane >> 2);
+    const int column = tile.n0 + (lane & 3) * 2;
+    const bool pairs = g.n % 2 == 0;
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int r = row + 8 * h;
+      if (r >= g.m) continue;
+      float* out = g.d + static_cast<std::size_t>(r) * g.n + column;
+#pragma unroll
+      for (int j = 0; j < 32; ++j) {
+        const float2 v = make_float2(__fmul_rn(g.alpha, acc[4 * j + 2 * h]),
+                                     __fmul_rn(g.alpha, acc[4 * j + 2 * h + 1]));
+        if (pairs) {
+          if (column + 8 * j < g.n) *reinterpret_cast<float2*>(out + 8 * j) = v;
+        } else {
+          if (column + 8 * j < g.n) out[8 * j] = v.x;
+          if (column + 8 * j + 1 < g.n) out[8 * j + 1] = v.y;
+        }
+      }
+    }
+  }
+}
+
+template <GemmFormat F, bool even>
+__global__ void __launch_bounds__(threads, 1)
+    gemm_wgmma_kernel(const GemmArguments g, int tiles, int tiles_m, int tiles_n) {
+  extern __shared__ std::uint8_t dynamic_shared[];
+  __shared__ std::uint64_t barriers[2 * ring];
+  const std::uint32_t shared =
+      (static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic_shared)) + 1023U) & ~1023U;
+  const auto full = static_cast<std::uint32_t>(__cvta_generic_to_shared(barriers));
+  const std::uint32_t empty = full + 8 * ring;
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < ring; ++i) {
+      barrier_init(full + 8 * i, producer_warps);
+      barrier_init(empty + 8 * i, consumers / 32);
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncthreads();
+  if (threadIdx.x < consumers) {
+    consume(g, tiles, tiles_m, tiles_n, shared, full, empty);
+  } else {
+    produce<F, even>(g, tiles, tiles_m, tiles_n, shared, full, empty);
+  }
+}
+
+template <GemmFormat F, bool even>
+cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
   const int tiles_m = (g.m + tile_m - 1) / tile_m;
   const int tiles_n = (g.n + tile_n - 1) / tile_n;
-  const cudaError_t raised = cudaFuncSetAttribute(
-      gemm_wgmma_kernel<F>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
-  if (raised != cudaSuccess) return raised;
-  gemm_wgmma_kernel<F><<<tiles_m * tiles_n, threads, shared_bytes, stream>>>(g, tiles_m, tiles_n);
+  int device = 0;
+  int multiprocessors = 0;
+  cudaError_t status = cudaGetDevice(&device);
+  if (status == cudaSuccess) {
+    status = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  }
+  if (status == cudaSuccess) {
+    status = cudaFuncSetAttribute(gemm_wgmma_kernel<F, even>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+  }
+  if (status != cudaSuccess) return status;
+  const int tiles = tiles_m * tiles_n;
+  const int grid = tiles < multiprocessors ? tiles : multiprocessors;
+  gemm_wgmma_kernel<F, even><<<grid, threads, shared_bytes, stream>>>(g, tiles, tiles_m, tiles_n);
   return cudaGetLastError();
+}
+
+template <GemmFormat F>
+cudaError_t launch(const GemmArguments& g, cudaStream_t stream) {
+  return g.k_blocks % 2 == 0 ? launch_variant<F, true>(g, stream) : launch_variant<F, false>(g, stream);
 }
 
 }  // namespace

@@ -47,15 +47,19 @@ inline constexpr int expand_prescale = 10;
 
 namespace detail {
 
-// prmt.b32, default mode, selectors 0..7 only.
+// prmt.b32, default mode: selector nibble 0..7 takes a byte, 8..15 its sign bit eight times.
 LOWBIT_HD std::uint32_t permute(std::uint32_t a, std::uint32_t b, std::uint32_t selector) {
 #ifdef __CUDACC__
-  return __byte_perm(a, b, selector);
+  std::uint32_t r;  // __byte_perm leaves the sign mode undefined
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(selector));
+  return r;
 #else
   const std::uint64_t bytes = static_cast<std::uint64_t>(b) << 32 | a;
   std::uint32_t r = 0;
   for (int i = 0; i < 4; ++i) {
-    r |= static_cast<std::uint32_t>(bytes >> (8 * (selector >> (4 * i) & 7)) & 0xFF) << (8 * i);
+    std::uint32_t byte = static_cast<std::uint32_t>(bytes >> (8 * (selector >> (4 * i) & 7)) & 0xFF);
+    if ((selector >> (4 * i) & 8) != 0) byte = (byte & 0x80) != 0 ? 0xFF : 0;
+    r |= byte << (8 * i);
   }
   return r;
 #endif
@@ -73,6 +77,17 @@ inline std::uint32_t double_to_half(double v) {
   return from_double(f16, v, {.overflow = Overflow::infinity});
 }
 #endif
+
+// (a & mask) ^ flip as one operation that the optimizer cannot spread over the words of a block.
+LOWBIT_HD std::uint32_t and_xor(std::uint32_t a, std::uint32_t mask, std::uint32_t flip) {
+#ifdef __CUDACC__
+  std::uint32_t r;
+  asm("lop3.b32 %0, %1, %2, %3, 0x6A;" : "=r"(r) : "r"(a), "r"(mask), "r"(flip));
+  return r;
+#else
+  return (a & mask) ^ flip;
+#endif
+}
 
 // Two FP16 products, round to nearest even.
 LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
@@ -121,14 +136,43 @@ LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
 
 }  // namespace detail
 
-/// What the 16 codes under one scale byte share.
+/// What the 16 codes under one scale byte share. Only the integer units count as work here: a
+/// GPU has half as many lanes for logic and byte permutes as for FP16 arithmetic.
 struct BlockExpansion {
   std::uint32_t scale;   ///< 2^4 * factor * E4M3 in both halves
   std::uint32_t addend;  ///< -72 * 2^-14 * scale in integer blocks, else 0
-  std::uint32_t is_integer;  ///< all ones or zero
+  std::uint32_t keep;    ///< bits of the nibbles' bytes that stay
+  std::uint32_t moved;   ///< bits, after a shift by three, that are taken beside them
+  std::uint32_t flip;    ///< the sign bits of integers
+  std::uint32_t pick02;  ///< permutes of bytes 0 and 2, 1 and 3 into two halves
+  std::uint32_t pick13;
 };
 
-/// The expansions of two neighbouring blocks from their two scale bytes (low byte first).
+/// Masks of a block from m, all ones for integers and zero for floats.
+template <GemmFormat F>
+LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t m) {
+  // An IF3 code moves one bit up, so its nibble reads s e1 e0 * and v2 v1 v0 *; * is masked off.
+  constexpr std::uint32_t magnitude = F == GemmFormat::if3 ? 0x0C0C0C0C : 0x0E0E0E0E;
+  constexpr std::uint32_t integer_bits = F == GemmFormat::if3 ? 0x60606060 : 0x70707070;
+  constexpr std::uint32_t sign = 0x80808080;
+  constexpr std::uint32_t offsets = 0x9C809C80;  // -72 * 2^-14 = -1.125 * 2^-8
+  if constexpr (F == GemmFormat::nvfp4) {
+    return {scale, 0, sign, magnitude, 0, 0x2404, 0x3414};
+  } else {
+    // Float blocks: the bytes are the high ones, over a zero (byte 4 of the permute). Integer
+    // blocks: they are the low ones, under 0x1C (byte 5).
+    return {scale,
+            detail::mul2(scale, m & offsets),
+            detail::and_xor(m, integer_bits, sign),
+            detail::and_xor(m, magnitude, magnitude),
+            m & sign,
+            detail::and_xor(m, 0x2404 ^ 0x5250, 0x2404),
+            detail::and_xor(m, 0x3414 ^ 0x5351, 0x3414)};
+  }
+}
+
+/// The expansions of two neighbouring blocks from their two scale bytes (low byte first; the upper
+/// half of the word is ignored).
 template <GemmFormat F>
 LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first,
                                 BlockExpansion& second) {
@@ -136,21 +180,20 @@ LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first
   constexpr std::uint32_t float_word = F == GemmFormat::nvfp4 ? 0x4C00 : F == GemmFormat::if4 ? 0x5700 : 0x5200;
   // IF3 codes are expanded as 2v (one bit up in the nibble), so their factor is halved: 32.
   constexpr std::uint32_t integer_word = F == GemmFormat::if4 ? 0x5600 : 0x5000;
+  constexpr std::uint32_t float_words = float_word | float_word << 16;
   const std::uint32_t values = detail::e4m3x2_to_half2(scale_bytes & 0x7F7F);
   if constexpr (F == GemmFormat::nvfp4) {
-    const std::uint32_t s = detail::mul2(values, float_word | float_word << 16);
-    first = {detail::permute(s, s, 0x1010), 0, 0};
-    second = {detail::permute(s, s, 0x3232), 0, 0};
+    const std::uint32_t s = detail::mul2(values, float_words);
+    first = block_expansion<F>(detail::permute(s, s, 0x1010), 0);
+    second = block_expansion<F>(detail::permute(s, s, 0x3232), 0);
   } else {
-    const std::uint32_t flag0 = scale_bytes & 0x80;
-    const std::uint32_t flag1 = scale_bytes & 0x8000;
-    const std::uint32_t factors = (flag0 != 0 ? integer_word : float_word) |
-                                  (flag1 != 0 ? integer_word : float_word) << 16;
-    const std::uint32_t s = detail::mul2(values, factors);
-    constexpr std::uint32_t offset = 0x9C80;  // -72 * 2^-14 = -1.125 * 2^-8
-    const std::uint32_t c = detail::mul2(s, (flag0 != 0 ? offset : 0U) | (flag1 != 0 ? offset << 16 : 0U));
-    first = {detail::permute(s, s, 0x1010), detail::permute(c, c, 0x1010), flag0 != 0 ? ~0U : 0U};
-    second = {detail::permute(s, s, 0x3232), detail::permute(c, c, 0x3232), flag1 != 0 ? ~0U : 0U};
+    constexpr std::uint32_t differ = (float_word ^ integer_word) | (float_word ^ integer_word) << 16;
+    const std::uint32_t flags = detail::permute(scale_bytes, scale_bytes, 0x9988);
+    const std::uint32_t s = detail::mul2(values, float_words ^ (flags & differ));
+    const std::uint32_t m0 = detail::permute(scale_bytes, scale_bytes, 0x8888);
+    const std::uint32_t m1 = detail::permute(scale_bytes, scale_bytes, 0x9999);
+    first = block_expansion<F>(detail::permute(s, s, 0x1010), m0);
+    second = block_expansion<F>(detail::permute(s, s, 0x3232), m1);
   }
 }
 
@@ -163,32 +206,21 @@ LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first
 /// expanded_column. Both operands of a product go through it, so the order cancels.
 template <GemmFormat F>
 LOWBIT_HD void expand_word(std::uint32_t word, const BlockExpansion& block, std::uint32_t out[4]) {
-  // Four codes in the high nibbles of bytes at a time: even columns, then odd ones.
-  const std::uint32_t odd = F == GemmFormat::if3 ? (word << 1) & 0xEEEEEEEEU : word;
-  const std::uint32_t even = F == GemmFormat::if3 ? (word << 5) & 0xE0E0E0E0U : word << 4;
-  if constexpr (F == GemmFormat::nvfp4) {
-    // High bytes of the FP16 numbers: s000 e1e0m0.
-    const std::uint32_t e = (even & 0x80808080U) | ((even >> 3) & 0x0E0E0E0EU);
-    const std::uint32_t o = (odd & 0x80808080U) | ((odd >> 3) & 0x0E0E0E0EU);
-    out[0] = detail::mul2(detail::permute(e, 0, 0x2404), block.scale);
-    out[1] = detail::mul2(detail::permute(e, 0, 0x3414), block.scale);
-    out[2] = detail::mul2(detail::permute(o, 0, 0x2404), block.scale);
-    out[3] = detail::mul2(detail::permute(o, 0, 0x3414), block.scale);
-  } else {
-    const std::uint32_t m = block.is_integer;
-    const std::uint32_t keep = 0x80808080U | (m & 0x70707070U);
-    const std::uint32_t moved = 0x0E0E0E0EU & ~m;
-    const std::uint32_t flip = 0x80808080U & m;
-    const std::uint32_t filler = 0x1C1C1C1CU & m;
-    const std::uint32_t pick02 = m != 0 ? 0x4240 : 0x2404;
-    const std::uint32_t pick13 = m != 0 ? 0x4341 : 0x3414;
-    // flip toggles a kept bit, so both lines are one three-input operation each.
-    const std::uint32_t ef = (even & keep) ^ (((even >> 3) & moved) ^ flip);
-    const std::uint32_t of = (odd & keep) ^ (((odd >> 3) & moved) ^ flip);
-    out[0] = detail::fma2(detail::permute(ef, filler, pick02), block.scale, block.addend);
-    out[1] = detail::fma2(detail::permute(ef, filler, pick13), block.scale, block.addend);
-    out[2] = detail::fma2(detail::permute(of, filler, pick02), block.scale, block.addend);
-    out[3] = detail::fma2(detail::permute(of, filler, pick13), block.scale, block.addend);
+  // Four codes in the high nibbles of bytes at a time: even columns, then odd ones. Float blocks:
+  // high bytes s000 e1e0m0 of the FP16 numbers; integer blocks: low bytes, the nibble with its
+  // sign bit flipped. Masks choose, not branches; with NVFP4 they are constants.
+  constexpr int up = F == GemmFormat::if3 ? 1 : 0;
+  constexpr std::uint32_t filler = 0x1C00;
+  const std::uint32_t odd = word << up;
+  const std::uint32_t even = word << (4 + up);
+  const std::uint32_t e = detail::and_xor(even, block.keep, detail::and_xor(word << (1 + up), block.moved, block.flip));
+  const std::uint32_t o = detail::and_xor(odd, block.keep, detail::and_xor(word >> (3 - up), block.moved, block.flip));
+  const std::uint32_t raw[4] = {
+      detail::permute(e, filler, block.pick02), detail::permute(e, filler, block.pick13),
+      detail::permute(o, filler, block.pick02), detail::permute(o, filler, block.pick13)};
+  for (int r = 0; r < 4; ++r) {
+    out[r] = F == GemmFormat::nvfp4 ? detail::mul2(raw[r], block.scale)
+                                    : detail::fma2(raw[r], block.scale, block.addend);
   }
 }
 
