@@ -19,6 +19,8 @@ def main(source, target):
     tensors = {}
     for initializer in model.graph.initializer:
         array = np.ascontiguousarray(numpy_helper.to_array(initializer))
+        if array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
+            array = array.astype(np.float32)  # exact; the numpy writer has no such types
         if array.dtype.kind in "fiub":
             tensors[initializer.name] = array
         else:

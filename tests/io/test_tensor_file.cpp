@@ -165,6 +165,53 @@ TEST_CASE("GGUF blocks decode as ggml lays them out") {
   CHECK(values[63] == 0x1p-10F);
 }
 
+TEST_CASE("files that numpy, safetensors and gguf wrote read as those packages read them") {
+  const std::filesystem::path folder = std::string(LOWBIT_TEST_DATA_DIR) + "/io";
+  const TensorFile expected = TensorFile::open(folder / "expected.safetensors");
+  std::size_t compared = 0;
+  for (const char* name :
+       {"c_order.npy", "fortran.npy", "stored.npz", "deflated.npz", "blocks.gguf"}) {
+    const TensorFile file = TensorFile::open(folder / name);
+    for (const TensorInfo& tensor : file.tensors()) {
+      INFO(name << " " << tensor.name);
+      if (!tensor.dtype->is_float()) {
+        CHECK(tensor.name == "count");
+        continue;
+      }
+      const TensorInfo& reference = expected.at(tensor.name);
+      CHECK(tensor.shape == reference.shape);
+      CHECK(to_f32(tensor) == to_f32(reference));
+      ++compared;
+      // Any part of it, too.
+      const std::size_t half = tensor.elements() / 2;
+      std::vector<float> part(tensor.elements() - half);
+      to_f32(tensor, half, part);
+      const std::vector<float> whole = to_f32(reference);
+      CHECK(
+          std::equal(part.begin(), part.end(), whole.begin() + static_cast<std::ptrdiff_t>(half)));
+    }
+  }
+  CHECK(compared == 10);
+  CHECK(TensorFile::open(folder / "blocks.gguf").metadata().at("general.name") == "lowbit fixture");
+}
+
+TEST_CASE("shards read as one file") {
+  const Scratch scratch;
+  const std::vector<std::uint8_t> bytes{1, 2, 3, 4};
+  write_safetensors(scratch / "1.safetensors",
+                    std::vector<OutputTensor>{{"b", &dtype_u8, {4}, bytes_of(bytes)}});
+  write_safetensors(scratch / "2.safetensors",
+                    std::vector<OutputTensor>{{"a", &dtype_u8, {2, 2}, bytes_of(bytes)}});
+  test::write_file(
+      scratch / "model.safetensors.index.json",
+      R"({"metadata":{"total_size":8},"weight_map":{"b":"1.safetensors","a":"2.safetensors"}})");
+  const TensorFile file = TensorFile::open(scratch / "model.safetensors.index.json");
+  REQUIRE(file.tensors().size() == 2);
+  CHECK(file.tensors()[0].name == "a");
+  CHECK(file.at("b").file == (scratch / "1.safetensors").string());
+  CHECK(std::equal(file.at("b").bytes.begin(), file.at("b").bytes.end(), bytes_of(bytes).begin()));
+}
+
 TEST_CASE("the golden files open, where they are at hand") {
   const char* folder = std::getenv("LOWBIT_GOLDEN_DIR");
   if (folder == nullptr) return;

@@ -15,6 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Longer than any checkpoint's; bounds what matching a name against a regular expression can take.
+constexpr std::size_t longest_name = 1024;
+
 /// The kind by the first bytes, and by the name where those say nothing.
 std::optional<FileKind> kind_of(const fs::path& path, std::span<const std::byte> bytes) {
   const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
@@ -145,6 +148,11 @@ TensorFile TensorFile::open(const fs::path& path, const std::optional<RawLayout>
   }
   for (std::size_t i = 0; i < contents->tensors.size(); ++i) {
     const TensorInfo& tensor = contents->tensors[i];
+    if (tensor.name.size() > longest_name) {
+      reject({tensor.file, tensor.name, tensor.offset},
+             fmt::format("a name of {} bytes, more than {}", tensor.name.size(), longest_name),
+             "rename the tensor");
+    }
     if (!contents->index.emplace(tensor.name, i).second) {
       reject({tensor.file, tensor.name, tensor.offset}, "named twice", "write the file again");
     }

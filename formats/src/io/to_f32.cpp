@@ -47,27 +47,32 @@ void decode_bytes(const ElementFormat& format, const std::byte* at, std::span<fl
   for (float& value : out) value = table[std::to_integer<std::size_t>(*at++)];
 }
 
+/// ggml keeps E2M1 as small integers, so it has no -0.
+double ggml_e2m1(std::uint32_t code) {
+  return to_double(e2m1, code) + 0.0;
+}
+
 /// ggml's MXFP4: byte e, then 16 bytes that hold elements j (low nibble) and j + 16. It reads e =
 /// 255 as 2^128, not as NaN; products beyond FP32 are infinite.
 void decode_mxfp4(const std::byte* block, float* out) {
   const int exponent = std::to_integer<int>(block[0]) - 127;
   for (int j = 0; j < 16; ++j) {
     const auto pair = std::to_integer<std::uint32_t>(block[1 + j]);
-    out[j] = static_cast<float>(std::ldexp(to_double(e2m1, pair & 0xF), exponent));
-    out[j + 16] = static_cast<float>(std::ldexp(to_double(e2m1, pair >> 4), exponent));
+    out[j] = static_cast<float>(std::ldexp(ggml_e2m1(pair & 0xF), exponent));
+    out[j + 16] = static_cast<float>(std::ldexp(ggml_e2m1(pair >> 4), exponent));
   }
 }
 
-/// ggml's NVFP4: four E4M3 bytes without sign, 0x7f reading as 0; then 8 bytes for each 16
-/// elements, which hold elements j (low nibble) and j + 8.
+/// ggml's NVFP4: four bytes of E4M3 whose sign is ignored, 0x7f reading as 0 and 0xff as 480; then
+/// 8 bytes for each 16 elements, which hold elements j (low nibble) and j + 8.
 void decode_nvfp4(const std::byte* block, float* out) {
   for (int part = 0; part < 4; ++part) {
-    const auto byte = std::to_integer<std::uint32_t>(block[part]) & 0x7FU;
-    const float scale = byte == ue4m3.nan_code() ? 0.0F : to_float(ue4m3, byte);
+    const auto byte = std::to_integer<std::uint32_t>(block[part]);
+    const double scale = byte == 0x7F ? 0.0 : byte == 0xFF ? 480.0 : to_double(ue4m3, byte & 0x7FU);
     for (int j = 0; j < 8; ++j) {
       const auto pair = std::to_integer<std::uint32_t>(block[4 + 8 * part + j]);
-      out[16 * part + j] = to_float(e2m1, pair & 0xF) * scale;
-      out[16 * part + j + 8] = to_float(e2m1, pair >> 4) * scale;
+      out[16 * part + j] = static_cast<float>(ggml_e2m1(pair & 0xF) * scale);
+      out[16 * part + j + 8] = static_cast<float>(ggml_e2m1(pair >> 4) * scale);
     }
   }
 }
