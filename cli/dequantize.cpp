@@ -8,6 +8,7 @@
 
 #include "commands.hpp"
 #include "lowbit/block_tensor_file.hpp"
+#include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
 #include "lowbit/hadamard.hpp"
@@ -74,7 +75,7 @@ Restored restore(const NamedBlockTensor& named, const Options& options, const Dt
   const BlockTensor& tensor = named.tensor;
   const Dialect& dialect = dialect_named(attribute(named, "dialect", "canonical"));
   std::vector<float> values(tensor.rows * tensor.columns);
-  dequantize(tensor, values, &dialect);
+  dequantize_as(dtype, tensor, dialect, values);
   Restored restored;
   if (options.as_quantized) {
     restored.shape = {tensor.rows, tensor.columns};
@@ -102,9 +103,9 @@ Restored restore(const NamedBlockTensor& named, const Options& options, const Dt
 
 void run(const Options& options) {
   const Dtype& dtype = dtype_named(options.dtype);
-  if (!(dtype == dtype_f32 || dtype == dtype_f16 || dtype == dtype_bf16 || dtype == dtype_f64)) {
+  if (!(dtype == dtype_f32 || dtype == dtype_f16 || dtype == dtype_bf16)) {
     throw Error(ErrorKind::usage,
-                fmt::format("--dtype {}: dequantize writes F32, F16, BF16 or F64", options.dtype));
+                fmt::format("--dtype {}: dequantize writes F32, F16 or BF16", options.dtype));
   }
   const TensorFile file = TensorFile::open(options.input);
   const std::vector<std::string> names =
@@ -157,7 +158,7 @@ void add_dequantize(CLI::App& app) {
   command->add_option("--tensor", options->tensors, "Only this tensor (repeatable)")
       ->type_name("NAME")
       ->allow_extra_args(false);
-  command->add_option("--dtype", options->dtype, "F32, F16, BF16 or F64")
+  command->add_option("--dtype", options->dtype, "F32, F16 or BF16")
       ->type_name("TYPE")
       ->capture_default_str();
   command->add_flag(

@@ -127,16 +127,25 @@ EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
   return report;
 }
 
-/// Writes to a file, or to stdout for "-".
-void deliver(const std::string& path, const std::string& text) {
-  if (path == "-") {
-    fmt::print("{}", text);
-    return;
+/// A report's way out: a file, opened before the work so that a bad name costs none of it, or
+/// stdout for "-"; nothing where no path was given.
+class Delivery {
+ public:
+  explicit Delivery(const std::string& path) : to_stdout_(path == "-") {
+    if (!path.empty() && !to_stdout_) file_.emplace(path);
   }
-  OutputFile file(path);
-  file.write(text);
-  file.commit();
-}
+  template <typename Form>
+  void deliver(const EvalReport& report, const Form& form) {
+    if (to_stdout_) fmt::print("{}", form(report));
+    if (!file_) return;
+    file_->write(form(report));
+    file_->commit();
+  }
+
+ private:
+  bool to_stdout_;
+  std::optional<OutputFile> file_;
+};
 
 /// Says what is beyond a threshold. \return whether anything is.
 bool exceeds(const EvalReport& report, std::span<const Threshold> thresholds) {
@@ -179,11 +188,15 @@ void run(Options& options) {
   std::vector<TensorFile> files;
   for (const std::string& path : options.files)
     files.push_back(TensorFile::open(path, options.raw.layout()));
+  Delivery text(to_stdout == 0 ? "-" : "");
+  Delivery json(options.json);
+  Delivery csv(options.csv);
+  Delivery markdown(options.markdown);
   const EvalReport report = evaluate_all(options, files);
-  if (to_stdout == 0) deliver("-", as_text(report));
-  if (!options.json.empty()) deliver(options.json, as_json(report));
-  if (!options.csv.empty()) deliver(options.csv, as_csv(report));
-  if (!options.markdown.empty()) deliver(options.markdown, as_markdown(report));
+  text.deliver(report, as_text);
+  json.deliver(report, as_json);
+  csv.deliver(report, as_csv);
+  markdown.deliver(report, as_markdown);
   if (exceeds(report, thresholds)) throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
 }
 

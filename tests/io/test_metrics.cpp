@@ -7,6 +7,8 @@
 #include <random>
 
 #include "catch.hpp"
+#include "lowbit/conversion.hpp"
+#include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
 
@@ -75,7 +77,7 @@ TEST_CASE("metrics of one MXFP4 block, by hand") {
   CHECK(value("rmse", s) == std::sqrt(error / 20));
   CHECK(value("relative_rmse", s) == std::sqrt(error / original));
   CHECK(value("max_abs_error", s) == 1.0);
-  CHECK(value("sqnr_db", s) == 10 * std::log10(original / error));
+  CHECK(value("sqnr_db", s) == Approx(10 * std::log10(original / error)).epsilon(1e-14));
   CHECK(value("cosine", s) == (42 + 9.75 + 4) / (std::sqrt(original) * std::sqrt(quantized)));
   CHECK(value("four_or_int_share", s) == 0.0);
   CHECK(value("clipped_share", s) == 1.0 / 20);
@@ -180,7 +182,7 @@ TEST_CASE("NaN and infinity are named, or replaced") {
   values[50] = NAN;
   auto options = request("nvfp4", ScaleRule::static_6);
   try {
-    evaluate(tensor_of(values, {4, 16}), std::vector{options}, {.threads = 2});
+    static_cast<void>(evaluate(tensor_of(values, {4, 16}), std::vector{options}, {.threads = 2}));
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::invalid_input);
@@ -190,4 +192,63 @@ TEST_CASE("NaN and infinity are named, or replaced") {
   const auto s = evaluate(tensor_of(values, {4, 16}), std::vector{options}, {}).at(0);
   CHECK(std::isfinite(s.squared_error));
   CHECK(s.nonzero == 63);
+}
+
+TEST_CASE("dequantization to F16 and BF16 rounds the exact value once") {
+  // Every product below is exact in 64 significant bits, so the nearest neighbour can be told.
+  std::size_t double_rounded = 0;
+  std::mt19937 random(11);
+  for (const char* name : {"nvfp4", "if4", "if3", "if6_e2m3", "nvint6", "mxint8", "mxfp8_e5m2"}) {
+    const BlockFormat& format = *find_block_format(name);
+    const std::size_t size = static_cast<std::size_t>(format.block_size);
+    for (int round = 0; round < 200; ++round) {
+      BlockTensor t{.format = &format, .rows = 1, .columns = size};
+      t.values.resize(t.value_bytes_per_row());
+      for (auto& byte : t.values) byte = static_cast<std::uint8_t>(random());
+      if (format.storage_bits() == 8) {
+        for (auto& byte : t.values) byte &= static_cast<std::uint8_t>(format.element->code_mask());
+      }
+      const bool nv = format.family == ScaleFamily::nv;
+      t.scales = {static_cast<std::uint8_t>(
+          nv ? (format.is_adaptive() ? random() % 255 : random() % 127) : 100 + random() % 40)};
+      if (t.scales[0] == 127) t.scales[0] = 126;
+      if (nv) {
+        t.amax = std::ldexp(static_cast<float>(random() % (1U << 24)),
+                            -20 - static_cast<int>(random() % 20));
+        t.encode_constant = format.largest_element() * 448.0F;
+      }
+      const bool integer = format.is_adaptive() && (t.scales[0] & 0x80) != 0;
+      std::vector<float> once(size);
+      std::vector<float> f32_first(size);
+      for (const auto& [dtype, half] : {std::pair{&dtype_f16, &f16}, {&dtype_bf16, &bf16}}) {
+        dequantize_as(*dtype, t, canonical, once);
+        dequantize(t, f32_first);
+        for (std::size_t c = 0; c < size; ++c) {
+          const long double q =
+              to_double(integer ? *format.integer : *format.element, t.code(0, c));
+          const long double s =
+              to_double(format.scale(), format.is_adaptive() ? t.scales[0] & 0x7F : t.scales[0]);
+          const Ratio unit = integer ? format.integer_unit() : Ratio{};
+          const long double n = std::ldexp(
+              q * s * static_cast<long double>(t.amax) * unit.numerator, format.element_exponent);
+          const long double d = static_cast<long double>(t.encode_constant) * unit.denominator;
+          if (!std::isfinite(q) || !std::isfinite(once[c])) continue;
+          const std::uint32_t code = from_float(*half, once[c]);
+          const auto distance = [&](std::uint32_t other) {
+            return std::fabs(to_double(*half, other) * d - n);
+          };
+          const long double here = distance(code);
+          for (const std::uint32_t other : {code - 1, code + 1}) {
+            if (decode(*half, other).number_class == NumberClass::nan ||
+                (other & half->magnitude_mask()) > half->max_code())
+              continue;
+            if (here < distance(other) || (here == distance(other) && code % 2 == 0)) continue;
+            FAIL_CHECK(name << " element " << c << " is not the nearest " << dtype->name);
+          }
+          double_rounded += from_float(*half, f32_first[c]) == code ? 0 : 1;
+        }
+      }
+    }
+  }
+  WARN(double_rounded << " elements differ where FP32 comes between");
 }

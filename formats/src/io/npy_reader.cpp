@@ -189,6 +189,11 @@ void read_npy(TensorFile::Contents& contents, const MappedFile& file) {
 }
 
 void read_npz(TensorFile::Contents& contents, const MappedFile& file) {
+  // libzip takes an empty file for an empty archive; 22 bytes are the least that one has.
+  if (file.bytes().size() < 22) {
+    reject({file.name(), {}, file.bytes().size()}, "not a readable zip archive: too short",
+           "the file is truncated: fetch it again");
+  }
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* source =
