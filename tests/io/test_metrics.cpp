@@ -202,7 +202,10 @@ TEST_CASE("dequantization to F16 and BF16 rounds the exact value once") {
     const BlockFormat& format = *find_block_format(name);
     const std::size_t size = static_cast<std::size_t>(format.block_size);
     for (int round = 0; round < 200; ++round) {
-      BlockTensor t{.format = &format, .rows = 1, .columns = size};
+      BlockTensor t;
+      t.format = &format;
+      t.rows = 1;
+      t.columns = size;
       t.values.resize(t.value_bytes_per_row());
       for (auto& byte : t.values) byte = static_cast<std::uint8_t>(random());
       if (format.storage_bits() == 8) {
@@ -216,6 +219,14 @@ TEST_CASE("dequantization to F16 and BF16 rounds the exact value once") {
         t.amax = std::ldexp(static_cast<float>(random() % (1U << 24)),
                             -20 - static_cast<int>(random() % 20));
         t.encode_constant = format.largest_element() * 448.0F;
+      }
+      if (t.format->name == "nvfp4" && round < 100) {
+        // 1.375 * A / 2688 within half a unit of FP32 of the F16 tie 1 + (2k + 1) / 2048, beside
+        // it.
+        t.scales[0] = 0x3B;
+        std::fill(t.values.begin(), t.values.end(), std::uint8_t{0x22});
+        t.amax = static_cast<float>((1 + (2 * round + 1) / 2048.0) * 2688 / 1.375);
+        t.encode_constant = 2688;
       }
       const bool integer = format.is_adaptive() && (t.scales[0] & 0x80) != 0;
       std::vector<float> once(size);
@@ -250,5 +261,5 @@ TEST_CASE("dequantization to F16 and BF16 rounds the exact value once") {
       }
     }
   }
-  WARN(double_rounded << " elements differ where FP32 comes between");
+  CHECK(double_rounded > 100);  // so many differ where FP32 comes between
 }
