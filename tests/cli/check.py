@@ -182,6 +182,9 @@ def evaluation(lowbit, folder):
                    "--format", "mxfp4:floor", "--json", folder / "e.json", "--csv", folder / "e.csv", "--threads", "5")
     check(code == 0 and again[0] == 0, "eval of the sample")
     check((folder / "e.json").read_text() == out, "the numbers depend on the threads")
+    page = (HERE.parent.parent / "docs" / "eval.md").read_text().replace("\\|", "|")
+    for metric in report["metrics"]:
+        check(f"| `{metric['name']}` | `{metric['formula']}` |" in page, f"docs/eval.md lacks the formula of {metric['name']}")
     rows = (folder / "e.csv").read_text().splitlines()
     check(len(rows) == 1 + 4 * (len(report["tensors"]) + 1), "CSV rows")
     last = dict(zip(rows[0].split(","), rows[-1].split(",")))
