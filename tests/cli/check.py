@@ -224,6 +224,10 @@ def round_trips(lowbit, folder):
     code, _, err = lowbit("quantize", "small.safetensors", "-o", "q.safetensors", "--format", "if4", "--tensor", "a.weight",
                           "--stochastic", "--random", "random.safetensors")
     check(code == 0, f"stochastic: {err}")
+    for policy, expected in (("propagate", "767f"), ("saturate", "767e")):
+        code, _, err = lowbit("quantize", "nan.safetensors", "-o", "n.safetensors", "--format", "nvfp4", "--nonfinite", policy)
+        scales = tensors.read(folder / "n.safetensors")[0]["n.scales"][2].hex()
+        check(code == 0 and scales == expected, f"--nonfinite {policy}: {scales} {err}")
     # A damaged scale entry, a lie about the shape, an unknown format.
     quantized, metadata = tensors.read(folder / "q.safetensors")
     for key, value in (("format", "nvfp5"), ("shape", "[7,7]"), ("shape", "x"), ("axis", "9"), ("columns", "10000000000"),
