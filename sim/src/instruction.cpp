@@ -24,13 +24,13 @@ struct Architecture {
   int f16_exponent_of_zero;  // of mma with an FP16 accumulator
 };
 
-constexpr Architecture volta{"Volta", 4, 0, 23, -131, -20};
-constexpr Architecture turing{"Turing", 8, 0, 24, -132, -21};
-constexpr Architecture ampere{"Ampere", 8, 4, 24, -132, -21};
-constexpr Architecture ada{"Ada_Lovelace", 8, 4, 24, -132, -21};
-constexpr Architecture hopper{"Hopper", 16, 8, 25, -133, -22};
-constexpr Architecture blackwell{"Blackwell", 16, 8, 25, -133, -22};
-constexpr Architecture rtx_blackwell{"RTX_Blackwell", 16, 8, 25, -133, -22};
+constexpr Architecture volta{"Volta", 4, 0, 23, -131, -19};
+constexpr Architecture turing{"Turing", 8, 0, 24, -132, -20};
+constexpr Architecture ampere{"Ampere", 8, 4, 24, -132, -20};
+constexpr Architecture ada{"Ada_Lovelace", 8, 4, 24, -132, -20};
+constexpr Architecture hopper{"Hopper", 16, 8, 25, -133, -21};
+constexpr Architecture blackwell{"Blackwell", 16, 8, 25, -133, -21};
+constexpr Architecture rtx_blackwell{"RTX_Blackwell", 16, 8, 25, -133, -21};
 
 struct Shape {
   int m, n, k;
@@ -165,7 +165,9 @@ void add_emulated_fp8(Table& t, const Architecture& x) {
 
 void add_wgmma(Table& t) {
   const auto p = [](int terms, int fraction_bits, FinalRounding rounding) {
-    return aligned(terms, fraction_bits, rounding, -133);
+    return aligned(terms, fraction_bits, rounding,
+                   rounding == FinalRounding::f16_nearest_even ? hopper.f16_exponent_of_zero
+                                                               : hopper.f32_exponent_of_zero);
   };
   const MmaEvidence seen = MmaEvidence::published_model;
   t.add("wgmma", hopper, {64, 8, 16}, f32, f16, f16, f32, p(16, 25, FinalRounding::f32_toward_zero), seen);

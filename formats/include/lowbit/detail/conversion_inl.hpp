@@ -3,11 +3,21 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "lowbit/conversion.hpp"
 
 namespace lowbit {
 namespace detail {
+
+/// Place of the highest set bit; value must not be 0. (nvcc takes std::countl_zero for a constant in
+/// device code: the builtin behind it does not exist there.)
+constexpr int top_bit(std::uint64_t value) {
+#ifdef __CUDA_ARCH__
+  if (!std::is_constant_evaluated()) return 63 - __clzll(static_cast<long long>(value));
+#endif
+  return 63 - std::countl_zero(value);
+}
 
 /// Whether u < rest / 2^shift, exactly; u in [0, 1), rest > 0, shift > 0.
 constexpr bool random_below(float u, std::uint64_t rest, int shift) {
@@ -59,7 +69,7 @@ constexpr std::uint32_t round_pack(const ElementFormat& format, const Exact& val
   if (value.negative && !format.is_signed) return 0;
 
   // The value lies in [2^top, 2^(top+1)); the kept integer counts units of 2^unit.
-  const int top = 63 - std::countl_zero(value.significand) + value.exponent;
+  const int top = detail::top_bit(value.significand) + value.exponent;
   if (top > format.max_exponent() + 1) {
     if (policy.rounding == Rounding::toward_zero) {
       return detail::overflow_code(format, value.negative, Overflow::saturate);

@@ -62,8 +62,8 @@ struct MmaParameters {
   /// alternate runs of this many products (2: k % 4 < 2, then the others). 1 elsewhere.
   int group = 1;
   ZeroSum zero_sum = ZeroSum::positive;
-  /// Whether a negative nonzero sum that truncates to zero keeps its sign.
-  bool underflow_keeps_sign = true;
+  /// Whether a negative nonzero sum that rounds to zero keeps its sign.
+  bool underflow_keeps_sign = false;
   GroupWindow window = GroupWindow::scales;
 
   friend constexpr bool operator==(const MmaParameters&, const MmaParameters&) = default;

@@ -78,7 +78,7 @@ constexpr std::uint32_t round_result(bool half, const Exact& value, const Conver
   return half ? round_pack(half_format, value, policy) : round_pack(single_format, value, policy);
 }
 
-constexpr int top_bit(std::uint64_t value) { return 63 - std::countl_zero(value); }
+using lowbit::detail::top_bit;
 
 /// value * 2^shift, truncated.
 constexpr std::uint64_t shifted(std::uint64_t value, int shift) {
