@@ -67,6 +67,15 @@ constexpr std::uint32_t compose(const ElementFormat& f, bool negative, int field
   return (negative ? f.sign_mask() : 0) | (magnitude > f.max_code() ? f.max_code() : magnitude);
 }
 
+/// The same with sign and mantissa drawn. (One draw a statement: the order in which a call's
+/// arguments are evaluated differs between host and device compilers.)
+constexpr std::uint32_t random_code(const ElementFormat& f, int field, Draw& d) {
+  const bool negative = d.below(2) != 0;
+  const std::uint32_t mantissa = d.next();
+  return compose(f, negative, field, mantissa);
+}
+constexpr std::uint32_t random_zero(const ElementFormat& f, Draw& d) { return compose(f, d.below(2) != 0, 0, 0); }
+
 /// What all elements of a tile share.
 struct Plan {
   Family family = Family::raw;
@@ -103,7 +112,8 @@ constexpr Plan plan_of(const Case& c, std::uint64_t seed, std::uint64_t tile) {
   if (p.family == Family::floor) {
     const int floor = c.shape.parameters.exponent_of_zero;
     p.tie = half && d.below(2) == 0;
-    const int sum = floor - d.below(18) + d.below(6) + c.a.bias + c.b.bias;
+    const int below_floor = d.below(18);
+    const int sum = floor - below_floor + d.below(6) + c.a.bias + c.b.bias;
     p.field_a = clamp(sum / 2 + d.below(9) - 4, 0, top_a);
     p.field_b = clamp(sum - p.field_a, 0, top_b);
     p.width = 1 + d.below(6);
@@ -131,13 +141,16 @@ constexpr std::uint32_t element(const Case& c, const Plan& p, bool side_b, std::
   const int centre = side_b ? p.field_b : p.field_a;
   switch (p.family) {
     case Family::raw: return container(d.next() & f.code_mask(), d);
-    case Family::finite:
-      return container(compose(f, d.below(2) != 0, d.below(top_field(f) + 1), d.next()), d);
+    case Family::finite: {
+      const int field = d.below(top_field(f) + 1);
+      return container(random_code(f, field, d), d);
+    }
     case Family::paired: {
       const int leader = k & ~p.distance;
       if (leader < p.tail * 2) {
         const int drop = side_b ? p.gap - p.gap / 2 : p.gap / 2;
-        return container(compose(f, d.below(2) != 0, centre - drop + d.below(3) - 1, d.next()), d);
+        const int field = centre - drop + d.below(3) - 1;
+        return container(random_code(f, field, d), d);
       }
       Draw shared(seed, tile, stream + 2, index_of(leader));
       const bool flip = side_b && leader != k;
@@ -149,24 +162,30 @@ constexpr std::uint32_t element(const Case& c, const Plan& p, bool side_b, std::
       if (p.tie) {
         // 2^-11 * 2^-14: half of the last place of an FP16 subnormal, and products far below it.
         if (k == 0) return compose(f, d.below(2) != 0, clamp((side_b ? -14 : -11) + f.bias, 0, top_field(f)), 0);
-        return d.below(8) < 6 ? 0 : compose(f, d.below(2) != 0, 0, 1 + static_cast<std::uint32_t>(d.below(4)));
+        if (d.below(8) < 6) return 0;
+        const bool negative = d.below(2) != 0;
+        return compose(f, negative, 0, 1 + static_cast<std::uint32_t>(d.below(4)));
       }
-      if (d.below(8) < p.zero_odds) return container(compose(f, d.below(2) != 0, 0, 0), d);
-      return container(compose(f, d.below(2) != 0, centre - p.width + d.below(2 * p.width + 1), d.next()), d);
+      if (d.below(8) < p.zero_odds) return container(random_zero(f, d), d);
+      const int field = centre - p.width + d.below(2 * p.width + 1);
+      return container(random_code(f, field, d), d);
     }
     case Family::zeros: {
       // Every fourth row of A is -0 throughout; columns of B then decide the products' signs.
       if (!side_b && vector % 4 == 0) return container(compose(f, true, 0, 0), d);
       const bool negative = side_b ? vector % 2 != 0 : d.below(2) != 0;
       if (side_b || d.below(8) < 7) {
-        return container(compose(f, negative, side_b ? d.below(4) : 0, side_b ? d.next() : 0), d);
+        const int field = side_b ? d.below(4) : 0;
+        const std::uint32_t mantissa = side_b ? d.next() : 0;
+        return container(compose(f, negative, field, mantissa), d);
       }
       return container(compose(f, negative, d.below(2), 1), d);
     }
     default: break;
   }
-  if (d.below(32) < p.zero_odds) return container(compose(f, d.below(2) != 0, 0, 0), d);
-  return container(compose(f, d.below(2) != 0, centre - d.below(p.width), d.next()), d);
+  if (d.below(32) < p.zero_odds) return container(random_zero(f, d), d);
+  const int field = centre - d.below(p.width);
+  return container(random_code(f, field, d), d);
 }
 
 /// The addend of one output.
@@ -197,7 +216,7 @@ constexpr std::uint32_t addend(const Case& c, const Plan& p, std::uint64_t seed,
   int exponent = products + d.below(5) - 2;
   if (p.family == Family::addend) exponent = products + d.below(2 * window + 8) - window;
   if (p.family == Family::paired) exponent = products - p.gap + d.below(6) - 3;
-  if (p.family == Family::finite) return compose(f, negative, d.below(top_field(f) + 1), d.next());
+  if (p.family == Family::finite) exponent = d.below(top_field(f) + 1) - f.bias;
   return compose(f, negative, exponent + f.bias, d.next());
 }
 

@@ -250,7 +250,7 @@ struct LaneAddend {
 class LaneRow {
  public:
   LaneRow(const MmaShape& s, const MmaDecoded& a, const MmaDecoded& b)
-      : s_(s), a_(a), b_(b), kernels_(detail::lane_kernels()) {
+      : s_(s), a_(a), b_(b), kernels_(detail::lane_kernels().front()) {
     // The k that each product of a step takes: in order, or alternate runs when emulated.
     int taken = 0;
     for (int half = 0; half < 2; ++half) {

@@ -4,6 +4,7 @@
 #include "mma_lanes.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace lowbit::sim::detail {
 namespace {
@@ -110,21 +111,23 @@ void grouped_any(const GroupedLanes& s) { grouped_body(s); }
 }
 #endif
 
-LaneKernels choose() {
+std::vector<LaneKernels> usable() {
+  std::vector<LaneKernels> kernels;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    return {aligned_avx512, grouped_avx512};
+    kernels.push_back({"avx512", aligned_avx512, grouped_avx512});
   }
-  if (__builtin_cpu_supports("avx2")) return {aligned_avx2, grouped_avx2};
+  if (__builtin_cpu_supports("avx2")) kernels.push_back({"avx2", aligned_avx2, grouped_avx2});
 #endif
-  return {aligned_any, grouped_any};
+  kernels.push_back({"any", aligned_any, grouped_any});
+  return kernels;
 }
 
 }  // namespace
 
-const LaneKernels& lane_kernels() {
-  static const LaneKernels kernels = choose();
+std::span<const LaneKernels> lane_kernels() {
+  static const std::vector<LaneKernels> kernels = usable();
   return kernels;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace lowbit::sim::detail {
 
@@ -42,11 +43,13 @@ struct GroupedLanes {
 };
 
 struct LaneKernels {
+  const char* target;
   void (*aligned)(const AlignedLanes&);
   void (*grouped)(const GroupedLanes&);
 };
 
-/// The kernels compiled for the widest vectors that this processor has.
-[[nodiscard]] const LaneKernels& lane_kernels();
+/// The kernels that this processor can run, those for the widest vectors first. All give the same
+/// words; the first are used.
+[[nodiscard]] std::span<const LaneKernels> lane_kernels();
 
 }  // namespace lowbit::sim::detail
