@@ -68,17 +68,18 @@ Threshold threshold_of(const std::string& text, bool above) {
   return {metric, value, above};
 }
 
-EvalFormat format_of(const std::string& text) {
+EvalFormat format_of(const std::string& text, const Dialect& dialect) {
   const std::size_t colon = text.find(':');
   const BlockFormat& format = block_format_named(text.substr(0, colon));
-  return {&format,
-          colon == text.npos ? default_rule(format) : rule_named(text.substr(colon + 1), format)};
+  return {&format, colon == text.npos ? default_rule(format, &dialect)
+                                      : rule_named(text.substr(colon + 1), format)};
 }
 
 /// The tensors of all files, evaluated one after another.
 EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
   EvalReport report{options.dialect, options.axis, options.files, {}, {}, {}, {}};
-  for (const std::string& text : options.formats) report.formats.push_back(format_of(text));
+  for (const std::string& text : options.formats)
+    report.formats.push_back(format_of(text, dialect_named(options.dialect)));
   report.totals.resize(report.formats.size());
   std::vector<QuantizeOptions> requests;
   for (const EvalFormat& format : report.formats) {

@@ -43,9 +43,9 @@ struct Options {
 QuantizeOptions request_of(const Options& options) {
   QuantizeOptions request;
   request.format = &block_format_named(options.format);
-  request.rule = options.rule.empty() ? default_rule(*request.format)
-                                      : rule_named(options.rule, *request.format);
   request.dialect = &dialect_named(options.dialect);
+  request.rule = options.rule.empty() ? default_rule(*request.format, request.dialect)
+                                      : rule_named(options.rule, *request.format);
   if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max);
   request.amax = options.amax;
   request.block_2d = options.block_2d;

@@ -61,9 +61,11 @@ void check_random(const Job& job, std::span<const float> random, std::string_vie
 void check(const Job& job) {
   const QuantizeOptions& o = job.options;
   if (o.format == nullptr) refuse("no block format is given");
-  const ScaleRule rule = o.rule.value_or(default_rule(*o.format));
-  if (!is_valid_rule(*o.format, rule)) {
-    refuse(fmt::format("format {} has no rule {}", o.format->name, name_of(rule)));
+  const ScaleRule rule = o.rule.value_or(default_rule(*o.format, o.dialect));
+  if (!is_valid_rule(*o.format, rule, o.dialect)) {
+    const std::string_view dialect = o.dialect != nullptr ? o.dialect->name : canonical.name;
+    refuse(fmt::format("format {} has no rule {} in dialect {}", o.format->name, name_of(rule),
+                       dialect));
   }
   if (job.columns != 0 && job.rows > std::numeric_limits<std::size_t>::max() / job.columns) {
     refuse(fmt::format("a matrix of {} x {} does not fit in memory", job.rows, job.columns));

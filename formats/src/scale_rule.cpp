@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "lowbit/dialect.hpp"
 #include "lowbit/quantize.hpp"
 
 namespace lowbit {
@@ -27,6 +28,11 @@ constexpr auto rules = [] {
   return out;
 }();
 
+/// The others take the exponent of a rounded quotient, which is one rule.
+bool has_mx_rules(const Dialect* dialect) {
+  return dialect == nullptr || dialect->mx_scale == MxScale::exact;
+}
+
 }  // namespace
 
 std::span<const ScaleRule> scale_rules() {
@@ -47,7 +53,7 @@ std::optional<ScaleRule> find_scale_rule(std::string_view name) {
   return std::nullopt;
 }
 
-bool is_valid_rule(const BlockFormat& format, ScaleRule rule) {
+bool is_valid_rule(const BlockFormat& format, ScaleRule rule, const Dialect* dialect) {
   const bool is_e2m1 = *format.element == e2m1;
   switch (rule) {
     case static_6:
@@ -62,13 +68,13 @@ bool is_valid_rule(const BlockFormat& format, ScaleRule rule) {
     case rceil:
     case ceil:
     case even:
-      return format.family == ScaleFamily::mx;
+      return format.family == ScaleFamily::mx && has_mx_rules(dialect);
   }
   return false;
 }
 
-ScaleRule default_rule(const BlockFormat& format) {
-  if (format.family == ScaleFamily::mx) return floor;
+ScaleRule default_rule(const BlockFormat& format, const Dialect* dialect) {
+  if (format.family == ScaleFamily::mx) return has_mx_rules(dialect) ? floor : static_6;
   return format.is_adaptive() ? mse : static_6;
 }
 

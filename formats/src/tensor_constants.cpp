@@ -19,7 +19,7 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   TensorConstants t;
   t.format = options.format;
   t.dialect = options.dialect != nullptr ? options.dialect : &canonical;
-  t.rule = options.rule.value_or(default_rule(*t.format));
+  t.rule = options.rule.value_or(default_rule(*t.format, t.dialect));
   t.rounding = options.rounding;
   t.input_type = options.input_type;
   using enum ScaleRule;

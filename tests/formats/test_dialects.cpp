@@ -7,6 +7,7 @@
 #include "catch.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
+#include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
 
 using namespace lowbit;
@@ -158,4 +159,14 @@ TEST_CASE("dequantization") {
   CHECK(y[0] == static_cast<float>(30.0 / 7.0 / 2688.0));
   dequantize(t, y, &fos_pytorch);
   CHECK(y[0] == static_cast<float>(4.28515625 / 2688.0));
+}
+
+TEST_CASE("dialects with one MX rule") {
+  const BlockFormat& mxfp4 = *find_block_format("mxfp4");
+  CHECK(default_rule(mxfp4) == ScaleRule::floor);
+  CHECK(is_valid_rule(mxfp4, ScaleRule::even));
+  CHECK(default_rule(mxfp4, &fos_triton) == ScaleRule::static_6);
+  CHECK_FALSE(is_valid_rule(mxfp4, ScaleRule::even, &fos_triton));
+  const Example e{"mxfp4", ScaleRule::floor, 1, block({1.0F}, 32)};
+  CHECK_THROWS_AS(run(e, fos_pytorch), Error);
 }

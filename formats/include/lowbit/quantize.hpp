@@ -32,10 +32,12 @@ enum class ScaleRule : std::uint8_t {
 [[nodiscard]] std::span<const ScaleRule> scale_rules();
 [[nodiscard]] std::string_view name_of(ScaleRule rule);
 [[nodiscard]] std::optional<ScaleRule> find_scale_rule(std::string_view name);
-/// Whether the pair exists (canonical.md, Selection), and the rule used where the caller names
-/// none: static_6 for NV, mse for IF, floor for MX.
-[[nodiscard]] bool is_valid_rule(const BlockFormat& format, ScaleRule rule);
-[[nodiscard]] ScaleRule default_rule(const BlockFormat& format);
+/// Whether the pair exists (docs/formats.md), and the rule used where the caller names none:
+/// static_6 for NV, mse for IF, floor for MX; static_6 for MX in dialects that know no other.
+/// \param dialect  canonical where null
+[[nodiscard]] bool is_valid_rule(const BlockFormat& format, ScaleRule rule,
+                                 const Dialect* dialect = nullptr);
+[[nodiscard]] ScaleRule default_rule(const BlockFormat& format, const Dialect* dialect = nullptr);
 
 /// What to do with NaN and infinities in the input.
 enum class NonFinite : std::uint8_t {
@@ -52,7 +54,7 @@ enum class InputType : std::uint8_t { float32, float16, bfloat16 };
 
 struct QuantizeOptions {
   const BlockFormat* format = nullptr;  ///< required
-  std::optional<ScaleRule> rule{};      ///< default_rule(format) where absent
+  std::optional<ScaleRule> rule{};      ///< default_rule(format, dialect) where absent
   const Dialect* dialect = nullptr;     ///< canonical where null
   std::optional<float> scale_max{};     ///< M: 448 or 256; by the dialect where absent
   std::optional<float> amax{};          ///< A given by the caller instead of measured
