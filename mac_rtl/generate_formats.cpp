@@ -61,6 +61,15 @@ std::uint64_t largest_product(const BlockFormat& f, bool scaled, bool factors) {
   return largest * largest * (scaled && f.family == lowbit::ScaleFamily::nv ? 15 * 15 : 1);
 }
 
+/// Bits of the largest scaled product of two blocks times the factor of the first one alone.
+int half_factored_bits(const BlockFormat& f) {
+  if (!f.is_adaptive()) return 0;
+  const std::uint64_t of_float = largest_magnitude(*f.element), of_integer = largest_magnitude(*f.integer);
+  const std::uint64_t first = std::max(of_float * static_cast<std::uint64_t>(f.exact_denominator()),
+                                       of_integer * static_cast<std::uint64_t>(integer_factor(f)));
+  return std::bit_width(first * std::max(of_float, of_integer) * 15 * 15);
+}
+
 template <typename Value>
 void function(const char* name, const char* comment, Value value) {
   fmt::print("  // {}\n  function automatic int {}(input int format);\n    begin\n      case (format)\n",
@@ -131,6 +140,7 @@ int main() {
            [](const BlockFormat& f) { return std::bit_width(largest_product(f, true, false)); });
   function("factored_bits", "The same times the factors of float and integer blocks.",
            [](const BlockFormat& f) { return std::bit_width(largest_product(f, true, true)); });
+  function("half_factored_bits", "The same times the factor of the first operand alone (IF formats).", half_factored_bits);
   // Products up to 2^factored_bits * 2^28 (both E4M3 exponents at most), 2^20 of them, and a sign.
   function("accumulator_bits", "Accumulator that K up to 2^20 cannot overflow, at least 72 bits; MX: the window.",
            [](const BlockFormat& f) {

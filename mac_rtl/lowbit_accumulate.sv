@@ -18,17 +18,16 @@ module lowbit_accumulate #(
     output logic               overflow_o,      // of the sum that enters the register
     output logic               late_overflow_o  // of acc_o, by the waiting carries
 );
-  localparam int SEGMENTS = (ACC_W + SEGMENT - 1) / SEGMENT;
+  localparam int SEGMENTS = ACC_W > SEGMENT ? ACC_W / SEGMENT : 1;
   logic [ACC_W-1:0] addend, kept, acc_q, sum;
   logic [SEGMENTS:0] kept_carry, carry_q, carry;
-  logic [ACC_W-1:0] waiting;
   assign addend = {{ACC_W - VALUE_W{value_i[VALUE_W-1]}}, value_i};
   assign kept = acc_q & {ACC_W{~first_i}};
   assign kept_carry = carry_q & {SEGMENTS + 1{~first_i}};
   assign carry[0] = 1'b0;
   for (genvar k = 0; k < SEGMENTS; k++) begin : g_segment
     localparam int LOW = k * SEGMENT;
-    localparam int BITS = LOW + SEGMENT > ACC_W ? ACC_W - LOW : SEGMENT;
+    localparam int BITS = k == SEGMENTS - 1 ? ACC_W - LOW : SEGMENT;  // the last takes what is left
     lowbit_add #(
         .W(BITS)
     ) u_add (
@@ -38,9 +37,15 @@ module lowbit_accumulate #(
         .s_o(sum[LOW+:BITS]),
         .c_o(carry[k+1])
     );
-    assign waiting[LOW+:BITS] = {{BITS - 1{1'b0}}, carry_q[k] & done_i};
   end
-  assign acc_o = acc_q + waiting;
+  lowbit_resolve #(
+      .ACC_W(ACC_W),
+      .SEGMENT(SEGMENT)
+  ) u_resolve (
+      .acc_i(acc_q),
+      .waiting_i(carry_q[SEGMENTS-1:0] & {SEGMENTS{done_i}}),
+      .acc_o
+  );
   // Two's complement overflow: both summands had the sign that the sum has not.
   assign overflow_o = (addend[ACC_W-1] == kept[ACC_W-1]) & (sum[ACC_W-1] != addend[ACC_W-1]);
   assign late_overflow_o = ~acc_q[ACC_W-1] & acc_o[ACC_W-1];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sum of two words and a carry, modulo 2^W. With LOWBIT_STRUCTURAL a chain of full adders: the
-// smallest adder, and as fast as its pipeline stage needs.
+// Sum of two words and a carry, modulo 2^W. With LOWBIT_STRUCTURAL a chain of full adders, the
+// smallest adder; with LOWBIT_FAST_ADD beside it, whatever the synthesis tool makes of a sum.
 `default_nettype none
 module lowbit_add #(
     parameter int W = 8
@@ -12,6 +12,11 @@ module lowbit_add #(
     output logic         c_o
 );
 `ifdef LOWBIT_STRUCTURAL
+`ifndef LOWBIT_FAST_ADD
+`define LOWBIT_RIPPLE
+`endif
+`endif
+`ifdef LOWBIT_RIPPLE
   logic [W:0] carry;
   assign carry[0] = c_i;
   for (genvar i = 0; i < W; i++) begin : g_bit

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Exact signed sum of the lanes' products: SUM_W = product_bits + log2(LANES) + 1 bits never
-// overflow. Purely combinational.
+// overflow. Combinational, or with PIPELINE a register between the lanes and their sum.
 `default_nettype none
 module lowbit_block_sum #(
     parameter int FORMAT = 13,
     parameter bit INT_EN = 1'b1,
     parameter int LANES = 16,
+    parameter int PIPELINE = 0,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int PROD_W = lowbit_formats::product_bits(FORMAT),
     localparam int SUM_W = PROD_W + $clog2(LANES) + 1
 ) (
+    input  logic                  clk_i,
     input  logic [BITS*LANES-1:0] a_codes_i,
     input  logic [BITS*LANES-1:0] w_codes_i,
     input  logic                  a_integer_i,
@@ -19,9 +21,11 @@ module lowbit_block_sum #(
 );
   logic [SUM_W*LANES-1:0] rows;
   logic [LANES-1:0] increments, special;
+  logic special_now;
   logic [SUM_W-1:0] sum;
   for (genvar l = 0; l < LANES; l++) begin : g_lane
-    logic [PROD_W:0] row;
+    logic [PROD_W:0] row, row_q;
+    logic increment;
     lowbit_lane #(
         .FORMAT(FORMAT),
         .INT_EN(INT_EN)
@@ -31,12 +35,27 @@ module lowbit_block_sum #(
         .a_integer_i,
         .w_integer_i,
         .row_o(row),
-        .increment_o(increments[l]),
+        .increment_o(increment),
         .special_o(special[l])
     );
-    assign rows[SUM_W*l+:SUM_W] = SUM_W'(row);
+    lowbit_delay #(
+        .W(PROD_W + 2),
+        .N(PIPELINE)
+    ) u_register (
+        .clk_i,
+        .data_i({increment, row}),
+        .data_o({increments[l], row_q})
+    );
+    assign rows[SUM_W*l+:SUM_W] = SUM_W'(row_q);
   end
-  assign special_o = |special;
+  assign special_now = |special;
+  lowbit_delay #(
+      .N(PIPELINE)
+  ) u_special (
+      .clk_i,
+      .data_i(special_now),
+      .data_o(special_o)
+  );
 
   lowbit_row_sum #(
       .ROWS(LANES),

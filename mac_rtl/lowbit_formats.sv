@@ -458,6 +458,21 @@ package lowbit_formats;
     end
   endfunction
 
+  // The same times the factor of the first operand alone (IF formats).
+  function automatic int half_factored_bits(input int format);
+    begin
+      case (format)
+        11: half_factored_bits = 14;
+        12: half_factored_bits = 14;
+        13: half_factored_bits = 18;
+        14: half_factored_bits = 18;
+        15: half_factored_bits = 25;
+        16: half_factored_bits = 31;
+        default: half_factored_bits = 0;
+      endcase
+    end
+  endfunction
+
   // Accumulator that K up to 2^20 cannot overflow, at least 72 bits; MX: the window.
   function automatic int accumulator_bits(input int format);
     begin

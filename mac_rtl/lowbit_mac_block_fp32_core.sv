@@ -49,6 +49,7 @@ module lowbit_mac_block_fp32_core #(
       .INT_EN(HAS_INT),
       .LANES (LANES)
   ) i_block_sum (
+      .clk_i,
       .a_codes_i,
       .w_codes_i,
       .a_integer_i(a_integer),
@@ -86,8 +87,10 @@ module lowbit_mac_block_fp32_core #(
         .W             (SCALED_W),
         .FLOAT_FACTOR  (lowbit_formats::float_factor(FORMAT)),
         .INTEGER_FACTOR(lowbit_formats::integer_factor(FORMAT)),
+        .HALF_W        (lowbit_formats::half_factored_bits(FORMAT) + $clog2(LANES) + 1),
         .OUT_W         (VALUE_W)
     ) i_integer_scale (
+        .clk_i,
         .value_i    (scaled_q),
         .a_integer_i(integer2_q[1]),
         .w_integer_i(integer2_q[0]),

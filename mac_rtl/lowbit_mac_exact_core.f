@@ -1,4 +1,5 @@
 lowbit_formats.sv
+lowbit_delay.sv
 lowbit_full_adder.sv
 lowbit_add.sv
 lowbit_carry_save.sv
@@ -11,5 +12,6 @@ lowbit_multiply.sv
 lowbit_factor.sv
 lowbit_integer_scale.sv
 lowbit_window.sv
+lowbit_resolve.sv
 lowbit_accumulate.sv
 lowbit_mac_exact_core.sv

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Exact block-scaled dot product, free running: one beat of LANES products a clock, LATENCY clocks
-// from a beat with last_i to its result (valid_o). Nothing is ever rounded:
+// Exact block-scaled dot product, free running: one beat of LANES products a clock; valid_o is high
+// 4 clocks after a beat with last_i (with PIPELINE 6, or 7 where there are integer blocks). Nothing
+// is ever rounded:
 //   E4M3 scales  acc = dot product * (d * 2^-unit_exponent)^2 * 2^18, an integer (d: float_factor,
 //                unit_exponent: lowbit_formats; IF4: 49 * 2^20, NVFP4: 2^20)
 //   E8M0 scales  acc = dot product * 2^-WINDOW_LSB, blocks outside the window dropped and flagged
@@ -14,7 +15,8 @@ module lowbit_mac_exact_core #(
     parameter bit INT_EN = lowbit_formats::has_integers(FORMAT) != 0,
     parameter int LANES = 16,
     parameter int ACC_W = lowbit_formats::accumulator_bits(FORMAT),
-    parameter int SEGMENT = 18,
+    parameter int SEGMENT = 12,
+    parameter int PIPELINE = 0,
     parameter int WINDOW_LSB = -48,
     parameter bit FLAGS = 1'b1,
     localparam int BITS = lowbit_formats::element_bits(FORMAT)
@@ -40,6 +42,7 @@ module lowbit_mac_exact_core #(
   localparam int FACTORED_W = HAS_INT ? lowbit_formats::factored_bits(FORMAT) + LANE_BITS : SCALED_W;
   localparam int SIG_W = E8M0 ? 1 : 8;
   localparam int SHIFT_W = E8M0 ? 9 : 5;
+  localparam int STAGES = PIPELINE != 0 ? (HAS_INT ? 6 : 5) : 3;  // registers before the accumulator
   localparam int VALUE_W = E8M0 ? ACC_W : FACTORED_W + 28;
 
   // Stage 1: sum of products; product of the scale significands, 0 where there is no beat, so that
@@ -48,17 +51,19 @@ module lowbit_mac_exact_core #(
   logic start, a_integer, w_integer, special, scale_nan;
   logic [SUM_W-1:0] sum, sum_q;
   logic [SIG_W-1:0] significand, significand_q;
-  logic [SHIFT_W-1:0] shift, shift_q, shift_q2, shift_q3;
-  logic [1:0] integer_q, integer_q2;
-  logic [3:1] first_q, last_q, invalid_q;
+  logic [SHIFT_W-1:0] shift, place;
+  logic [1:0] integer_q;
+  logic [STAGES:1] first_q, last_q;
   assign start = valid_i & (first_i | ~open);
   assign a_integer = HAS_INT & a_scale_i[7];
   assign w_integer = HAS_INT & w_scale_i[7];
   lowbit_block_sum #(
       .FORMAT(FORMAT),
       .INT_EN(HAS_INT),
-      .LANES(LANES)
+      .LANES(LANES),
+      .PIPELINE(PIPELINE)
   ) u_block_sum (
+      .clk_i,
       .a_codes_i,
       .w_codes_i,
       .a_integer_i(a_integer),
@@ -74,6 +79,31 @@ module lowbit_mac_exact_core #(
       .significand_o(significand),
       .shift_o(shift),
       .nan_o(scale_nan)
+  );
+  always_ff @(posedge clk_i) sum_q <= sum;
+  lowbit_delay #(
+      .W(SIG_W),
+      .N(1 + PIPELINE)
+  ) u_significand (
+      .clk_i,
+      .data_i(significand & {SIG_W{valid_i}}),
+      .data_o(significand_q)
+  );
+  lowbit_delay #(
+      .W(2),
+      .N(2 + PIPELINE)
+  ) u_integer (
+      .clk_i,
+      .data_i({w_integer, a_integer}),
+      .data_o(integer_q)
+  );
+  lowbit_delay #(
+      .W(SHIFT_W),
+      .N(STAGES - PIPELINE)
+  ) u_shift (
+      .clk_i,
+      .data_i(shift),
+      .data_o(place)
   );
 
   // Stage 2: times the scale significands. Stage 3: times the factors of integer blocks.
@@ -92,27 +122,32 @@ module lowbit_mac_exact_core #(
         .p_o(scaled)
     );
   end
+  always_ff @(posedge clk_i) scaled_q <= scaled;
   if (HAS_INT) begin : g_integer
     lowbit_integer_scale #(
         .W(SCALED_W),
+        .HALF_W(lowbit_formats::half_factored_bits(FORMAT) + LANE_BITS),
         .OUT_W(FACTORED_W),
+        .PIPELINE(PIPELINE),
         .FLOAT_FACTOR(lowbit_formats::float_factor(FORMAT)),
         .INTEGER_FACTOR(lowbit_formats::integer_factor(FORMAT))
     ) u_integer_scale (
+        .clk_i,
         .value_i(scaled_q),
-        .a_integer_i(integer_q2[0]),
-        .w_integer_i(integer_q2[1]),
+        .a_integer_i(integer_q[0]),
+        .w_integer_i(integer_q[1]),
         .value_o(factored)
     );
   end else begin : g_no_integer
     logic unused;
-    assign unused = |integer_q2;
+    assign unused = |integer_q;
     assign factored = scaled_q;
   end
+  always_ff @(posedge clk_i) factored_q <= factored;
 
   // Stage 4: into place, and accumulate.
-  logic [VALUE_W-1:0] value;
-  logic out_of_range, overflow, late_overflow;
+  logic [VALUE_W-1:0] value, value_q;
+  logic out_of_range, out_of_range_q, overflow, late_overflow;
   if (E8M0) begin : g_window
     lowbit_window #(
         .SUM_W(FACTORED_W),
@@ -121,7 +156,7 @@ module lowbit_mac_exact_core #(
         .LSB(WINDOW_LSB)
     ) u_window (
         .sum_i(factored_q),
-        .shift_i(shift_q3),
+        .shift_i(place),
         .value_o(value),
         .out_of_range_o(out_of_range)
     );
@@ -129,20 +164,30 @@ module lowbit_mac_exact_core #(
     // shift is 2..30: bit 2 of the wide word is bit 0 of the value.
     logic [VALUE_W+1:0] wide;
     logic unused;
-    assign wide = {{VALUE_W + 2 - FACTORED_W{factored_q[FACTORED_W-1]}}, factored_q} << shift_q3;
-    assign value = wide[VALUE_W+1:2];
-    assign unused = |wide[1:0];
+    assign wide = {{VALUE_W + 2 - FACTORED_W{factored_q[FACTORED_W-1]}}, factored_q} << place;
+    // The top bit is the sign whatever the shift: taken from its register, it is early for the
+    // accumulator's upper end.
+    assign value = {factored_q[FACTORED_W-1], wide[VALUE_W:2]};
+    assign unused = (|wide[1:0]) | wide[VALUE_W+1];
     assign out_of_range = 1'b0;
   end
+  lowbit_delay #(
+      .W(VALUE_W + 1),
+      .N(PIPELINE)
+  ) u_value (
+      .clk_i,
+      .data_i({out_of_range, value}),
+      .data_o({out_of_range_q, value_q})
+  );
   lowbit_accumulate #(
       .ACC_W(ACC_W),
       .VALUE_W(VALUE_W),
       .SEGMENT(SEGMENT)
   ) u_accumulate (
       .clk_i,
-      .first_i(first_q[3]),
+      .first_i(first_q[STAGES]),
       .done_i(valid_o),
-      .value_i(value),
+      .value_i(value_q),
       .acc_o,
       .overflow_o(overflow),
       .late_overflow_o(late_overflow)
@@ -150,32 +195,37 @@ module lowbit_mac_exact_core #(
 
   always_ff @(posedge clk_i) begin
     open <= rst_ni & (valid_i ? ~last_i : open);
-    first_q <= {first_q[2:1], start};
-    last_q <= {last_q[2:1], valid_i & last_i} & {3{rst_ni}};
-    valid_o <= last_q[3] & rst_ni;
-    sum_q <= sum;
-    significand_q <= significand & {SIG_W{valid_i}};
-    shift_q <= shift;
-    integer_q <= {w_integer, a_integer};
-    scaled_q <= scaled;
-    shift_q2 <= shift_q;
-    integer_q2 <= integer_q;
-    factored_q <= factored;
-    shift_q3 <= shift_q2;
+    first_q <= {first_q[STAGES-1:1], start};
+    last_q <= {last_q[STAGES-1:1], valid_i & last_i} & {STAGES{rst_ni}};
+    valid_o <= last_q[STAGES] & rst_ni;
   end
 
   if (FLAGS) begin : g_flags
     logic [1:0] flags_q;
+    logic scale_nan_q, valid_q, invalid_q;
+    lowbit_delay #(
+        .W(2),
+        .N(PIPELINE)
+    ) u_nan (
+        .clk_i,
+        .data_i({scale_nan, valid_i}),
+        .data_o({scale_nan_q, valid_q})
+    );
+    lowbit_delay #(
+        .N(STAGES - PIPELINE)
+    ) u_invalid (
+        .clk_i,
+        .data_i(valid_q & (special | scale_nan_q)),
+        .data_o(invalid_q)
+    );
     always_ff @(posedge clk_i) begin
-      invalid_q <= {invalid_q[2:1], valid_i & (special | scale_nan)};
-      flags_q[0] <= invalid_q[3] | (flags_q[0] & ~first_q[3]);
-      flags_q[1] <= out_of_range | overflow | (flags_q[1] & ~first_q[3]);
+      flags_q[0] <= invalid_q | (flags_q[0] & ~first_q[STAGES]);
+      flags_q[1] <= out_of_range_q | overflow | (flags_q[1] & ~first_q[STAGES]);
     end
     assign flags_o = {flags_q[1] | late_overflow, flags_q[0]};
   end else begin : g_no_flags
     logic unused;
-    assign invalid_q = '0;
-    assign unused = special | scale_nan | overflow | late_overflow | out_of_range | (|invalid_q);
+    assign unused = special | scale_nan | overflow | late_overflow | out_of_range_q;
     assign flags_o = '0;
   end
 endmodule

@@ -59,6 +59,7 @@ module lowbit_mac_gst_core #(
         .INT_EN(1'b0),
         .LANES (16)
     ) i_block_sum (
+        .clk_i,
         .a_codes_i  (a_codes_i[64*g+:64]),
         .w_codes_i  (w_codes_i[64*g+:64]),
         .a_integer_i(1'b0),

@@ -22,10 +22,10 @@ RTL = os.path.normpath(os.path.join(HERE, "..", "..", "mac_rtl"))
 
 # name: (abc script, target delay in ps, full-adder cells). {D} is the target, {C} the constraints.
 RECIPES = {
-    "area": ("strash; ifraig; scorr; dc2; dc2; strash; dch -f; map -a -B 0.9 -D {D}; topo; "
-             "buffer -c; upsize -D {D}; dnsize -D {D}; stime -p", 100000, True),
+    "area": ("strash; " + "dch; amap; strash; " * 4 + "dch; amap; topo; buffer -c; upsize -D {D}; dnsize -D {D}; stime -p",
+             6000, True),
     "default": (None, 3000, True),
-    "speed": ("strash; dch; map; topo; buffer -c; upsize; dnsize; stime -p", 3000, False),
+    "speed": ("strash; dch; map; topo; buffer -c; upsize; dnsize; stime -p", 3000, True),
 }
 
 
@@ -110,7 +110,7 @@ def yosys_script(args, library, files, work):
     with open(constr, "w", encoding="utf-8") as f:
         f.write(f"set_driving_cell {library.buffer}\nset_load {0.05 * unit}\n")
     lines = [f"read_liberty -lib -ignore_miss_func {library.path}",
-             f"read_verilog -sv -mem2reg -DLOWBIT_STRUCTURAL {' '.join(files)}",
+             f"read_verilog -sv -mem2reg -DLOWBIT_STRUCTURAL {'-DLOWBIT_FAST_ADD ' if args.recipe == 'speed' else ''}{' '.join(files)}",
              "hierarchy -check -top " + args.top + "".join(f" -chparam {p.replace('=', ' ')}" for p in args.param),
              "proc"]
     if adders and library.full_adder:
