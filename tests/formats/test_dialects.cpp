@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "error_sum.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"
@@ -169,4 +170,51 @@ TEST_CASE("dialects with one MX rule") {
   CHECK_FALSE(is_valid_rule(mxfp4, ScaleRule::even, &fos_triton));
   const Example e{"mxfp4", ScaleRule::floor, 1, block({1.0F}, 32)};
   CHECK_THROWS_AS(run(e, fos_pytorch), Error);
+}
+
+TEST_CASE("orders of the errors' sum") {
+  // 2^24 swallows a 1 that is added to it alone; only a pair that meets first survives.
+  const auto with_ones = [](std::size_t size, std::size_t a, std::size_t b) {
+    std::vector<float> e(size);
+    e[0] = 0x1p24F;
+    e[a] += 1.0F;
+    e[b] += 1.0F;
+    return e;
+  };
+  constexpr float lost = 0x1p24F;
+  constexpr float kept = 0x1p24F + 2;
+  const auto torch_cpu = [&](std::size_t size, std::size_t a, std::size_t b) {
+    const auto e = with_ones(size, a, b);
+    return detail::torch_cpu_sum(e.data(), static_cast<int>(size));
+  };
+  // 16 elements: e[k] + e[k + 8], then in order.
+  CHECK(torch_cpu(16, 1, 9) == kept);
+  CHECK(torch_cpu(16, 1, 2) == lost);
+  CHECK(torch_cpu(16, 8, 9) == lost);
+  // 256: vectors v and v + 4 of a lane meet; vectors of other chains and other lanes do not.
+  CHECK(torch_cpu(256, 2 * 8, 6 * 8) == kept);
+  CHECK(torch_cpu(256, 3 * 8, 31 * 8) == kept);
+  CHECK(torch_cpu(256, 1 * 8, 2 * 8) == lost);
+  CHECK(torch_cpu(256, 4 * 8, 8 * 8) == lost);
+  CHECK(torch_cpu(256, 3, 3 + 17 * 8) == kept);
+  CHECK(torch_cpu(256, 3, 4) == lost);
+  const auto torch_cuda = [&](std::size_t size, std::size_t a, std::size_t b) {
+    const auto e = with_ones(size, a, b);
+    return detail::torch_cuda_sum(e.data(), static_cast<int>(size));
+  };
+  CHECK(torch_cuda(16, 2, 3) == kept);
+  CHECK(torch_cuda(16, 1, 2) == lost);
+  CHECK(torch_cuda(16, 8, 15) == kept);
+  CHECK(torch_cuda(256, 32, 5 * 32) == kept);
+  CHECK(torch_cuda(256, 32, 64) == lost);
+  CHECK(torch_cuda(256, 2, 3 + 64) == kept);
+  const auto triton = [&](int run, std::size_t a, std::size_t b) {
+    const auto e = with_ones(16, a, b);
+    return detail::triton_sum(e.data(), 16, 16, run);
+  };
+  CHECK(triton(4, 4, 5) == kept);   // one thread
+  CHECK(triton(4, 4, 12) == kept);  // threads 1 and 3 meet first
+  CHECK(triton(4, 8, 4) == lost);   // thread 2 meets the large one
+  CHECK(triton(8, 8, 15) == kept);
+  CHECK(triton(8, 4, 12) == lost);
 }
