@@ -51,7 +51,7 @@ class Table {
 
   Instruction& add(std::string_view family, const Architecture& architecture, Shape shape,
                    const ElementFormat& d, const ElementFormat& a, const ElementFormat& b,
-                   const ElementFormat& c, const MmaParameters& parameters, MmaEvidence evidence,
+                   const ElementFormat& c, const MmaParameters& parameters,
                    int block = 0, const ElementFormat* scale = nullptr) {
     Instruction i;
     i.architecture = architecture.name;
@@ -66,7 +66,6 @@ class Table {
     i.block = block;
     i.parameters = parameters;
     i.parameters.terms = std::min(parameters.terms, shape.k);
-    i.evidence = evidence;
     i.name = fmt::format("{}.{}.m{}n{}k{}", family, architecture.name, shape.m, shape.n, shape.k);
     if (block != 0) i.name += fmt::format(".block{}", block);
     i.name += fmt::format(".{}.{}.{}", d.name, a.name, b.name);
@@ -82,33 +81,89 @@ class Table {
   std::vector<Instruction> records_;
 };
 
-constexpr OpenPoint half_zero_point{
-    "exponent_of_zero", "see the record", "exponent_of_zero=N",
-    "open: published sources differ by one (-22, -21, -20 or -21, -20, -19) and recorded rows cannot tell"};
-constexpr OpenPoint single_zero_point{
-    "exponent_of_zero", "see the record", "exponent_of_zero=N",
-    "open: recorded rows cannot tell; public models agree"};
-constexpr OpenPoint window_point{
-    "window", "scales", "window=products",
-    "open: two public models differ where a scale exponent lies below C's and C's below a product's"};
+// Whose hardware words stand behind a record (docs/tensor_cores.md says which words). The campaign
+// ran each of the first list on an H100; recorded rows and frozen B200 words exist for the others.
+constexpr std::string_view campaign_names[] = {
+    "mma.Hopper.m16n8k16.f32.f16.f16.f32",   "mma.Hopper.m16n8k16.f16.f16.f16.f16",
+    "mma.Hopper.m16n8k16.f32.bf16.bf16.f32", "mma.Hopper.m16n8k8.f32.tf32.tf32.f32",
+    "mma.Hopper.m16n8k32.f32.e4m3.e4m3.f32", "mma.Hopper.m16n8k32.f32.e5m2.e5m2.f32",
+    "mma.Hopper.m16n8k32.f16.e4m3.e4m3.f16", "mma.Hopper.m16n8k32.f16.e5m2.e5m2.f16",
+    "wgmma.Hopper.m64n8k16.f32.f16.f16",     "wgmma.Hopper.m64n8k16.f16.f16.f16",
+    "wgmma.Hopper.m64n8k16.f32.bf16.bf16",   "wgmma.Hopper.m64n8k8.f32.tf32.tf32",
+    "wgmma.Hopper.m64n8k32.f32.e4m3.e4m3",   "wgmma.Hopper.m64n8k32.f32.e5m2.e5m2",
+    "wgmma.Hopper.m64n8k32.f32.e4m3.e5m2",   "wgmma.Hopper.m64n8k32.f16.e4m3.e4m3",
+    "wgmma.Hopper.m64n8k32.f16.e5m2.e5m2",
+};
+constexpr std::string_view row_names[] = {
+    "mma.Volta.m8n8k4.f32.f16.f16.f32",            "mma.Volta.m8n8k4.f16.f16.f16.f16",
+    "mma.Ampere.m16n8k8.f32.f16.f16.f32",          "mma.Ampere.m16n8k8.f16.f16.f16.f16",
+    "mma.Ampere.m16n8k8.f32.bf16.bf16.f32",        "mma.Ampere.m16n8k4.f32.tf32.tf32.f32",
+    "mma.Ada_Lovelace.m16n8k8.f32.f16.f16.f32",    "mma.Ada_Lovelace.m16n8k8.f16.f16.f16.f16",
+    "mma.Ada_Lovelace.m16n8k8.f32.bf16.bf16.f32",  "mma.Ada_Lovelace.m16n8k4.f32.tf32.tf32.f32",
+    "mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32", "mma.Ada_Lovelace.m16n8k32.f32.e5m2.e5m2.f32",
+    "mma.Ada_Lovelace.m16n8k32.f16.e4m3.e4m3.f16", "mma.Ada_Lovelace.m16n8k32.f16.e5m2.e5m2.f16",
+    "mma.Hopper.m16n8k4.f32.tf32.tf32.f32",        "mma.Blackwell.m16n8k16.f32.f16.f16.f32",
+    "mma.Blackwell.m16n8k16.f16.f16.f16.f16",      "mma.Blackwell.m16n8k16.f32.bf16.bf16.f32",
+    "mma.Blackwell.m16n8k4.f32.tf32.tf32.f32",     "mma.Blackwell.m16n8k32.f32.e4m3.e4m3.f32",
+    "mma.Blackwell.m16n8k32.f32.e5m2.e5m2.f32",    "mma.Blackwell.m16n8k32.f16.e4m3.e4m3.f16",
+    "mma.Blackwell.m16n8k32.f16.e5m2.e5m2.f16",
+};
 
-MmaEvidence rows(const Architecture& architecture) {
-  return &architecture == &turing || &architecture == &rtx_blackwell ? MmaEvidence::published_model
-                                                                      : MmaEvidence::hardware_rows;
+/// The frozen B200 words: dense ones of equal types, block-scaled ones of equal types, and two NaN
+/// words of one FP16 result.
+bool has_frozen_words(const Instruction& i) {
+  if (!i.name.starts_with("tcgen05mma")) return false;
+  if (i.d == &f16) return i.a == &e2m1 && i.b == &e4m3;
+  return i.a == i.b;
+}
+
+MmaEvidence evidence_of(const Instruction& i) {
+  if (std::ranges::find(campaign_names, i.name) != std::end(campaign_names)) return MmaEvidence::campaign;
+  if (std::ranges::find(row_names, i.name) != std::end(row_names)) return MmaEvidence::hardware_rows;
+  return has_frozen_words(i) ? MmaEvidence::frozen_words : MmaEvidence::published_model;
+}
+
+/// What was or is undecided about a record. Probes of an H100 settled the Hopper ones.
+std::vector<OpenPoint> open_points_of(const Instruction& i) {
+  std::vector<OpenPoint> points;
+  const bool half = i.d == &f16;
+  const bool on_hopper = i.architecture == hopper.name;
+  // Products of other types never lie below the exponent of zero, so it cannot show.
+  const bool shows = half ? i.a == &f16 : i.a == &bf16 || i.a == &tf32 || i.scale != nullptr;
+  if (!shows) {
+    points.push_back({"exponent_of_zero", "exponent_of_zero=N", "no effect: every product lies above it"});
+  } else if (on_hopper) {
+    points.push_back({"exponent_of_zero", "exponent_of_zero=N", "settled: probes of an H100"});
+  } else if (half) {
+    points.push_back({"exponent_of_zero", "exponent_of_zero=N",
+                      "open: public sources differ by one or more, recorded rows cannot tell; an H100 settled Hopper's at -21"});
+  } else if (i.name.starts_with("tcgen05mma") && i.scale == nullptr) {
+    points.push_back({"exponent_of_zero", "exponent_of_zero=N", "settled: frozen B200 words below the floor"});
+  } else {
+    points.push_back({"exponent_of_zero", "exponent_of_zero=N", "open: public models agree, no hardware word tells"});
+  }
+  constexpr std::string_view hopper_sign = "settled: probes of an H100, mma and wgmma alike";
+  constexpr std::string_view other_sign = "open: public models differ; set as an H100 behaves";
+  points.push_back({"zero_sum", "zero_sum=negative_if_all_negative", on_hopper ? hopper_sign : other_sign});
+  points.push_back({"underflow_sign", "underflow_sign=keep", on_hopper ? hopper_sign : other_sign});
+  if (i.parameters.rule == MmaRule::grouped && i.scale == &ue4m3) {
+    points.push_back({"window", "window=products",
+                      "open: two public models differ where a scale exponent lies below C's and C's below a product's"});
+  }
+  return points;
 }
 
 /// mma with FP16, BF16 and TF32 operands, of the shapes that exist since Turing and Ampere.
 void add_dense_mma(Table& t, const Architecture& x) {
-  const MmaEvidence seen = rows(x);
   const auto f32_parameters = [&](int terms) {
     return aligned(terms, x.fraction_bits, FinalRounding::f32_toward_zero, x.f32_exponent_of_zero);
   };
   const MmaParameters half = aligned(x.half_terms, x.fraction_bits, FinalRounding::f16_nearest_even,
                                      x.f16_exponent_of_zero);
   if (&x == &volta) {
-    t.add("mma", x, {8, 8, 4}, f32, f16, f16, f16, f32_parameters(x.half_terms), seen);
-    t.add("mma", x, {8, 8, 4}, f32, f16, f16, f32, f32_parameters(x.half_terms), seen);
-    t.add("mma", x, {8, 8, 4}, f16, f16, f16, f16, half, seen);
+    t.add("mma", x, {8, 8, 4}, f32, f16, f16, f16, f32_parameters(x.half_terms));
+    t.add("mma", x, {8, 8, 4}, f32, f16, f16, f32, f32_parameters(x.half_terms));
+    t.add("mma", x, {8, 8, 4}, f16, f16, f16, f16, half);
     return;
   }
   Formats singles{&f16};
@@ -116,13 +171,13 @@ void add_dense_mma(Table& t, const Architecture& x) {
   for (const int k : {8, 16}) {
     if (k == 16 && &x == &turing) continue;
     for (const ElementFormat* format : singles) {
-      t.add("mma", x, {16, 8, k}, f32, *format, *format, f32, f32_parameters(x.half_terms), seen);
+      t.add("mma", x, {16, 8, k}, f32, *format, *format, f32, f32_parameters(x.half_terms));
     }
-    t.add("mma", x, {16, 8, k}, f16, f16, f16, f16, half, seen);
+    t.add("mma", x, {16, 8, k}, f16, f16, f16, f16, half);
   }
   if (x.tf32_terms == 0) return;
   for (const int k : {4, 8}) {
-    t.add("mma", x, {16, 8, k}, f32, tf32, tf32, f32, f32_parameters(x.tf32_terms), seen);
+    t.add("mma", x, {16, 8, k}, f32, tf32, tf32, f32, f32_parameters(x.tf32_terms));
   }
 }
 
@@ -140,9 +195,9 @@ void add_ada_fp8(Table& t) {
   for (const int k : {16, 32}) {
     pairs(fp8, [&](const ElementFormat& a, const ElementFormat& b) {
       t.add("mma", ada, {16, 8, k}, f32, a, b, f32,
-            aligned(16, 13, FinalRounding::e8m13_toward_zero, ada.f32_exponent_of_zero), rows(ada));
+            aligned(16, 13, FinalRounding::e8m13_toward_zero, ada.f32_exponent_of_zero));
       t.add("mma", ada, {16, 8, k}, f16, a, b, f16,
-            aligned(16, 13, FinalRounding::f16_nearest_even, ada.f16_exponent_of_zero), rows(ada));
+            aligned(16, 13, FinalRounding::f16_nearest_even, ada.f16_exponent_of_zero));
     });
   }
 }
@@ -158,7 +213,7 @@ void add_emulated_fp8(Table& t, const Architecture& x) {
       p.rule = MmaRule::emulated;
       p.group = 2;
       const ElementFormat& d = half ? f16 : f32;
-      t.add("mma", x, {16, 8, 32}, d, a, b, d, p, rows(x));
+      t.add("mma", x, {16, 8, 32}, d, a, b, d, p);
     }
   });
 }
@@ -169,53 +224,48 @@ void add_wgmma(Table& t) {
                    rounding == FinalRounding::f16_nearest_even ? hopper.f16_exponent_of_zero
                                                                : hopper.f32_exponent_of_zero);
   };
-  const MmaEvidence seen = MmaEvidence::published_model;
-  t.add("wgmma", hopper, {64, 8, 16}, f32, f16, f16, f32, p(16, 25, FinalRounding::f32_toward_zero), seen);
-  t.add("wgmma", hopper, {64, 8, 16}, f16, f16, f16, f16, p(16, 25, FinalRounding::f16_nearest_even), seen);
-  t.add("wgmma", hopper, {64, 8, 16}, f32, bf16, bf16, f32, p(16, 25, FinalRounding::f32_toward_zero), seen);
-  t.add("wgmma", hopper, {64, 8, 8}, f32, tf32, tf32, f32, p(8, 25, FinalRounding::f32_toward_zero), seen);
+  t.add("wgmma", hopper, {64, 8, 16}, f32, f16, f16, f32, p(16, 25, FinalRounding::f32_toward_zero));
+  t.add("wgmma", hopper, {64, 8, 16}, f16, f16, f16, f16, p(16, 25, FinalRounding::f16_nearest_even));
+  t.add("wgmma", hopper, {64, 8, 16}, f32, bf16, bf16, f32, p(16, 25, FinalRounding::f32_toward_zero));
+  t.add("wgmma", hopper, {64, 8, 8}, f32, tf32, tf32, f32, p(8, 25, FinalRounding::f32_toward_zero));
   pairs(fp8, [&](const ElementFormat& a, const ElementFormat& b) {
-    t.add("wgmma", hopper, {64, 8, 32}, f32, a, b, f32, p(32, 13, FinalRounding::e8m13_toward_zero),
-          MmaEvidence::hardware_rows);
-    t.add("wgmma", hopper, {64, 8, 32}, f16, a, b, f16, p(32, 13, FinalRounding::f16_nearest_even), seen);
+    t.add("wgmma", hopper, {64, 8, 32}, f32, a, b, f32, p(32, 13, FinalRounding::e8m13_toward_zero));
+    t.add("wgmma", hopper, {64, 8, 32}, f16, a, b, f16, p(32, 13, FinalRounding::f16_nearest_even));
   });
 }
 
 /// Dense FP8, FP6 and FP4 with 32 products a step.
 void add_f8f6f4(Table& t, std::string_view family, const Architecture& x, Shape shape,
-                int f16_exponent_of_zero, MmaEvidence seen) {
+                int f16_exponent_of_zero) {
   pairs(f8f6f4, [&](const ElementFormat& a, const ElementFormat& b) {
-    t.add(family, x, shape, f32, a, b, f32, aligned(32, 25, FinalRounding::f32_toward_zero, -133), seen);
+    t.add(family, x, shape, f32, a, b, f32, aligned(32, 25, FinalRounding::f32_toward_zero, -133));
     t.add(family, x, shape, f16, a, b, f16,
-          aligned(32, 25, FinalRounding::f16_nearest_even, f16_exponent_of_zero), seen);
+          aligned(32, 25, FinalRounding::f16_nearest_even, f16_exponent_of_zero));
   });
 }
 
-void add_block_scaled(Table& t, std::string_view family, const Architecture& x, int m,
-                      MmaEvidence seen) {
+void add_block_scaled(Table& t, std::string_view family, const Architecture& x, int m) {
   pairs(f8f6f4, [&](const ElementFormat& a, const ElementFormat& b) {
     MmaParameters p = aligned(32, 25, FinalRounding::f32_toward_zero, -133);
     p.rule = MmaRule::scaled;
-    t.add(family, x, {m, 8, 32}, f32, a, b, f32, p, seen, 32, &e8m0);
+    t.add(family, x, {m, 8, 32}, f32, a, b, f32, p, 32, &e8m0);
   });
   MmaParameters p = aligned(64, 35, FinalRounding::f32_toward_zero, -139);
   p.rule = MmaRule::grouped;
   p.group = 16;
-  t.add(family, x, {m, 8, 64}, f32, e2m1, e2m1, f32, p, seen, 32, &e8m0);
-  t.add(family, x, {m, 8, 64}, f32, e2m1, e2m1, f32, p, seen, 16, &e8m0);
-  t.add(family, x, {m, 8, 64}, f32, e2m1, e2m1, f32, p, seen, 16, &ue4m3);
+  t.add(family, x, {m, 8, 64}, f32, e2m1, e2m1, f32, p, 32, &e8m0);
+  t.add(family, x, {m, 8, 64}, f32, e2m1, e2m1, f32, p, 16, &e8m0);
+  t.add(family, x, {m, 8, 64}, f32, e2m1, e2m1, f32, p, 16, &ue4m3);
 }
 
 void add_tcgen05(Table& t) {
-  const MmaEvidence words = MmaEvidence::frozen_words;
   const auto p = [](int terms, FinalRounding rounding) { return aligned(terms, 25, rounding, -133); };
-  t.add("tcgen05mma", blackwell, {64, 8, 16}, f32, f16, f16, f32, p(16, FinalRounding::f32_toward_zero), words);
-  t.add("tcgen05mma", blackwell, {64, 8, 16}, f16, f16, f16, f16, p(16, FinalRounding::f16_nearest_even),
-        MmaEvidence::published_model);
-  t.add("tcgen05mma", blackwell, {64, 8, 16}, f32, bf16, bf16, f32, p(16, FinalRounding::f32_toward_zero), words);
-  t.add("tcgen05mma", blackwell, {64, 8, 8}, f32, tf32, tf32, f32, p(8, FinalRounding::f32_toward_zero), words);
-  add_f8f6f4(t, "tcgen05mma", blackwell, {64, 8, 32}, -133, words);
-  add_block_scaled(t, "tcgen05mma_block_scale", blackwell, 128, words);
+  t.add("tcgen05mma", blackwell, {64, 8, 16}, f32, f16, f16, f32, p(16, FinalRounding::f32_toward_zero));
+  t.add("tcgen05mma", blackwell, {64, 8, 16}, f16, f16, f16, f16, p(16, FinalRounding::f16_nearest_even));
+  t.add("tcgen05mma", blackwell, {64, 8, 16}, f32, bf16, bf16, f32, p(16, FinalRounding::f32_toward_zero));
+  t.add("tcgen05mma", blackwell, {64, 8, 8}, f32, tf32, tf32, f32, p(8, FinalRounding::f32_toward_zero));
+  add_f8f6f4(t, "tcgen05mma", blackwell, {64, 8, 32}, -133);
+  add_block_scaled(t, "tcgen05mma_block_scale", blackwell, 128);
 }
 
 std::vector<Instruction> build() {
@@ -231,20 +281,16 @@ std::vector<Instruction> build() {
   add_dense_mma(t, rtx_blackwell);
   pairs(fp8, [&](const ElementFormat& a, const ElementFormat& b) {
     t.add("mma", rtx_blackwell, {16, 8, 16}, f32, a, b, f32,
-          aligned(16, 25, FinalRounding::f32_toward_zero, -133), MmaEvidence::published_model);
+          aligned(16, 25, FinalRounding::f32_toward_zero, -133));
     t.add("mma", rtx_blackwell, {16, 8, 16}, f16, a, b, f16,
-          aligned(16, 25, FinalRounding::f16_nearest_even, rtx_blackwell.f16_exponent_of_zero),
-          MmaEvidence::published_model);
+          aligned(16, 25, FinalRounding::f16_nearest_even, rtx_blackwell.f16_exponent_of_zero));
   });
-  add_f8f6f4(t, "mma", rtx_blackwell, {16, 8, 32}, rtx_blackwell.f16_exponent_of_zero,
-             MmaEvidence::published_model);
-  add_block_scaled(t, "mma_block_scale", rtx_blackwell, 16, MmaEvidence::published_model);
+  add_f8f6f4(t, "mma", rtx_blackwell, {16, 8, 32}, rtx_blackwell.f16_exponent_of_zero);
+  add_block_scaled(t, "mma_block_scale", rtx_blackwell, 16);
   std::vector<Instruction> records = t.take();
   for (Instruction& i : records) {
-    i.open_points.push_back(i.d == &f16 ? half_zero_point : single_zero_point);
-    if (i.parameters.rule == MmaRule::grouped && i.scale == &ue4m3) {
-      i.open_points.push_back(window_point);
-    }
+    i.evidence = evidence_of(i);
+    i.open_points = open_points_of(i);
   }
   return records;
 }

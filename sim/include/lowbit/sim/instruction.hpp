@@ -80,9 +80,8 @@ enum class MmaEvidence : std::uint8_t {
 /// A question that the evidence leaves open for an instruction, or left open until it was settled.
 struct OpenPoint {
   std::string_view name;         ///< of the parameter
-  std::string_view value;        ///< that the record uses
   std::string_view alternative;  ///< `NAME=VALUE` for select_alternative
-  std::string_view status;       ///< "open: ..." or "settled: ..."
+  std::string_view status;       ///< "open: ...", "settled: ..." or "no effect: ..."
 };
 
 struct Instruction {
