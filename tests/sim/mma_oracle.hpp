@@ -77,8 +77,8 @@ inline OracleValue oracle_scale(const std::string& name, std::uint32_t code) {
 
 /// value truncated to a whole number of 2^place.
 inline Integer truncated(const Integer& magnitude, int place) {
-  const Integer unit = power_of_two(place);
-  return magnitude / unit * unit;
+  const auto bits = static_cast<unsigned>(place - unit_exponent);
+  return (magnitude >> bits) << bits;
 }
 
 /// The word for a finite nonzero sum.
@@ -89,7 +89,7 @@ inline std::uint32_t oracle_round(const sim::MmaParameters& p, bool half, bool n
                        p.rounding == sim::FinalRounding::e8m13_nearest_even;
   const int fraction = thirteen ? 13 : f.mantissa_bits;
   int exponent = 1 - f.bias;
-  while (power_of_two(exponent + 1) <= magnitude) ++exponent;
+  exponent = std::max(exponent, static_cast<int>(msb(magnitude)) + unit_exponent);
   const Integer place = power_of_two(exponent - fraction);
   Integer kept = magnitude / place;
   const Integer rest = magnitude - kept * place;
@@ -175,8 +175,6 @@ inline std::uint32_t oracle_step(const sim::Instruction& i, const OracleInput& i
   const std::size_t group = grouped ? static_cast<std::size_t>(p.group) : 1;
   std::vector<OracleTerm> terms;
   terms.push_back({addend.negative, addend.magnitude, addend.magnitude == 0 ? p.exponent_of_zero : addend.exponent});
-  // a product has units of 2^(2 * unit_exponent), with two scales 2^(4 * unit_exponent)
-  const Integer unit = power_of_two(0);
   for (std::size_t first = 0; first < ks.size(); first += group) {
     Integer sum = 0;
     int exponent = p.exponent_of_zero;
@@ -187,9 +185,12 @@ inline std::uint32_t oracle_step(const sim::Instruction& i, const OracleInput& i
       const OracleValue& y = in.b[static_cast<std::size_t>(k)];
       const OracleValue sx = scale(in.scale_a, k);
       const OracleValue sy = scale(in.scale_b, k);
-      const Integer scaled = x.magnitude * y.magnitude * sx.magnitude * sy.magnitude;
-      const Integer product = scaled / unit / unit / unit;
-      if (product * unit * unit * unit != scaled) throw std::logic_error("the oracle's unit is too coarse");
+      // A product counts 2^(2 * unit_exponent), with two scales 2^(4 * unit_exponent).
+      const auto extra = static_cast<unsigned>(-unit_exponent) * (i.block == 0 ? 1U : 3U);
+      const Integer scaled =
+          i.block == 0 ? x.magnitude * y.magnitude : Integer(x.magnitude * y.magnitude * sx.magnitude * sy.magnitude);
+      if (scaled != 0 && lsb(scaled) < extra) throw std::logic_error("the oracle's unit is too coarse");
+      const Integer product = scaled >> extra;
       sum += x.negative != y.negative ? Integer(-product) : product;
       if (product == 0) continue;
       const int e = sx.exponent + sy.exponent + (grouped ? 0 : x.exponent + y.exponent);
@@ -237,7 +238,7 @@ inline std::uint32_t oracle_dot(const sim::Instruction& i, const std::uint32_t* 
     for (std::vector<OracleValue>* side : {&in.a, &in.b}) {
       for (OracleValue& v : *side) {
         v.exponent = -14;
-        while (power_of_two(v.exponent + 1) <= v.magnitude) ++v.exponent;
+        if (v.magnitude != 0) v.exponent = std::max(-14, static_cast<int>(msb(v.magnitude)) + unit_exponent);
       }
     }
     steps.resize(2);

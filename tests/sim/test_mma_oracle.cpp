@@ -12,8 +12,8 @@ using namespace lowbit::sim;
 
 namespace {
 
-constexpr std::size_t rows = 5;      // an odd share of a panel
-constexpr std::size_t columns = 19;  // one panel and three lanes
+constexpr std::size_t rows = 3;      // an odd share of a panel
+constexpr std::size_t columns = 17;  // one panel and a lane
 
 struct Problem {
   std::size_t k = 0;
