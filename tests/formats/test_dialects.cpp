@@ -104,6 +104,25 @@ TEST_CASE("the order of the errors' sum") {
         Result{0x78, {12, 15, 5, 5, 2, 7, 7, 1, 5, 10, 6, 14, 6, 15, 6, 7}});
 }
 
+TEST_CASE("the order of the errors' sum on a GPU") {
+  const Example e{"nvfp4",
+                  ScaleRule::mae,
+                  4,
+                  {2.75F, 3.5F, -.75F, -.5F, -.25F, -2, .25F, .75F, -.5F, -1.5F, -1.5F, 1.25F,
+                   1.25F, -2.25F, 2, 3}};
+  CHECK(run(e, canonical).scale == 0x7a);
+  CHECK(run(e, fos_pytorch).scale == 0x7a);
+  CHECK(run(e, fos_pytorch_cuda).scale == 0x76);
+}
+
+TEST_CASE("a scale above the largest") {
+  // The caller's amax is a hundredth of the block's.
+  const Example e{"nvfp4", ScaleRule::static_6, 1, block({100.0F, -1.0F, 1.0F / 6}, 16)};
+  CHECK(run(e, canonical) == Result{0x7e, codes({7, 15, 2}, 16)});
+  CHECK(run(e, fos_pytorch) == Result{0x7f, std::vector<int>(16, 11)});
+  CHECK(run(e, fos_triton) == Result{0x7e, codes({7, 15, 2}, 16)});
+}
+
 TEST_CASE("the integer unit of IF6 E2M3") {
   const Example e{
       "if6_e2m3",
