@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "commands.hpp"
 #include "lowbit/block_tensor_file.hpp"
@@ -170,8 +171,9 @@ void run(Options& options) {
   std::vector<OutputTensor> others;
   std::map<std::string, std::string> metadata{{"lowbit.version", LOWBIT_VERSION}};
   if (options.tensors.empty()) {
+    const std::set<const TensorInfo*> quantized_ones(chosen.begin(), chosen.end());
     for (const TensorInfo& tensor : file.tensors()) {
-      if (std::find(chosen.begin(), chosen.end(), &tensor) != chosen.end()) continue;
+      if (quantized_ones.contains(&tensor)) continue;
       if (tensor.dtype->name.starts_with("GGML_")) {
         fmt::print(stderr,
                    "lowbit: tensor \"{}\" of {} is left out: safetensors has no such dtype\n",

@@ -95,9 +95,9 @@ std::vector<std::string> block_tensor_names(const TensorFile& file) {
 
 NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem::path& path,
                                    const std::string& wanted) {
-  const std::vector<std::string> names = block_tensor_names(file);
   std::string name = wanted;
   if (name.empty()) {
+    const std::vector<std::string> names = block_tensor_names(file);
     if (names.size() != 1) {
       throw Error(ErrorKind::usage,
                   names.empty()
@@ -109,11 +109,9 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
     }
     name = names[0];
   }
-  bool found = false;
-  for (const std::string& candidate : names) found = found || candidate == name;
+  const bool found = file.find(name + ".values") != nullptr && file.metadata().contains(name + ".format");
   if (!found) {
-    throw Error(ErrorKind::usage, fmt::format("{}: no block-quantized tensor '{}' in it ({} others)",
-                                              path.string(), name, names.size()));
+    throw Error(ErrorKind::usage, fmt::format("{}: no block-quantized tensor '{}' in it", path.string(), name));
   }
 
   const Reader reader(file, path, name);
@@ -176,10 +174,10 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
                                                t.encode_constant));
   }
   const std::string prefix = name + ".";
-  for (const auto& [key, value] : file.metadata()) {
-    if (!key.starts_with(prefix)) continue;
-    const std::string rest = key.substr(prefix.size());
-    if (!interpreted_keys().contains(rest)) result.attributes[rest] = value;
+  const auto& metadata = file.metadata();
+  for (auto it = metadata.lower_bound(prefix); it != metadata.end() && it->first.starts_with(prefix); ++it) {
+    const std::string rest = it->first.substr(prefix.size());
+    if (!interpreted_keys().contains(rest)) result.attributes[rest] = it->second;
   }
   return result;
 }

@@ -442,6 +442,20 @@ TEST_CASE("valid files of every kind, cut short and changed byte by byte") {
                      std::string(80, 'x'));
 }
 
+TEST_CASE("an archive that claims more than deflate can make") {
+  const Scratch scratch;
+  std::string bytes = test::read_file(std::string(LOWBIT_TEST_DATA_DIR) + "/io/deflated.npz");
+  // The uncompressed size lies 24 bytes into each entry of the central directory, 22 into the member.
+  const std::size_t central = bytes.find("PK\x01\x02");
+  REQUIRE(central != bytes.npos);
+  bytes.replace(central + 24, 4, little_endian(0xF0000000U));
+  bytes.replace(22, 4, little_endian(0xF0000000U));
+  write_file(scratch / "bomb.npz", bytes);
+  const std::string message = message_of(scratch / "bomb.npz");
+  INFO(message);
+  CHECK_FALSE(message.empty());
+}
+
 TEST_CASE("archives of arrays, cut short and changed byte by byte") {
   fuzz("x.npz", test::read_file(std::string(LOWBIT_TEST_DATA_DIR) + "/io/deflated.npz"));
 }

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+#include <set>
 #include <string_view>
 
 #include "checked_json.hpp"
@@ -173,10 +173,10 @@ void read_safetensors_index(TensorFile::Contents& contents, const MappedFile& fi
     }
     TensorFile::Contents part;
     read_safetensors(part, contents.map(path));
+    std::set<std::string_view> held;
+    for (const TensorInfo& tensor : part.tensors) held.insert(tensor.name);
     for (const std::string& name : names) {
-      const bool found = std::any_of(part.tensors.begin(), part.tensors.end(),
-                                     [&](const TensorInfo& t) { return t.name == name; });
-      if (!found) {
+      if (!held.contains(name)) {
         reject({file.name(), name, at}, fmt::format("shard {} does not hold it", printable(shard)),
                "index and shards belong to different checkpoints: fetch both again");
       }
