@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Which schedule made this output? Plausible ones are replayed and compared word for word.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lowbit/sim/gemm_model.hpp"
+
+namespace lowbit::sim {
+
+/// Plausible schedules for a K of that many steps, beside `base`, which comes first: K order,
+/// split-K, accumulators, promotion interval, reduction order and epilogue. Each differs from every
+/// other in its plan or its epilogue; for 16 steps and more there are some hundred.
+/// \param scaled  whether the operands have tensor scales, so that epilogues differ by them.
+/// \param with_source  whether there is a C.
+[[nodiscard]] std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t steps,
+                                                        bool scaled, bool with_source);
+
+struct ScheduleSearch {
+  std::size_t tried = 0;
+  std::vector<Schedule> matches;  ///< on every word, in the order of plausible_schedules
+  Schedule closest{};             ///< where there is no match: fewest mismatches on the sample
+  std::size_t closest_mismatches = 0;  ///< of all words, under `closest`
+  std::size_t closest_first = 0;       ///< index of its first mismatch
+  std::size_t sampled = 0;             ///< words that every schedule was tried on
+};
+
+/// Tries every plausible schedule on a sample of the outputs (rows and columns with mismatches under
+/// the model's own schedule, and others spread over the matrix), then those that match it on all.
+/// \param output  M x N words of model.schedule.epilogue.output.
+/// \throws as run_gemm; Error(usage) for the exact model, which has no schedule.
+[[nodiscard]] ScheduleSearch search_schedules(const GemmOperand& a, const GemmOperand& b,
+                                              const GemmModel& model,
+                                              std::span<const std::uint32_t> output,
+                                              std::span<const float> c = {});
+
+/// Rows and columns of an output to try things on: up to `rows` and `columns` of them, mismatching
+/// ones first, then spread evenly. Sorted.
+struct OutputSample {
+  std::vector<std::size_t> rows;
+  std::vector<std::size_t> columns;
+};
+[[nodiscard]] OutputSample sample_output(std::size_t m, std::size_t n, const ElementFormat& format,
+                                         std::span<const std::uint32_t> expected,
+                                         std::span<const std::uint32_t> actual, std::size_t rows,
+                                         std::size_t columns);
+
+}  // namespace lowbit::sim
