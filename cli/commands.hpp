@@ -19,5 +19,8 @@ void add_mac(CLI::App& app);
 
 // Subcommands of `lowbit mac`.
 void add_mac_array(CLI::App& mac);
+void add_gemm(CLI::App& app);
+void add_verify(CLI::App& app);
+void add_verify_gemm(CLI::App& verify);
 
 }  // namespace lowbit::cli

@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
   lowbit::cli::add_gpu(app);
   lowbit::cli::add_mma(app);
   lowbit::cli::add_mac(app);
+  lowbit::cli::add_gemm(app);
+  lowbit::cli::add_verify(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& verdict) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,5 +41,25 @@ struct Diagnosis {
                                  std::span<const std::uint32_t> expected,
                                  std::span<const std::uint32_t> output,
                                  std::span<const float> c = {});
+
+/// How the sums of one output run.
+struct TraceLine {
+  std::uint32_t step;       ///< chunk index along K
+  std::size_t accumulator;  ///< that it goes to
+  std::size_t first_k;      ///< positions along K, [first_k, last_k)
+  std::size_t last_k;
+  float model;                 ///< the accumulator after the step, promoted sums included
+  std::optional<float> exact;  ///< the exact sum of the same products, rounded to FP32
+};
+struct OutputTrace {
+  std::vector<TraceLine> lines;
+  std::optional<std::size_t> part_at;  ///< the first line whose two sums differ
+};
+/// The running sums of output (row, column) in the model's own order, before the epilogue, beside
+/// the exact ones. Under the exact model the chunks are of 64 columns and `model` is what adding
+/// their exact sums in FP32, to nearest, would give: from where an FP32 accumulator must round.
+/// Dense operands, and schedules with a column order, have no exact column.
+[[nodiscard]] OutputTrace trace_output(const GemmOperand& a, const GemmOperand& b,
+                                       const GemmModel& model, std::size_t row, std::size_t column);
 
 }  // namespace lowbit::sim

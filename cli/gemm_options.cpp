@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#include "gemm_options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "lowbit/block_tensor_file.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/tensor_file.hpp"
+
+namespace lowbit::cli {
+namespace {
+
+using sim::AlphaRule;
+using sim::DenseMatrix;
+using sim::GemmOperand;
+using sim::NanScale;
+using sim::TensorScale;
+
+std::string read_text(const std::string& path) {
+  std::error_code failure;
+  const auto size = std::filesystem::file_size(path, failure);
+  if (failure || size > 64U << 20U) {
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("{}: {}", path, failure ? failure.message() : "too large for a schedule"));
+  }
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// The format of a dense matrix of that file type for an instruction that takes `wanted`.
+const ElementFormat* dense_format(const Dtype& dtype, const ElementFormat& wanted) {
+  if (dtype.name == "F16") return &f16;
+  if (dtype.name == "BF16") return &bf16;
+  if (dtype.name == "F32") return &tf32;
+  if (dtype.name == "F8_E4M3") return &e4m3;
+  if (dtype.name == "F8_E5M2") return &e5m2;
+  // Codes: packed two a byte for E2M1, a byte each for FP8 and FP6.
+  if (dtype.name == "U8") return &wanted;
+  return nullptr;
+}
+
+GemmOperand read_operand(const std::string& path, const std::string& name, const char* side,
+                         const sim::Instruction* instruction, const ElementFormat* wanted,
+                         std::string& text) {
+  const TensorFile file = TensorFile::open(path);
+  const std::vector<std::string> quantized = block_tensor_names(file);
+  const bool is_quantized =
+      name.empty() ? !quantized.empty()
+                   : std::find(quantized.begin(), quantized.end(), name) != quantized.end();
+  if (is_quantized) {
+    NamedBlockTensor named = read_block_tensor(file, path, name);
+    const auto hadamard = named.attributes.find("hadamard");
+    text = fmt::format("{} x {} {} ({}, {}{})", named.tensor.rows, named.tensor.columns,
+                       named.tensor.format->name, path, named.name,
+                       hadamard != named.attributes.end() && hadamard->second == "true"
+                           ? ", Hadamard-transformed"
+                           : "");
+    return std::move(named.tensor);
+  }
+  const TensorInfo* tensor = nullptr;
+  if (!name.empty()) {
+    tensor = &file.at(name);
+  } else if (file.tensors().size() == 1) {
+    tensor = &file.tensors()[0];
+  } else {
+    throw Error(ErrorKind::usage, fmt::format("{}: {} tensors in it; name operand {} with --{}-tensor",
+                                              path, file.tensors().size(), side,
+                                              side[0] == 'A' ? 'a' : 'b'));
+  }
+  const auto fail = [&](const std::string& what) {
+    throw Error(ErrorKind::invalid_input, fmt::format("{}: tensor '{}': {}", path, tensor->name, what));
+  };
+  if (instruction == nullptr) {
+    fail(fmt::format("is a plain {} tensor; the exact model takes block-quantized ones (write them "
+                     "with `lowbit quantize`)",
+                     tensor->dtype->name));
+  }
+  if (tensor->shape.size() != 2) fail(fmt::format("has {} dimensions where 2 are needed", tensor->shape.size()));
+  const ElementFormat* format = dense_format(*tensor->dtype, *wanted);
+  if (format == nullptr || *format != *wanted) {
+    fail(fmt::format("dtype {} where {} takes {} for {}", tensor->dtype->name, instruction->name,
+                     wanted->name, side));
+  }
+  if (tensor->fortran_order) fail("is stored column by column; store it row by row");
+  DenseMatrix m;
+  m.format = format;
+  m.rows = tensor->shape[0];
+  m.columns = tensor->shape[1];
+  if (sim::container_bits(*format) == 4) m.columns *= 2;
+  m.bytes.resize(tensor->bytes.size());
+  if (!m.bytes.empty()) std::memcpy(m.bytes.data(), tensor->bytes.data(), m.bytes.size());
+  text = fmt::format("{} x {} {} ({}, {})", m.rows, m.columns, format->name, path, tensor->name);
+  return m;
+}
+
+}  // namespace
+
+std::optional<OutputType> output_type_of_dtype(std::string_view dtype) {
+  for (const ElementFormat* format : {&f32, &f16, &bf16}) {
+    if (dtype_of_output(*format).name == dtype) return OutputType{format, &dtype_of_output(*format)};
+  }
+  return std::nullopt;
+}
+
+const Dtype& dtype_of_output(const ElementFormat& format) {
+  return format == f16 ? dtype_f16 : format == bf16 ? dtype_bf16 : dtype_f32;
+}
+
+void GemmOptions::add_to(CLI::App& command) {
+  command.add_option("--a", a_, "A, M x K: a file of `lowbit quantize`, or a plain matrix of the instruction's type")
+      ->type_name("FILE")->required();
+  command.add_option("--b", b_, "B, N x K (the weight; blocks along K): D = A * B^T")
+      ->type_name("FILE")->required();
+  command.add_option("--a-tensor", a_tensor_, "Tensor of A's file, where it has several")->type_name("NAME");
+  command.add_option("--b-tensor", b_tensor_, "Tensor of B's file")->type_name("NAME");
+  command.add_option("--model", model_, "exact, or an instruction of `lowbit mma --list`")
+      ->type_name("exact|INSTRUCTION")->required();
+  command.add_option("--alternative", alternatives_, "Change a parameter of the instruction, NAME=VALUE")
+      ->type_name("NAME=VALUE");
+  CLI::Option* schedule = command.add_option("--schedule", schedule_, "JSON schedule (docs/schedules.md)")
+      ->type_name("FILE");
+  command.add_option("--split-k", split_k_, "Contiguous slices of K, each with its own accumulator")
+      ->type_name("N")->check(CLI::Range(1, 1000000))->excludes(schedule);
+  command.add_option("--promote", promote_, "Add the accumulator to an FP32 sum every N instructions")
+      ->type_name("N")->check(CLI::Range(0, 1000000))->excludes(schedule);
+  command.add_option("--nan-scale", nan_scale_, "NaN scale bytes: error, nan, or 448 (read as the largest scale)")
+      ->type_name("error|nan|448")->check(CLI::IsMember({"error", "nan", "448"}))->capture_default_str();
+  command.add_option("--tensor-scale", tensor_scale_,
+                     "The tensors' FP32 scales amax/C: exact (the rational product, one rounding), fp32 "
+                     "(the sum rounded to FP32 times fl(fl(amax_A/C_A) * fl(amax_B/C_B))), none. "
+                     "Where absent: the schedule's, else exact for --model exact and fp32 for instructions")
+      ->type_name("exact|fp32|none")->check(CLI::IsMember({"exact", "fp32", "none"}));
+  command.add_option("--c", c_, "Source C, M x N of F32, F16 or BF16: alpha A B^T + beta C (instructions only)")
+      ->type_name("FILE");
+  command.add_option("--c-tensor", c_tensor_, "Tensor of C's file")->type_name("NAME");
+  command.add_option("--alpha", alpha_, "Multiplier of the accumulator in place of the tensor scales")
+      ->type_name("V");
+  command.add_option("--beta", beta_, "Weight of C (1 where absent)")->type_name("V");
+  command.add_option("--threads", threads_, "0: all; the result is the same")->capture_default_str();
+}
+
+GemmOptions::Problem GemmOptions::load() const {
+  Problem p;
+  p.exact = model_ == "exact";
+  if (!p.exact) {
+    p.instruction = sim::instruction(model_);
+    for (const std::string& text : alternatives_) sim::select_alternative(p.instruction.parameters, text);
+  }
+  const bool scheduled = !schedule_.empty() || split_k_ || promote_;
+  if (p.exact && (scheduled || !c_.empty() || alpha_ || !alternatives_.empty())) {
+    throw Error(ErrorKind::usage,
+                "--schedule, --split-k, --promote, --c, --alpha and --alternative are for "
+                "instructions: the exact model has no order");
+  }
+  p.model.threads = threads_;
+  p.model.nan_scale = nan_scale_ == "error" ? NanScale::error
+                      : nan_scale_ == "nan" ? NanScale::nan
+                                            : NanScale::largest;
+  sim::Schedule& s = p.model.schedule;
+  if (!schedule_.empty()) s = sim::schedule_from_json(read_text(schedule_), schedule_);
+  if (split_k_) s.split_k = *split_k_;
+  if (promote_) s.promote = *promote_;
+  if (alpha_ && !std::isfinite(*alpha_)) throw Error(ErrorKind::usage, "--alpha is not finite");
+  if (beta_ && !std::isfinite(*beta_)) throw Error(ErrorKind::usage, "--beta is not finite");
+
+  const std::string scale = !tensor_scale_.empty() ? tensor_scale_ : p.exact ? "exact" : "fp32";
+  p.model.tensor_scale = scale == "exact" ? TensorScale::exact
+                         : scale == "fp32" ? TensorScale::fp32
+                                           : TensorScale::none;
+  if (!tensor_scale_.empty() || schedule_.empty()) {
+    s.epilogue.scale = scale == "exact" ? AlphaRule::exact
+                       : scale == "fp32" ? AlphaRule::product
+                                         : AlphaRule::none;
+  }
+  if (alpha_) {
+    s.epilogue.scale = AlphaRule::product;
+    s.epilogue.alpha = alpha_;
+  }
+  const sim::Instruction* instruction = p.exact ? nullptr : &p.instruction;
+  p.a = read_operand(a_, a_tensor_, "A", instruction, p.exact ? nullptr : p.instruction.a, p.text_a);
+  p.b = read_operand(b_, b_tensor_, "B", instruction, p.exact ? nullptr : p.instruction.b, p.text_b);
+  const std::size_t m = sim::rows_of(p.a);
+  const std::size_t n = sim::rows_of(p.b);
+  if (sim::columns_of(p.a) != sim::columns_of(p.b)) {
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("A is {} and B {}: D = A * B^T needs the same number of columns (K)", p.text_a,
+                            p.text_b));
+  }
+  if (!c_.empty()) {
+    const TensorFile file = TensorFile::open(c_);
+    if (c_tensor_.empty() && file.tensors().size() != 1) {
+      throw Error(ErrorKind::usage, fmt::format("{}: {} tensors in it; name one with --c-tensor", c_,
+                                                file.tensors().size()));
+    }
+    const TensorInfo& c = c_tensor_.empty() ? file.tensors()[0] : file.at(c_tensor_);
+    if (c.shape.size() != 2 || c.shape[0] != m || c.shape[1] != n || !output_type_of_dtype(c.dtype->name)) {
+      throw Error(ErrorKind::invalid_input,
+                  fmt::format("{}: tensor '{}' is not a {} x {} matrix of F32, F16 or BF16", c_, c.name, m, n));
+    }
+    p.c = to_f32(c);
+    if (beta_ || schedule_.empty()) s.epilogue.beta = beta_.value_or(1.0F);
+  } else if (beta_) {
+    throw Error(ErrorKind::usage, "--beta needs --c");
+  }
+  return p;
+}
+
+std::string GemmOptions::describe(const Problem& p) {
+  if (p.exact) {
+    const char* scales = p.model.tensor_scale == TensorScale::exact ? "tensor scales exact"
+                         : p.model.tensor_scale == TensorScale::fp32 ? "tensor scales in FP32"
+                                                                     : "no tensor scales";
+    return fmt::format("exact, {}", scales);
+  }
+  return fmt::format("{}: {}", p.instruction.name, sim::describe(p.model.schedule));
+}
+
+std::string GemmOptions::describe_k(const Problem& p) {
+  const std::size_t k = sim::columns_of(p.a);
+  if (p.exact) return fmt::format("K = {}", k);
+  const auto step = static_cast<std::size_t>(p.instruction.k);
+  return fmt::format("K = {} in {} instructions of {}{}", k, (k + step - 1) / step, step,
+                     k % step != 0 ? ", the last one zero-padded" : "");
+}
+
+}  // namespace lowbit::cli
