@@ -136,9 +136,9 @@ void print_parting(const GemmOptions::Problem& p, const GemmModel& model, const 
   fmt::print("  the two run alike on ({}, {}) up to reduction and epilogue\n", row, column);
 }
 
-void print_search(const GemmOptions::Problem& p, const GemmModel& model,
-                  std::span<const std::uint32_t> output, std::span<const std::uint32_t> expected,
-                  std::size_t first, bool mismatch) {
+/// \returns whether some schedule matches.
+bool print_search(const GemmOptions::Problem& p, const GemmModel& model,
+                  std::span<const std::uint32_t> output, std::size_t first, bool mismatch) {
   const std::size_t n = sim::rows_of(p.b);
   const auto search = sim::search_schedules(p.a, p.b, model, output, p.c);
   fmt::print("search        {} schedules on {} outputs, survivors on all\n", search.tried, search.sampled);
@@ -149,7 +149,7 @@ void print_search(const GemmOptions::Problem& p, const GemmModel& model,
     if (search.closest != model.schedule) {
       print_parting(p, model, search.closest, first / n, first % n);
     }
-    return;
+    return false;
   }
   if (search.matches.size() > 1) {
     fmt::print("              {} match every word; these operands cannot tell them apart:\n",
@@ -160,10 +160,11 @@ void print_search(const GemmOptions::Problem& p, const GemmModel& model,
     fmt::print("  match       {}\n", sim::describe(search.matches[i]));
   }
   if (search.matches.size() > most) fmt::print("  ... {} more\n", search.matches.size() - most);
-  if (!mismatch) return;
-  print_parting(p, model, search.matches[0], first / n, first % n);
-  fmt::print("the first as --schedule FILE:\n{}\n", sim::schedule_to_json(search.matches[0]));
-  (void)expected;
+  if (mismatch) {
+    print_parting(p, model, search.matches[0], first / n, first % n);
+    fmt::print("the first as --schedule FILE:\n{}\n", sim::schedule_to_json(search.matches[0]));
+  }
+  return true;
 }
 
 void print_diagnosis(const GemmOptions::Problem& p, const GemmModel& model,
@@ -203,7 +204,7 @@ void run(const Options& o) {
   fmt::print("compared      {} words of {}\n", result.words, dtype_of_output(*format).name);
   if (result.mismatches == 0) {
     fmt::print("mismatches    0\n");
-    if (o.search) print_search(p, model, output, expected, 0, false);
+    if (o.search) (void)print_search(p, model, output, 0, false);
     return;
   }
   fmt::print("mismatches    {} ({:.3g} %), largest {} ulp", result.mismatches,
@@ -217,8 +218,8 @@ void run(const Options& o) {
              word_text(*format, expected[result.first]), word_text(*format, output[result.first]),
              ulps_text(*format, expected[result.first], output[result.first]));
   print_trace(p, model, row, column);
-  if (o.search) print_search(p, model, output, expected, result.first, true);
-  if (!o.quick) print_diagnosis(p, model, expected, output);
+  const bool found = o.search && print_search(p, model, output, result.first, true);
+  if (!found && !o.quick) print_diagnosis(p, model, expected, output);
   throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
 }
 

@@ -372,6 +372,9 @@ class Doctor {
                                                         : TensorScale::fp32;
       attempt(v);
     }
+    // Kernels apply tensor scales in FP32, whatever was asked of the exact model.
+    std::vector<AlphaRule> rules{rule};
+    if (rule == AlphaRule::exact) rules.push_back(AlphaRule::product);
     // Other instructions that can take the operands, one for each set of parameters.
     std::vector<std::pair<MmaParameters, int>> seen;
     const auto differs = [&](const MmaParameters& p, int k) {
@@ -389,20 +392,27 @@ class Doctor {
                                         other.d == model_.instruction->d &&
                                         (other.scale == nullptr) == (model_.instruction->scale == nullptr);
       if (!same_types || !differs(other.parameters, other.k)) continue;
-      Variation v = base("");
-      v.name = fmt::format("instruction {}, {}", other.name, describe(model_.schedule));
-      v.model.instruction = &other;
-      v.model.schedule.epilogue.scale = rule;
-      if (any == nullptr && takes(other)) any = &other;
-      attempt(v);
+      if (!takes(other)) continue;
+      if (any == nullptr) any = &other;
+      for (const AlphaRule scale : rules) {
+        Variation v = base("");
+        v.model.instruction = &other;
+        v.model.schedule.epilogue.scale = scale;
+        v.name = fmt::format("instruction {}, {}", other.name, describe(v.model.schedule));
+        attempt(v);
+      }
     }
     if (any == nullptr || any->d != &f32) return;
     Instruction chain = *any;
     chain.parameters.rule = MmaRule::fma_chain;
-    Variation v = base("FP32 fused multiply-adds, one product at a time, K forward");
-    v.model.instruction = &chain;
-    v.model.schedule.epilogue.scale = rule;
-    attempt(v);
+    for (const AlphaRule scale : rules) {
+      Variation v = base("");
+      v.model.instruction = &chain;
+      v.model.schedule.epilogue.scale = scale;
+      v.name = fmt::format("FP32 fused multiply-adds, one product at a time, {}",
+                           describe(v.model.schedule));
+      attempt(v);
+    }
   }
 
   [[nodiscard]] bool takes(const Instruction& instruction) const {

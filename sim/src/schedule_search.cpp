@@ -53,6 +53,14 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
       widest = std::max(widest, slice.size());
       for (const auto& list : slice) longest = std::max(longest, list.size());
     }
+    // Slices of one accumulator each are one slice of as many accumulators.
+    const bool single = std::all_of(key.first.slices.begin(), key.first.slices.end(),
+                                    [](const auto& slice) { return slice.size() == 1; });
+    if (single && key.first.slices.size() > 1) {
+      std::vector<std::vector<std::uint32_t>> merged;
+      for (auto& slice : key.first.slices) merged.push_back(std::move(slice[0]));
+      key.first.slices.assign(1, std::move(merged));
+    }
     if (key.first.promote >= longest) key.first.promote = 0;
     if (widest <= 2) key.first.reduction = Reduction::sequential;
     if (std::find(known.begin(), known.end(), key) != known.end()) return;
@@ -114,6 +122,15 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
   };
   orders(base.epilogue, false);
   for (const Epilogue& e : epilogues) orders(e, true);
+  // The plainest first: of several that match, it is the likeliest.
+  const auto complexity = [](const Schedule& x) {
+    return (x.split_k > 1 ? 2 : 0) + (x.split_run != 0 ? 1 : 0) + (x.accumulators > 1 ? 3 : 0) +
+           (x.accumulator_run > 1 ? 1 : 0) + (x.promote != 0 ? 1 : 0) +
+           (x.order == StepOrder::backward ? 2 : 0) + (x.reduction != Reduction::sequential ? 1 : 0);
+  };
+  std::stable_sort(all.begin() + 1, all.end(), [&](const Schedule& x, const Schedule& y) {
+    return complexity(x) < complexity(y);
+  });
   return all;
 }
 
