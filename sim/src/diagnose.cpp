@@ -391,8 +391,7 @@ class Doctor {
                                   : other.a == model_.instruction->a && other.b == model_.instruction->b &&
                                         other.d == model_.instruction->d &&
                                         (other.scale == nullptr) == (model_.instruction->scale == nullptr);
-      if (!same_types || !differs(other.parameters, other.k)) continue;
-      if (!takes(other)) continue;
+      if (!same_types || !takes(other) || !differs(other.parameters, other.k)) continue;
       if (any == nullptr) any = &other;
       for (const AlphaRule scale : rules) {
         Variation v = base("");

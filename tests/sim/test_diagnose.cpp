@@ -170,7 +170,9 @@ TEST_CASE("running sums: where the model leaves the exact ones") {
   CHECK(trace.lines[0].model == 36.0F * 448 * 448);
   CHECK(*trace.lines[0].exact == trace.lines[0].model);
   CHECK_FALSE(trace.part_at.has_value());
-  // A second large product in chunk 1 makes the sum 2^23 and odd bits fall.
+  // With a second large product in chunk 1 the sum is above 2^23, its last place 1: 7.91 more is
+  // truncated to 7 by the instruction and rounded to 8 by the exact sum.
+  lowbit_test::set_code(a, 0, 250, 0);
   lowbit_test::set_code(a, 0, 64, 7);
   lowbit_test::set_code(b, 0, 64, 7);
   a.scales[4] = b.scales[4] = 0x7E;

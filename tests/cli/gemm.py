@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""lowbit gemm and lowbit verify gemm, run: D against exact fractions computed here, verdicts, exit codes.
+
+usage: gemm.py --lowbit PATH
+"""
+import argparse
+import json
+import math
+import pathlib
+import struct
+import subprocess
+import tempfile
+from fractions import Fraction
+
+failures = []
+
+
+def check(condition, what):
+    if not condition:
+        failures.append(what)
+        print(f"FAILED: {what}")
+
+
+def read(path):
+    data = pathlib.Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + length])
+    metadata = header.pop("__metadata__", {})
+    return {name: (e["dtype"], e["shape"], data[8 + length + e["data_offsets"][0]:8 + length + e["data_offsets"][1]])
+            for name, e in header.items()}, metadata
+
+
+def write(path, tensors, metadata=None):
+    header, body = {}, b""
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def words(path, name="D"):
+    tensors, _ = read(path)
+    dtype, _, data = tensors[name]
+    return list(struct.unpack(f"<{len(data) // 4}I", data) if dtype == "F32" else struct.unpack(f"<{len(data) // 2}H", data))
+
+
+def float_code(code, e, m, bias):
+    sign = -1 if code >> (e + m) else 1
+    field, mantissa = code >> m & (1 << e) - 1, code & (1 << m) - 1
+    value = Fraction(mantissa, 1 << m) if field == 0 else 1 + Fraction(mantissa, 1 << m)
+    return sign * value * Fraction(2) ** (max(field, 1) - bias)
+
+
+def dequantized(path, name):
+    """Rows of exact values of an nvfp4 or if4 tensor, tensor scale included."""
+    tensors, metadata = read(path)
+    adaptive = metadata[f"{name}.format"] == "if4"
+    columns = int(metadata[f"{name}.columns"])
+    _, (rows, width), values = tensors[f"{name}.values"]
+    scales = tensors[f"{name}.scales"][2]
+    blocks = len(scales) // rows
+    (amax,) = struct.unpack("<f", tensors[f"{name}.amax"][2])
+    tensor_scale = Fraction(amax) / Fraction(metadata[f"{name}.encode_constant"])
+    result = []
+    for r in range(rows):
+        row = []
+        for k in range(columns):
+            byte = scales[r * blocks + k // 16]
+            scale = float_code(byte & 0x7F, 4, 3, 7) * tensor_scale
+            code = values[r * width + k // 2] >> (4 if k % 2 else 0) & 15
+            if adaptive and byte >= 0x80:
+                row.append((code - 16 if code >= 8 else code) * Fraction(6, 7) * scale)
+            else:
+                row.append(float_code(code, 2, 1, 1) * scale)
+        result.append(row)
+    return result
+
+
+def f32_word(x):
+    """The nearest binary32, ties to even."""
+    if x == 0:
+        return 0
+    sign, x = (0x80000000, -x) if x < 0 else (0, x)
+    e = x.numerator.bit_length() - x.denominator.bit_length()
+    e += (Fraction(2) ** (e + 1) <= x) - (Fraction(2) ** e > x)
+    last = max(e, -126) - 23
+    scaled = x / Fraction(2) ** last
+    whole = scaled.numerator // scaled.denominator
+    rest = scaled - whole
+    whole += rest > Fraction(1, 2) or (rest == Fraction(1, 2) and whole & 1)
+    return sign | (whole + ((last + 149) << 23) if whole >= 1 << 23 else whole)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lowbit", required=True)
+    lowbit = str(pathlib.Path(parser.parse_args().lowbit).resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+
+        def run(text, code=0):
+            done = subprocess.run([lowbit, *text.split()], capture_output=True, text=True, cwd=folder, timeout=300)
+            check(done.returncode == code, f"`{text}` exits {done.returncode}, not {code}: {done.stdout}{done.stderr}")
+            return done.stdout + done.stderr
+
+        def spread(rows, columns, seed):
+            # Blocks of very different size, so that the order of addition matters.
+            return [math.sin(seed + i * 0.37) * 2.0 ** (7 * math.sin(seed * 3 + i // 16 * 1.9)) for i in range(rows * columns)]
+
+        for name, rows, columns, seed in (("a", 7, 200, 1), ("b", 5, 200, 2), ("wide", 5, 208, 3)):
+            data = struct.pack(f"<{rows * columns}f", *spread(rows, columns, seed))
+            write(folder / f"{name}.safetensors", {"w": ("F32", [rows, columns], data)})
+            for form in ("nvfp4", "if4", "mxfp4"):
+                run(f"quantize {name}.safetensors -o {name}.{form}.safetensors --format {form}")
+
+        # The exact model against fractions.
+        for fa, fb in (("nvfp4", "nvfp4"), ("if4", "if4"), ("if4", "nvfp4")):
+            run(f"gemm --a a.{fa}.safetensors --b b.{fb}.safetensors --model exact --out d.safetensors")
+            a, b = dequantized(folder / f"a.{fa}.safetensors", "w"), dequantized(folder / f"b.{fb}.safetensors", "w")
+            expected = [f32_word(sum(x * y for x, y in zip(ra, rb))) for ra in a for rb in b]
+            check(words(folder / "d.safetensors") == expected, f"exact {fa} x {fb} equals the fractions")
+            text = run(f"verify gemm --a a.{fa}.safetensors --b b.{fb}.safetensors --model exact --output d.safetensors")
+            check("compared      35 words of F32\nmismatches    0\n" in text, "verify counts words and mismatches")
+
+        nv = "--a a.nvfp4.safetensors --b b.nvfp4.safetensors"
+        instruction = "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"
+        text = run(f"gemm {nv} --model {instruction} --out m.safetensors")
+        check("K = 200 in 4 instructions of 64, the last one zero-padded" in text, "padding is said")
+        _, metadata = read(folder / "m.safetensors")
+        check(metadata["model"] == instruction, "D names its model")
+        run(f"verify gemm {nv} --model {instruction} --output m.safetensors")
+
+        # One wrong word: found, counted, located, exit 1.
+        tensors, _ = read(folder / "m.safetensors")
+        dtype, shape, data = tensors["D"]
+        wrong = bytearray(data)
+        wrong[4 * 13] ^= 3
+        write(folder / "wrong.safetensors", {"D": (dtype, shape, bytes(wrong))})
+        text = run(f"verify gemm {nv} --model {instruction} --output wrong.safetensors", 1)
+        for part in ("mismatches    1 (2.86 %)", "first         (2, 3): model 0x", "chunk ", "k  "):
+            check(part in text, f"verify says '{part}': {text}")
+
+        # A schedule is found from its output, and its JSON replays it.
+        run(f"gemm {nv} --model {instruction} --split-k 2 --out split.safetensors")
+        text = run(f"verify gemm {nv} --model {instruction} --output split.safetensors --search", 1)
+        check("match       K forward, split-K 2" in text, f"split-K 2 is named: {text}")
+        (folder / "s.json").write_text(text[text.index("{"):text.rindex("}") + 1])
+        run(f"verify gemm {nv} --model {instruction} --schedule s.json --output split.safetensors")
+        run(f"verify gemm {nv} --model {instruction} --split-k 2 --output split.safetensors")
+        text = run(f"verify gemm {nv} --model {instruction} --output wrong.safetensors --search", 1)
+        check("none matches; closest:" in text, "no schedule explains a flipped bit")
+
+        # A kernel that read the nibbles the wrong way round.
+        tensors, metadata = read(folder / "a.nvfp4.safetensors")
+        dtype, shape, data = tensors["w.values"]
+        tensors["w.values"] = (dtype, shape, bytes((v << 4 | v >> 4) & 255 for v in data))
+        write(folder / "nibbles.safetensors", tensors, metadata)
+        run("gemm --a nibbles.safetensors --b b.nvfp4.safetensors --model exact --out n.safetensors")
+        text = run(f"verify gemm {nv} --model exact --output n.safetensors", 1)
+        check("explained by  nibble order swapped in the codes of A: every word agrees then" in text, text)
+
+        # Dense operands, FP16 expansion, output types, C.
+        halves = {"x": ("F16", [3, 40], struct.pack("<120e", *[math.sin(i) for i in range(120)]))}
+        write(folder / "half.safetensors", halves)
+        half = "mma.Hopper.m16n8k16.f32.f16.f16.f32"
+        for kind in ("f32", "f16", "bf16"):
+            run(f"gemm --a half.safetensors --b half.safetensors --model {half} --output-type {kind} --out h.safetensors")
+            run(f"verify gemm --a half.safetensors --b half.safetensors --model {half} --output h.safetensors")
+            check(read(folder / "h.safetensors")[0]["D"][0] == kind.upper(), f"D is {kind}")
+        run(f"gemm --a half.safetensors --b half.safetensors --model {half} --c wrongc.safetensors --out h.safetensors", 3)
+        write(folder / "c.safetensors", {"c": ("F32", [3, 3], struct.pack("<9f", *range(9)))})
+        run(f"gemm --a half.safetensors --b half.safetensors --model {half} --c c.safetensors --alpha 0.5 --beta 2 --out h.safetensors")
+        run(f"gemm --a a.if4.safetensors --b b.if4.safetensors --model {half} --out i.safetensors")
+
+        # NaN scale bytes by choice.
+        tensors, metadata = read(folder / "b.nvfp4.safetensors")
+        dtype, shape, data = tensors["w.scales"]
+        tensors["w.scales"] = (dtype, shape, b"\x7f" + data[1:])
+        write(folder / "nan.safetensors", tensors, metadata)
+        for model in ("exact", instruction):
+            text = run(f"gemm --a a.nvfp4.safetensors --b nan.safetensors --model {model} --out x.safetensors", 3)
+            check("B: NaN scale byte 0x7f at row 0, block 0" in text, text)
+            run(f"gemm --a a.nvfp4.safetensors --b nan.safetensors --model {model} --nan-scale nan --out x.safetensors")
+            check(words(folder / "x.safetensors")[0] & 0x7FFFFFFF > 0x7F800000, "nan gives NaN")
+            run(f"gemm --a a.nvfp4.safetensors --b nan.safetensors --model {model} --nan-scale 448 --out x.safetensors")
+            check(words(folder / "x.safetensors")[0] & 0x7FFFFFFF < 0x7F800000, "448 gives a number")
+
+        # Refusals.
+        for text, code, part in (
+                ("gemm --a a.nvfp4.safetensors --b wide.nvfp4.safetensors --model exact --out x.safetensors", 3, "same number of columns"),
+                ("gemm --a a.safetensors --b b.nvfp4.safetensors --model exact --out x.safetensors", 3, "plain F32 tensor"),
+                (f"gemm --a a.if4.safetensors --b b.if4.safetensors --model {instruction} --out x.safetensors", 2, "expand to FP16"),
+                (f"gemm --a a.mxfp4.safetensors --b b.mxfp4.safetensors --model {instruction} --out x.safetensors", 2, "scales are ue4m3"),
+                (f"gemm {nv} --model mma.Pascal --out x.safetensors", 2, "mma.Pascal"),
+                (f"gemm {nv} --model exact --split-k 2 --out x.safetensors", 2, "no order"),
+                (f"gemm {nv} --model {instruction} --schedule none.json --out x.safetensors", 3, "none.json"),
+                (f"gemm {nv} --model exact --nan-scale maybe --out x.safetensors", 2, "nan-scale"),
+                (f"gemm {nv} --model exact --out missing/x.safetensors", 3, "missing"),
+                (f"verify gemm {nv} --model exact --output a.safetensors", 3, "shape [7, 200] where D is [7, 5]"),
+                (f"verify gemm {nv} --model exact --output d.safetensors --search", 2, "no order"),
+                (f"verify gemm {nv} --model exact --output none.safetensors", 3, "none.safetensors"),
+                ("verify", 2, "")):
+            check(part in run(text, code), f"`{text}` says '{part}'")
+        check(not (folder / "missing").exists(), "no partial output")
+    print(f"{len(failures)} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
