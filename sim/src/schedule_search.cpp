@@ -88,6 +88,7 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
   }
 
   // Orders of addition under the given epilogue, then the epilogues under a few orders.
+  std::vector<Schedule> pending;
   Schedule s;
   s.column_order = base.column_order;
   s.prescale = base.prescale;
@@ -111,7 +112,7 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
                   s.accumulator_run = turn;
                   s.promote = promote;
                   s.reduction = reduction;
-                  add(s);
+                  pending.push_back(s);
                 }
               }
             }
@@ -122,15 +123,16 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
   };
   orders(base.epilogue, false);
   for (const Epilogue& e : epilogues) orders(e, true);
-  // The plainest first: of several that match, it is the likeliest.
+  // The plainest first: of equivalent ones it is kept, of several that match it is the likeliest.
   const auto complexity = [](const Schedule& x) {
     return (x.split_k > 1 ? 2 : 0) + (x.split_run != 0 ? 1 : 0) + (x.accumulators > 1 ? 3 : 0) +
            (x.accumulator_run > 1 ? 1 : 0) + (x.promote != 0 ? 1 : 0) +
            (x.order == StepOrder::backward ? 2 : 0) + (x.reduction != Reduction::sequential ? 1 : 0);
   };
-  std::stable_sort(all.begin() + 1, all.end(), [&](const Schedule& x, const Schedule& y) {
+  std::stable_sort(pending.begin(), pending.end(), [&](const Schedule& x, const Schedule& y) {
     return complexity(x) < complexity(y);
   });
+  for (const Schedule& candidate : pending) add(candidate);
   return all;
 }
 
