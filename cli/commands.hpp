@@ -16,11 +16,13 @@ void add_dequantize(CLI::App& app);
 void add_gpu(CLI::App& app);
 void add_mma(CLI::App& app);
 void add_mac(CLI::App& app);
+void add_gemm(CLI::App& app);
+void add_verify(CLI::App& app);
 
 // Subcommands of `lowbit mac`.
 void add_mac_array(CLI::App& mac);
-void add_gemm(CLI::App& app);
-void add_verify(CLI::App& app);
+
+// Subcommands of `lowbit verify`.
 void add_verify_gemm(CLI::App& verify);
 
 }  // namespace lowbit::cli
