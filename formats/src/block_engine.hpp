@@ -4,7 +4,7 @@
 // outside the loops over elements.
 #pragma once
 
-#include <cstring>
+#include <limits>
 #include <span>
 
 #include "element_rounding.hpp"
@@ -55,7 +55,7 @@ inline float amax_of(std::span<const float> x) {
 /// them (else the same as Element).
 template <const ElementFormat& Element, const ElementFormat& Integer = Element>
 class BlockEngine {
-  static constexpr bool is_adaptive = &Element != &Integer;
+  static constexpr bool is_adaptive = !(Element == Integer);
 
  public:
   BlockEngine(const TensorConstants& constants, BlockScratch& scratch)
@@ -177,7 +177,7 @@ class BlockEngine {
   void apply_deviations(Candidate& c, int count) {
     const Dialect& d = *t_.dialect;
     const bool nearest = t_.rounding == ElementRounding::nearest;
-    if constexpr (&Format == &e2m0) {
+    if constexpr (Format == e2m0) {
       if (d.e2m0_ties == E2m0Ties::down) {
         for (int i = 0; i < count; ++i) {
           const float magnitude = std::fabs(c.y[i]);
@@ -193,7 +193,7 @@ class BlockEngine {
         }
       }
     }
-    if constexpr (&Format == &e2m1) {
+    if constexpr (Format == e2m1) {
       // Round half to even in steps of 2 goes to 8 from 7 on, where hardware saturates at 6.
       if (d.element_overflow == ElementOverflow::wrap_e2m1 && nearest) {
         for (int i = 0; i < count; ++i) {
@@ -204,7 +204,7 @@ class BlockEngine {
         }
       }
     }
-    if constexpr (&Format == &e2m3 || &Format == &e3m2) {
+    if constexpr (Format == e2m3 || Format == e3m2) {
       if (d.subnormal_carry == SubnormalCarry::clamped_fp6) {
         constexpr float smallest_normal = power_of_two(Format.min_exponent());
         constexpr std::uint32_t largest_subnormal = (1U << Format.mantissa_bits) - 1;
@@ -215,7 +215,7 @@ class BlockEngine {
         }
       }
     }
-    if constexpr (&Format == &int3) {
+    if constexpr (Format == int3) {
       if (d.int3_coding == Int3Coding::sign_magnitude) {
         for (int i = 0; i < count; ++i) {
           const std::uint8_t code = c.codes[i];
@@ -240,9 +240,9 @@ class BlockEngine {
 
   template <const ElementFormat& Format>
   static std::uint8_t nan_code(NanElement rule) {
-    if (rule == NanElement::torch_cpu) return &Format == &e2m1 ? 11 : 0;
-    if (rule == NanElement::torch_cuda) return &Format == &e2m1 ? 3 : 0;
-    const bool negative = &Format == &e2m1 || &Format == &int4;
+    if (rule == NanElement::torch_cpu) return Format == e2m1 ? 11 : 0;
+    if (rule == NanElement::torch_cuda) return Format == e2m1 ? 3 : 0;
+    const bool negative = Format == e2m1 || Format == int4;
     return signed_code<Format>(Format.max_code(), negative ? 1 : 0);
   }
 

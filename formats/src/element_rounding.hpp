@@ -95,7 +95,7 @@ std::uint8_t jittered_code(float y, float random) {
   const float jitter = random - 0.5F;
   const float magnitude = std::fabs(y);
   const std::uint32_t sign = y < 0.0F ? 1 : 0;
-  if constexpr (&Format == &e2m1) {
+  if constexpr (Format == e2m1) {
     float q = 0.0F;
     if (magnitude < 2.0F) {
       const float sum = 2.0F * magnitude + jitter;
