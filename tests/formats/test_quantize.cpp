@@ -7,6 +7,7 @@
 
 #include "catch.hpp"
 #include "element_rounding.hpp"
+#include "exact_quotient.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"
@@ -243,4 +244,20 @@ TEST_CASE("dialects are found by name and every axis has a word") {
     }
   }
   CHECK(find_dialect("nothing") == nullptr);
+}
+
+TEST_CASE("quotients at and just beside a tie") {
+  // From 2^25 on floats are 4 apart: 2^25 + 2 and 2^25 + 6 are ties, going down and up.
+  constexpr std::uint64_t d = 1000003;
+  constexpr std::uint64_t tie = (1U << 25) + 2;
+  CHECK(detail::rounded_quotient(false, tie * d, d, 0) == 0x1p25F);
+  CHECK(detail::rounded_quotient(false, tie * d + 1, d, 0) == 0x1p25F + 4);
+  CHECK(detail::rounded_quotient(false, tie * d - 1, d, 0) == 0x1p25F);
+  CHECK(detail::rounded_quotient(true, (tie + 4) * d, d, 3) == -(0x1p28F + 64));
+  CHECK(detail::rounded_quotient(true, (tie + 4) * d - 1, d, 3) == -(0x1p28F + 32));
+  CHECK(detail::rounded_quotient(false, 3, 2, -149) == 0x1p-148F);
+  CHECK(detail::rounded_quotient(false, 1, 2, -149) == 0.0F);
+  CHECK(detail::rounded_quotient(false, d + 1, 2 * d, -149) == 0x1p-149F);
+  CHECK(std::isinf(detail::rounded_quotient(false, 1, 1, 128)));
+  CHECK(std::signbit(detail::rounded_quotient(true, 0, 1, 0)));
 }
