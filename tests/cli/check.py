@@ -133,6 +133,7 @@ APPROVED = [
     ("axis_absent", "eval small.safetensors --include weight --axis 2", 3),
     ("axis_absent_quantize", "quantize small.safetensors -o o --format nvfp4 --axis 1", 3),
     ("nan", "eval nan.safetensors --format nvfp4", 3),
+    ("nan_report", "eval nan.safetensors --format nvfp4 --json r.json --csv r.csv", 3),
     ("nan_quantize", "quantize nan.safetensors -o o --format nvfp4", 3),
     ("unwritable", "quantize small.safetensors -o no/such/folder/o --format nvfp4", 3),
     ("unwritable_report", "eval small.safetensors --format nvfp4 --include bias --json no/such/folder/o", 3),

@@ -13,6 +13,7 @@
 #include "io/scratch.hpp"
 #include "lowbit/element_format.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/output_file.hpp"
 #include "lowbit/tensor_file.hpp"
 
 using namespace lowbit;
@@ -80,6 +81,20 @@ TEST_CASE("safetensors: what cannot be written is refused and leaves nothing") {
   refused({{"a", &dtype_ggml_nvfp4, {64}, bytes_of(u8)}});
   CHECK_THROWS_AS(write_safetensors(scratch / "no/folder/x", {}), Error);
   CHECK_THROWS_AS(write_safetensors("/dev/null", {}), Error);
+}
+
+TEST_CASE("an output that is not committed leaves what was there") {
+  const Scratch scratch;
+  { OutputFile(scratch / "x").write("new"); }
+  CHECK(std::filesystem::is_empty(scratch.path()));
+  test::write_file(scratch / "x", "old");
+  { OutputFile(scratch / "x").write("new"); }
+  CHECK(test::read_file(scratch / "x") == "old");
+  OutputFile file(scratch / "x");
+  file.write("new");
+  file.commit();
+  CHECK(test::read_file(scratch / "x") == "new");
+  CHECK(std::distance(std::filesystem::directory_iterator(scratch.path()), {}) == 1);
 }
 
 TEST_CASE("every code of the narrow types and of F16 and BF16 reads as its record says") {
