@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: MIT
+// Sixteen elements from their magnitudes to their codes, in the operations of the `canonical`
+// dialect. Host-device: the tests run the very same functions on the CPU.
+//
+// Everything works on magnitudes (each operation of the dialect is symmetric in the sign), scaled by
+// a power of two 2^-t that puts the element format's smallest normal number on that of E4M3 (or
+// E5M2), so that the 8-bit hardware conversion packs codes: scaling by a power of two commutes with
+// every rounding here, for values far below the first rounding boundary excepted, which become 0
+// either way.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "lowbit/conversion.hpp"
+
+#ifdef __CUDACC__
+#define LOWBIT_HD __host__ __device__ __forceinline__
+#define LOWBIT_HD_RARE __host__ __device__ __noinline__
+#else
+#define LOWBIT_HD inline
+#define LOWBIT_HD_RARE inline
+#endif
+
+namespace lowbit::gpu::detail {
+
+LOWBIT_HD std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
+LOWBIT_HD float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+LOWBIT_HD float fused(float a, float b, float c) {
+#ifdef __CUDA_ARCH__
+  return __fmaf_rn(a, b, c);
+#else
+  return std::fma(a, b, c);
+#endif
+}
+LOWBIT_HD float larger(float a, float b) { return fmaxf(a, b); }
+LOWBIT_HD float smaller(float a, float b) { return fminf(a, b); }
+
+/// The bytes of {b, a} (a the low word) that the four nibbles of the selector name.
+LOWBIT_HD std::uint32_t permute(std::uint32_t a, std::uint32_t b, std::uint32_t selector) {
+#ifdef __CUDA_ARCH__
+  return __byte_perm(a, b, selector);
+#else
+  const std::uint64_t both = std::uint64_t{b} << 32 | a;
+  std::uint32_t out = 0;
+  for (int i = 0; i < 4; ++i) {
+    out |= static_cast<std::uint32_t>(both >> (8 * (selector >> (4 * i) & 7)) & 0xFF) << (8 * i);
+  }
+  return out;
+#endif
+}
+
+/// Two floats to two bytes, to nearest even, saturating; the first in the low byte.
+template <bool kE5M2>
+LOWBIT_HD std::uint32_t to_fp8x2(float low, float high) {
+#ifdef __CUDA_ARCH__
+  std::uint16_t r;
+  if constexpr (kE5M2) {
+    asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;" : "=h"(r) : "f"(high), "f"(low));
+  } else {
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(r) : "f"(high), "f"(low));
+  }
+  return r;
+#else
+  const ElementFormat& format = kE5M2 ? e5m2 : e4m3;
+  return from_float(format, low) | from_float(format, high) << 8;
+#endif
+}
+template <bool kE5M2>
+LOWBIT_HD std::uint32_t to_fp8x4(float a, float b, float c, float d) {
+  return to_fp8x2<kE5M2>(a, b) | to_fp8x2<kE5M2>(c, d) << 16;
+}
+
+/// The value of an E4M3 byte without sign (0 to 0x7E).
+LOWBIT_HD float e4m3_value(std::uint32_t byte) {
+  // Mantissa and exponent fields aligned to binary32's, then the biases' difference, 2^120.
+  return float_of(byte << 20) * 0x1p120F;
+}
+
+// Element formats. scale: 2^-t. unit: magic / unit is the exponent step of the rounding below.
+struct E2M1 {
+  static constexpr float scale = 0x1p-6F, least_normal = 1.0F, magic = 1.5F * 0x1p22F, max = 6.0F;
+  static constexpr bool e5m2 = false;
+};
+struct E2M0 {
+  static constexpr float scale = 0x1p-6F, least_normal = 1.0F, magic = 1.5F * 0x1p23F + 2.0F, max = 4.0F;
+  static constexpr bool e5m2 = false;
+};
+struct E2M3 {
+  static constexpr float scale = 0x1p-6F, least_normal = 1.0F, magic = 1.5F * 0x1p20F, max = 7.5F;
+  static constexpr bool e5m2 = false;
+};
+struct E3M2 {
+  static constexpr float scale = 0x1p-12F, least_normal = 0.25F, magic = 1.5F * 0x1p21F, max = 28.0F;
+  static constexpr bool e5m2 = true;
+};
+struct E4M3 {
+  static constexpr float scale = 1.0F, max = 448.0F;
+  static constexpr bool e5m2 = false;
+};
+struct E5M2 {
+  static constexpr float scale = 1.0F, max = 57344.0F;
+  static constexpr bool e5m2 = true;
+};
+/// Integers to +-Max.
+template <int Max>
+struct Int {
+  static constexpr float max = Max;
+};
+using None = void;
+
+/// y (scaled, not negative, below the point where the largest value is no longer the nearest) to
+/// the nearest value of the format, ties to the even code. Adding 2^22 times the power of two below
+/// y (times 2^(1 - mantissa bits)) makes the last place of the sum the format's step at y.
+template <class E>
+LOWBIT_HD float round_element(float y) {
+  const float power =
+      float_of(bits_of(larger(y, E::least_normal * E::scale)) & 0x7F800000U);
+  if constexpr (std::is_same_v<E, E2M0>) {
+    // Codes 2 and 3 (2 and 4) meet at 3, and the even code is the lower: the sum's offset is made
+    // an odd multiple of the step there.
+    const float offset = fused(power, E::magic, -2.0F * E::scale);
+    return (y + offset) - offset;
+  } else {
+    const float sum = fused(power, E::magic, y);
+    return fused(power, -E::magic, sum);
+  }
+}
+
+/// What rounds integers: adding it leaves the integer in the low bits.
+template <class E>
+inline constexpr float integer_magic = 1.5F * 0x1p23F * E::scale;
+
+enum class Selection : int { none = 0, mse = 1, mae = 2, abs_max = 3, at_run_time = 4 };
+
+template <Selection kRule>
+LOWBIT_HD float add_error(float error, float d, Selection rule) {
+  if constexpr (kRule == Selection::mse) return fused(d, d, error);
+  if constexpr (kRule == Selection::mae) return error + std::fabs(d);
+  if constexpr (kRule == Selection::abs_max) return larger(error, std::fabs(d));
+  if (rule == Selection::mse) return fused(d, d, error);
+  return rule == Selection::mae ? error + std::fabs(d) : larger(error, std::fabs(d));
+}
+
+/// A block format as the kernels see it. Second: the integer elements of an IF format.
+/// Limit: below this y nothing has to be clamped; 0: always clamp.
+template <class Float, class Integer, bool kFourOverSix, int kLimit1000>
+struct Format {
+  using F = Float;
+  using I = Integer;
+  static constexpr bool adaptive = !std::is_void_v<Integer>;
+  static constexpr bool four_over_six = kFourOverSix;
+  static constexpr bool nibbles = std::is_same_v<Float, E2M1>;
+  static constexpr float limit = static_cast<float>(kLimit1000) / 1000.0F;
+  static constexpr bool clamps = kLimit1000 == 0;
+  static constexpr int words = nibbles ? 2 : 4;  ///< 32-bit words of 16 codes
+};
+using Nvfp4 = Format<E2M1, None, true, 6900>;
+using If4 = Format<E2M1, Int<7>, false, 6400>;      // 7.5 * 6/7 = 6.43
+using If3 = Format<E2M0, Int<3>, false, 4600>;      // 3.5 * 4/3 = 4.67
+using If6E2M3 = Format<E2M3, Int<31>, false, 0>;    // the block's amax maps to up to 7.97
+using If6E3M2 = Format<E3M2, Int<31>, false, 28400>;  // 31.5 * 28/31 = 28.45; 29.75 happens
+using Mxfp4 = Format<E2M1, None, false, 0>;
+using Mxfp6E2M3 = Format<E2M3, None, false, 0>;
+using Mxfp6E3M2 = Format<E3M2, None, false, 0>;
+using Mxfp8E4M3 = Format<E4M3, None, false, 0>;
+using Mxfp8E5M2 = Format<E5M2, None, false, 0>;
+/// NVINT4: integers alone, kept in the place of the integer elements; never float.
+struct Nvint4 {
+  using F = E2M1;
+  using I = Int<7>;
+  static constexpr bool adaptive = false, four_over_six = false, nibbles = true, clamps = false;
+  static constexpr float limit = 7.4F;
+  static constexpr int words = 2;
+};
+
+/// R and E of canonical.md, correctly rounded exact ratios.
+template <class F>
+struct Ratios {
+  static constexpr float shrink = 1.0F, expand = 1.0F;
+};
+template <>
+struct Ratios<If4> {
+  static constexpr float shrink = static_cast<float>(7.0 / 6.0), expand = static_cast<float>(6.0 / 7.0);
+};
+template <>
+struct Ratios<If3> {
+  static constexpr float shrink = 0.75F, expand = static_cast<float>(4.0 / 3.0);
+};
+template <>
+struct Ratios<If6E2M3> {
+  static constexpr float shrink = static_cast<float>(62.0 / 15.0), expand = static_cast<float>(15.0 / 62.0);
+};
+template <>
+struct Ratios<If6E3M2> {
+  static constexpr float shrink = static_cast<float>(31.0 / 28.0), expand = static_cast<float>(28.0 / 31.0);
+};
+
+/// Signs of 16 elements, bit 7 of a byte each. Nibble formats: words 0 and 1 hold the even and odd
+/// elements of the first eight, 2 and 3 of the others; else word w holds elements 4w to 4w + 3.
+struct Signs {
+  std::uint32_t word[4];
+};
+template <bool kNibbles>
+LOWBIT_HD Signs signs_of_pairs(const std::uint32_t (&pair)[8]) {
+  Signs s;
+#pragma unroll
+  for (int g = 0; g < 2; ++g) {
+    if constexpr (kNibbles) {
+      const std::uint32_t t0 = permute(pair[4 * g], pair[4 * g + 1], 0x7351);
+      const std::uint32_t t1 = permute(pair[4 * g + 2], pair[4 * g + 3], 0x7351);
+      s.word[2 * g] = permute(t0, t1, 0x5410);
+      s.word[2 * g + 1] = permute(t0, t1, 0x7632);
+    } else {
+      s.word[2 * g] = permute(pair[4 * g], pair[4 * g + 1], 0x7531);
+      s.word[2 * g + 1] = permute(pair[4 * g + 2], pair[4 * g + 3], 0x7531);
+    }
+  }
+  return s;
+}
+template <bool kNibbles>
+LOWBIT_HD Signs signs_of_floats(const float (&x)[16]) {
+  std::uint32_t pair[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) pair[i] = permute(bits_of(x[2 * i]), bits_of(x[2 * i + 1]), 0x7632);
+  return signs_of_pairs<kNibbles>(pair);
+}
+
+/// Magnitudes (rounded, scaled) and signs to codes in memory order.
+template <class E, class F>
+LOWBIT_HD void pack_float(const float (&q)[16], const Signs& signs, std::uint32_t (&out)[F::words]) {
+  if constexpr (F::nibbles) {
+#pragma unroll
+    for (int g = 0; g < 2; ++g) {
+      const float* p = q + 8 * g;
+      // E2M1's three magnitude bits are bits 2 to 4 of the E4M3 byte of q * 2^-6.
+      const std::uint32_t even = to_fp8x4<false>(p[0], p[2], p[4], p[6]);
+      const std::uint32_t odd = to_fp8x4<false>(p[1], p[3], p[5], p[7]);
+      const std::uint32_t sign =
+          (signs.word[2 * g + 1] & 0x80808080U) | ((signs.word[2 * g] >> 4) & 0x08080808U);
+      out[g] = (odd << 2) + (even >> 2) + sign;
+    }
+  } else {
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      const std::uint32_t bytes = to_fp8x4<E::e5m2>(q[4 * w], q[4 * w + 1], q[4 * w + 2], q[4 * w + 3]);
+      if constexpr (std::is_same_v<E, E2M0>) {
+        out[w] = bytes >> 3 | ((signs.word[w] >> 5) & 0x04040404U);
+      } else if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
+        out[w] = bytes | ((signs.word[w] >> 2) & 0x20202020U);
+      } else {
+        out[w] = bytes | (signs.word[w] & 0x80808080U);
+      }
+    }
+  }
+}
+
+/// z: magnitudes plus integer_magic, whose low bits are the magnitudes.
+template <class I, class F>
+LOWBIT_HD void pack_integer(const float (&z)[16], const Signs& signs, std::uint32_t (&out)[F::words]) {
+  constexpr std::uint32_t magic = std::bit_cast<std::uint32_t>(integer_magic<typename F::F>);
+  if constexpr (F::nibbles) {
+#pragma unroll
+    for (int g = 0; g < 2; ++g) {
+      std::uint32_t m = bits_of(z[8 * g + 7]);
+#pragma unroll
+      for (int i = 6; i >= 0; --i) m = m * 16 + bits_of(z[8 * g + i]);
+      m -= magic * 0x11111111U;
+      const std::uint32_t sign =
+          (signs.word[2 * g + 1] & 0x80808080U) | ((signs.word[2 * g] >> 4) & 0x08080808U);
+      // Two's complement nibble of +-m: (8 +- m) ^ 8, without a borrow between nibbles.
+      const std::uint32_t negative = m & ((sign >> 3) * 7);
+      out[g] = (0x88888888U + m - 2 * negative) ^ 0x88888888U;
+    }
+  } else {
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      std::uint32_t m = bits_of(z[4 * w + 3]);
+#pragma unroll
+      for (int i = 2; i >= 0; --i) m = m * 256 + bits_of(z[4 * w + i]);
+      m -= magic * 0x01010101U;
+      if constexpr (std::is_same_v<I, Int<3>>) {
+        const std::uint32_t negative = m & ((signs.word[w] >> 7 & 0x01010101U) * 3);
+        out[w] = (0x08080808U + m - 2 * negative) & 0x07070707U;
+      } else {
+        // Sign and magnitude; 0 has no sign.
+        const std::uint32_t nonzero = (m + 0x7F7F7F7FU) & signs.word[w] & 0x80808080U;
+        out[w] = m | nonzero >> 2;
+      }
+    }
+  }
+}
+
+/// What the tensor fixes for every block.
+struct TensorScale {
+  float amax;                ///< A, as stored
+  float scaled_amax;         ///< A'
+  float to_range;            ///< x' = fl(x * to_range * to_range2); 1 unless A is out of range
+  float to_range2;
+  float encode_scale;        ///< S
+  float decode_scale;        ///< fl(1 / S)
+  float constant;            ///< C
+  float largest;             ///< Q
+  float largest_reciprocal;  ///< fl(1 / Q)
+  Selection rule;
+};
+
+LOWBIT_HD float power_of_two(int exponent) {
+  return exponent >= -126 ? float_of(static_cast<std::uint32_t>(exponent + 127) << 23)
+                          : float_of(std::uint32_t{1} << (exponent + 149));
+}
+
+LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constant, Selection rule) {
+  TensorScale t;
+  t.amax = amax;
+  t.scaled_amax = amax;
+  t.to_range = 1.0F;
+  t.to_range2 = 1.0F;
+  t.largest = largest;
+  t.largest_reciprocal = 1.0F / largest;
+  t.constant = constant;
+  t.rule = rule;
+  if (amax > 0 && (amax < 0x1p-32F || amax > 0x1p32F)) {
+    const std::uint32_t bits = bits_of(amax);
+    int k = static_cast<int>(bits >> 23) - 127;
+    if (k == -127) {
+      k = -118;  // a subnormal: its highest bit
+      for (std::uint32_t b = bits; (b & 0x80000000U) == 0; b <<= 1) --k;
+    }
+    // 2^-k in two factors: up to 2^149 it is no binary32 number, and scaling up is exact.
+    t.to_range = power_of_two(-k > 127 ? 127 : -k);
+    t.to_range2 = power_of_two(-k > 127 ? -k - 127 : 0);
+    t.scaled_amax = amax * t.to_range * t.to_range2;
+  }
+  t.encode_scale = amax == 0 ? 0.0F : constant / t.scaled_amax;
+  t.decode_scale = 1.0F / t.encode_scale;
+  return t;
+}
+
+/// What a scale byte fixes: inv * 2^-t, and g * 2^t with g = fl(fl(s * A') / C), the value of one
+/// unit, within two roundings of what the dialect multiplies and divides for each element.
+struct ScaleEntry {
+  float inverse;
+  float unit;
+};
+template <class F>
+LOWBIT_HD ScaleEntry make_scale_entry(const TensorScale& t, std::uint32_t byte) {
+  const float s = e4m3_value(byte);
+  ScaleEntry e;
+  e.inverse = byte == 0 ? 0.0F : (1.0F / (t.decode_scale * s)) * F::F::scale;
+  e.unit = s * t.scaled_amax / t.constant * (1.0F / F::F::scale);
+  return e;
+}
+
+/// fl(b / Q) as a product and a correction; equal for every significand and each Q in use
+/// (tests/gpu/test_constant_division.cpp). Quotients that are subnormal may differ, and give scale 0
+/// all the same.
+LOWBIT_HD float divide_by_largest(float b, const TensorScale& t) {
+  const float q = b * t.largest_reciprocal;
+  const float rest = fused(-t.largest, q, b);
+  return fused(rest, t.largest_reciprocal, q);
+}
+
+/// The same element by element, in the dialect's own operations: the error of a candidate over 16
+/// elements, continued from e.
+template <class F, bool kInteger>
+LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint32_t byte, float e) {
+  const ScaleEntry entry = make_scale_entry<F>(t, byte);
+  const float s = e4m3_value(byte);
+#pragma unroll 1
+  for (int i = 0; i < 16; ++i) {
+    float y = x[i] * entry.inverse;
+    float value;
+    if constexpr (kInteger) {
+      constexpr float magic = integer_magic<typename F::F>;
+      y = smaller(y * Ratios<F>::shrink, F::I::max * F::F::scale);
+      const float q = ((y + magic) - magic) * (1.0F / F::F::scale);
+      value = q * s * t.scaled_amax * Ratios<F>::expand / t.constant;
+    } else {
+      y = smaller(y, F::F::max * F::F::scale);
+      const float q = round_element<typename F::F>(y) * (1.0F / F::F::scale);
+      value = q * s * t.scaled_amax / t.constant;
+    }
+    const float d = value - x[i];
+    if (t.rule == Selection::mse) {
+      const float square = d * d;
+      e = e + square;
+    } else {
+      e = t.rule == Selection::mae ? e + std::fabs(d) : larger(e, std::fabs(d));
+    }
+  }
+  return e;
+}
+
+/// One candidate by the fast path: its error, near enough to decide all but near-ties, and what its
+/// codes are packed from (q, or z for integers).
+template <class F, bool kInteger, bool kClamp, Selection kRule>
+LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, Selection rule, float (&q)[16]) {
+  using E = typename F::F;
+  float error = 0.0F;
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+    float y = x[i] * entry.inverse;
+    float value;
+    if constexpr (kInteger) {
+      constexpr float magic = integer_magic<E>;
+      if constexpr (Ratios<F>::shrink != 1.0F) y = y * Ratios<F>::shrink;
+      if constexpr (kClamp) y = smaller(y, F::I::max * E::scale);
+      q[i] = y + magic;
+      value = q[i] - magic;
+    } else {
+      if constexpr (kClamp) y = smaller(y, E::max * E::scale);
+      if constexpr (std::is_same_v<E, E4M3> || std::is_same_v<E, E5M2>) {
+        value = y;
+      } else {
+        value = round_element<E>(y);
+      }
+      q[i] = value;
+    }
+    if constexpr (kRule != Selection::none) error = add_error<kRule>(error, fused(value, entry.unit, -x[i]), rule);
+  }
+  return error;
+}
+
+/// Whether two errors are so near that the dialect's roundings could order them otherwise.
+///
+/// With u = 2^-24, the fast path's value differs from the dialect's by at most 6 u |v| (float: 4),
+/// so its d by 6 u |v| + 2 u |d|. mse: |d^2 - d'^2| <= 6 u (8 d^2 + v^2 / 8) + small, and sums of n
+/// squares differ by n u relatively: with |v| <= V, 20 n / 16 u V^2 absolutely for both candidates
+/// and (89 + 2 (n - 16)) u relatively, where 32 u (n / 16) and 256 u (512 u for n = 256) are used.
+/// mae: 10 n u V and (n + 4) u e; abs_max: 12 u V. Errors that are not finite, or so small that
+/// squares might have been subnormal, count as near. docs/gpu.md has the derivation.
+template <int kElements>
+LOWBIT_HD bool is_near_tie(Selection rule, float error1, float error2, float largest_value) {
+  constexpr float n = kElements / 16;
+  const float sum = error1 + error2;
+  float margin;
+  if (rule == Selection::mse) {
+    margin = fused(sum, n > 1 ? 0x1p-14F : 0x1p-16F, largest_value * largest_value * (n * 0x1p-19F));
+  } else if (rule == Selection::mae) {
+    margin = fused(sum, n > 1 ? 0x1p-14F : 0x1p-18F, largest_value * (n * 0x1p-16F));
+  } else {
+    margin = largest_value * 0x1p-20F;
+  }
+  return !(std::fabs(error1 - error2) > margin) || !(sum > 0x1p-90F);
+}
+
+/// One lane's own block: nothing to combine.
+struct Alone {
+  static constexpr int elements = 16;
+  LOWBIT_HD float sum(float x, Selection) const { return x; }
+  template <class Step>
+  LOWBIT_HD float chain(Step&& step) const {
+    return step(0.0F);
+  }
+};
+
+/// A block that the fast path leaves to the dialect's own operations, in memory.
+template <class F>
+struct ExactBlock {
+  float x[16];
+  Signs signs;
+  std::uint32_t out[F::words];
+};
+
+/// The choice between the candidates, and the codes of the chosen one, clamped where they must be.
+template <class F, class Group>
+LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, std::uint32_t byte,
+                                   std::uint32_t byte2, const Group& group) {
+  const float error = group.chain([&](float e) { return exact_error<F, false>(block.x, t, byte, e); });
+  const float error2 = group.chain([&](float e) { return exact_error<F, F::adaptive>(block.x, t, byte2, e); });
+  const bool second = error2 < error;
+  float x[16];
+  float q[16];
+  for (int i = 0; i < 16; ++i) x[i] = block.x[i];
+  const ScaleEntry entry = make_scale_entry<F>(t, second ? byte2 : byte);
+  if constexpr (F::adaptive) {
+    if (second) {
+      evaluate<F, true, true, Selection::none>(x, entry, t.rule, q);
+      pack_integer<typename F::I, F>(q, block.signs, block.out);
+      return second;
+    }
+  }
+  evaluate<F, false, true, Selection::none>(x, entry, t.rule, q);
+  pack_float<typename F::F, F>(q, block.signs, block.out);
+  return second;
+}
+
+/// 16 elements of an NV or IF block whose amax is b (of x'), to codes and the scale byte.
+/// Group: how the lanes that share a 2D block combine.
+/// \return the scale byte, integer flag included
+template <class F, Selection kRule, class Group, class Table>
+LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, float b, const TensorScale& t,
+                                    const Table& table, const Group& group, bool force_exact,
+                                    std::uint32_t (&out)[F::words]) {
+  constexpr bool integer_only = std::is_same_v<F, Nvint4>;
+  constexpr bool selects = kRule != Selection::none;
+  const float h = divide_by_largest(b, t) * t.encode_scale;
+  const std::uint32_t bytes = to_fp8x2<false>(h, F::four_over_six && selects ? h * 1.5F : 0.0F);
+  const std::uint32_t byte = bytes & 0xFF;
+  const ScaleEntry entry = table[byte];
+  bool exact = force_exact;
+  if constexpr (!F::clamps) exact = exact || !(b * entry.inverse < F::limit * F::F::scale);
+
+  if constexpr (!selects) {
+    float q[16];
+    if (!exact) {
+      evaluate<F, integer_only, F::clamps, kRule>(x, entry, t.rule, q);
+    } else {
+      evaluate<F, integer_only, true, kRule>(x, entry, t.rule, q);
+    }
+    if constexpr (integer_only) {
+      pack_integer<typename F::I, F>(q, signs, out);
+    } else {
+      pack_float<typename F::F, F>(q, signs, out);
+    }
+    if (byte == 0) {
+      for (int w = 0; w < F::words; ++w) out[w] = 0;
+    }
+    return byte;
+  } else {
+    constexpr bool adaptive = F::adaptive;
+    const std::uint32_t byte2 = adaptive ? byte : bytes >> 8;
+    const ScaleEntry entry2 = adaptive ? ScaleEntry{entry.inverse, entry.unit * Ratios<F>::expand} : table[byte2];
+    // Candidate 4 maps b to 4, and from 5 on to 6.
+    if constexpr (!adaptive) exact = exact || !(b * entry2.inverse < 4.9F * F::F::scale);
+
+    std::uint32_t out2[F::words];
+    float error;
+    float error2;
+    {
+      float q[16];
+      error = evaluate<F, false, F::clamps, kRule>(x, entry, t.rule, q);
+      pack_float<typename F::F, F>(q, signs, out);
+      error2 = evaluate<F, adaptive, F::clamps, kRule>(x, entry2, t.rule, q);
+      if constexpr (adaptive) {
+        pack_integer<typename F::I, F>(q, signs, out2);
+      } else {
+        pack_float<typename F::F, F>(q, signs, out2);
+      }
+    }
+    error = group.sum(error, t.rule);
+    error2 = group.sum(error2, t.rule);
+    const Selection rule = kRule == Selection::at_run_time ? t.rule : kRule;
+    const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
+                                         : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
+    exact = exact || is_near_tie<Group::elements>(rule, error, error2, largest_value);
+    bool second = error2 < error;
+    if (exact && b != 0) {
+      ExactBlock<F> block;
+      for (int i = 0; i < 16; ++i) block.x[i] = x[i];
+      block.signs = signs;
+      second = choose_exactly(block, t, byte, byte2, group);
+      for (int w = 0; w < F::words; ++w) out[w] = out2[w] = block.out[w];
+    }
+    const std::uint32_t chosen = second ? byte2 : byte;
+#pragma unroll
+    for (int w = 0; w < F::words; ++w) out[w] = chosen == 0 ? 0 : (second ? out2[w] : out[w]);
+    return adaptive && second ? chosen | 0x80 : chosen;
+  }
+}
+
+enum class MxRule : int { floor = 0, rceil = 1, ceil = 2, even = 3, rceil_4 = 4 };
+
+template <class F>
+struct MxTraits;
+template <>
+struct MxTraits<Mxfp4> {
+  static constexpr int emax = 2, mantissa = 1;
+  static constexpr std::uint32_t significand = 0xC00000;
+};
+template <>
+struct MxTraits<Mxfp6E2M3> {
+  static constexpr int emax = 2, mantissa = 3;
+  static constexpr std::uint32_t significand = 0xF00000;
+};
+template <>
+struct MxTraits<Mxfp6E3M2> {
+  static constexpr int emax = 4, mantissa = 2;
+  static constexpr std::uint32_t significand = 0xE00000;
+};
+template <>
+struct MxTraits<Mxfp8E4M3> {
+  static constexpr int emax = 8, mantissa = 3;
+  static constexpr std::uint32_t significand = 0xE00000;
+};
+template <>
+struct MxTraits<Mxfp8E5M2> {
+  static constexpr int emax = 15, mantissa = 2;
+  static constexpr std::uint32_t significand = 0xE00000;
+};
+
+/// The E8M0 byte of a block with amax b, 0 for b = 0.
+template <class F>
+LOWBIT_HD std::uint32_t mx_scale_byte(float b, MxRule rule) {
+  using T = MxTraits<F>;
+  const std::uint32_t bits = bits_of(b);
+  if (bits == 0) return 0;
+  int exponent = static_cast<int>(bits >> 23) - 127;
+  std::uint32_t significand = (bits & 0x7FFFFFU) | 0x800000U;
+  if (exponent == -127) {
+    exponent = -126;
+    significand = bits;
+    while (significand < 0x800000U) {
+      significand <<= 1;
+      --exponent;
+    }
+  }
+  int e = exponent - T::emax;
+  if (rule == MxRule::ceil) e += significand != 0x800000U;
+  if (rule == MxRule::rceil) e += significand > T::significand;
+  if (rule == MxRule::rceil_4) e += significand > 0x800000U;  // MXFP4: 4 = 2^emax
+  if (rule == MxRule::even) {
+    e = static_cast<int>((bits + (1U << (22 - T::mantissa))) >> 23) - 127 - T::emax;
+  }
+  e = e < -127 ? -127 : (e > 127 ? 127 : e);
+  return static_cast<std::uint32_t>(e + 127);
+}
+
+/// 16 elements of an MX block with that scale byte.
+template <class F>
+LOWBIT_HD void quantize_mx(const float (&x)[16], const Signs& signs, std::uint32_t byte,
+                           std::uint32_t (&out)[F::words]) {
+  const float multiplier = power_of_two(127 - static_cast<int>(byte)) * F::F::scale;
+  float q[16];
+  evaluate<F, false, true, Selection::none>(x, {multiplier, 0.0F}, Selection::none, q);
+  pack_float<typename F::F, F>(q, signs, out);
+}
+
+}  // namespace lowbit::gpu::detail

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+// The quantize kernels: fast ones (16-bit inputs, 1D blocks, whole and aligned) and general ones.
+#pragma once
+
+#include "quantize/load.cuh"
+
+namespace lowbit::gpu::detail {
+
+inline constexpr int quantize_threads = 256;
+
+__device__ __forceinline__ std::size_t scale_offset(const Arguments& a, std::uint32_t row, std::uint32_t block) {
+  if (!a.swizzled) return static_cast<std::size_t>(row) * a.blocks + block;
+  // lowbit::swizzled_scale_offset (a test holds the two together).
+  const std::uint32_t tile = row / 128 * ((a.blocks + 3) / 4) + block / 4;
+  return static_cast<std::size_t>(tile) * 512 + row % 32 * 16 + row / 32 % 4 * 4 + block % 4;
+}
+
+template <bool kAligned, int kWords>
+__device__ __forceinline__ void store_words(const Arguments& a, std::size_t segment, const std::uint32_t (&w)[kWords]) {
+  std::uint8_t* p = a.values + segment * (4 * kWords);
+  if (kAligned || a.aligned_values) {
+    if constexpr (kWords == 2) {
+      __stcs(reinterpret_cast<uint2*>(p), make_uint2(w[0], w[1]));
+    } else {
+      __stcs(reinterpret_cast<uint4*>(p), make_uint4(w[0], w[1], w[2], w[3]));
+    }
+    return;
+  }
+  for (int i = 0; i < 4 * kWords; ++i) p[i] = static_cast<std::uint8_t>(w[i / 4] >> (8 * (i % 4)));
+}
+
+/// The tensor's constants and, in shared memory, what each scale byte fixes. All threads call it.
+template <class F>
+__device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* table) {
+  __shared__ std::uint32_t shared[quantize_threads / 32];
+  float amax;
+  if (a.given_amax != nullptr) {
+    amax = *a.given_amax;
+  } else {
+    std::uint32_t m = 0;
+    for (std::uint32_t i = threadIdx.x; i < a.partial_count; i += quantize_threads) m = max(m, a.partial_maxima[i]);
+    m = __reduce_max_sync(0xFFFFFFFFU, m);
+    if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = m;
+    __syncthreads();
+    m = 0;
+    for (const std::uint32_t s : shared) m = max(m, s);
+    amax = __uint_as_float(m);
+  }
+  if (a.amax != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *a.amax = amax;
+  const TensorScale t = make_tensor_scale(amax, a.largest, a.constant, static_cast<Selection>(a.rule));
+  for (std::uint32_t i = threadIdx.x; i < 128; i += quantize_threads) table[i] = make_scale_entry<F>(t, i);
+  if (threadIdx.x == 0) scale = t;
+  __syncthreads();
+}
+
+/// Sixteen 16-bit elements as they lie in memory.
+struct Raw {
+  std::uint32_t pair[8];
+};
+__device__ __forceinline__ Raw load_raw(const void* input, std::uint32_t segment) {
+  const uint4* p = static_cast<const uint4*>(input) + static_cast<std::size_t>(segment) * 2;
+  const uint4 lo = __ldg(p);
+  const uint4 hi = __ldg(p + 1);
+  return {{lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w}};
+}
+
+/// Non-finite magnitudes by the policy: replaced, or taken as 0 and reported.
+/// \return the largest magnitude
+template <Input kType>
+__device__ __noinline__ std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw, std::uint32_t segment) {
+  constexpr std::uint32_t infinity = kType == Input::bf16 ? 0x7F80 : 0x7C00;
+  std::uint32_t m = 0;
+  for (int i = 15; i >= 0; --i) {
+    const int shift = 16 * (i % 2);
+    std::uint32_t half = raw.pair[i / 2] >> shift & 0xFFFF;
+    if (half >= infinity) {
+      if (a.policy == Policy::error && a.first_nonfinite != nullptr) {
+        atomicMin(a.first_nonfinite, static_cast<unsigned long long>(segment) * 16 + i);
+      }
+      half = a.policy == Policy::saturate && half == infinity ? infinity - 1 : 0;
+      raw.pair[i / 2] = (raw.pair[i / 2] & ~(0xFFFFU << shift)) | half << shift;
+    }
+    m = max(m, half);
+  }
+  return m;
+}
+
+/// Magnitudes, signs and the largest magnitude of 16 elements; non-finite ones by the policy.
+/// \return whether non-finite elements remain
+template <Input kType, bool kNibbles>
+__device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32_t segment, float (&x)[16],
+                                       Signs& signs, float& b) {
+  constexpr std::uint32_t infinity = kType == Input::bf16 ? 0x7F80 : 0x7C00;
+  signs = signs_of_pairs<kNibbles>(raw.pair);
+  std::uint32_t m = 0;
+#pragma unroll
+  for (std::uint32_t& pair : raw.pair) {
+    pair &= 0x7FFF7FFFU;
+    asm("max.s16x2 %0, %1, %2;" : "=r"(m) : "r"(m), "r"(pair));
+  }
+  m = max(m & 0xFFFF, m >> 16);
+  bool nonfinite = false;
+  if (m >= infinity) {
+    Raw copy = raw;
+    m = replace_nonfinite<kType>(a, copy, segment);
+    raw = copy;
+    nonfinite = a.policy != Policy::saturate;
+  }
+  if constexpr (kType == Input::bf16) {
+    b = __uint_as_float(m << 16);
+  } else {
+    b = __half2float(__ushort_as_half(static_cast<std::uint16_t>(m)));
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    if constexpr (kType == Input::bf16) {
+      x[2 * i] = __uint_as_float(raw.pair[i] << 16);
+      x[2 * i + 1] = __uint_as_float(raw.pair[i] & 0xFFFF0000U);
+    } else {
+      const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&raw.pair[i]));
+      x[2 * i] = v.x;
+      x[2 * i + 1] = v.y;
+    }
+  }
+  return nonfinite;
+}
+
+/// items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what the amax pass
+/// has left in the L2.
+template <class F, Selection kRule, Input kType>
+__global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __grid_constant__ Arguments a) {
+  __shared__ ScaleEntry table[128];
+  __shared__ TensorScale t;
+  prepare<F>(a, t, table);
+  const std::uint32_t stride = gridDim.x * quantize_threads;
+  std::uint32_t i = blockIdx.x * quantize_threads + threadIdx.x;
+  Raw next{};
+  if (i < a.items) next = load_raw(a.input, a.items - 1 - i);
+  for (; i < a.items; i += stride) {
+    Raw raw = next;
+    const std::uint32_t item = a.items - 1 - i;
+    if (i + stride < a.items) next = load_raw(a.input, item - stride);
+    float x[16];
+    Signs signs;
+    float b;
+    const bool nonfinite = unpack<kType, F::nibbles>(a, raw, item, x, signs, b);
+    if (t.to_range != 1.0F) {
+#pragma unroll
+      for (float& v : x) v = v * t.to_range * t.to_range2;
+      b = b * t.to_range * t.to_range2;
+    }
+    std::uint32_t out[F::words];
+    std::uint32_t byte = quantize_nv<F, kRule>(x, signs, b, t, table, Alone{}, false, out);
+    if (t.amax == 0.0F || nonfinite) {
+      byte = nonfinite ? 0x7F : 0;
+#pragma unroll
+      for (std::uint32_t& w : out) w = 0;
+    }
+    store_words<true>(a, item, out);
+    std::size_t at = item;
+    if (a.swizzled) {
+      const std::uint32_t row = divide(item, a.per_row);
+      at = scale_offset(a, row, item - row * a.per_row.divisor);
+    }
+    a.scales[at] = static_cast<std::uint8_t>(byte);
+  }
+}
+
+/// items: halves of 1x32 blocks, even and odd lanes together.
+template <class F, Input kType>
+__global__ void __launch_bounds__(quantize_threads, 4) quantize_mx_fast(const __grid_constant__ Arguments a) {
+  if (a.amax != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *a.amax = 1.0F;
+  const std::uint32_t stride = gridDim.x * quantize_threads;
+  const std::uint32_t lane = threadIdx.x % 32;
+  for (std::uint32_t first = blockIdx.x * quantize_threads + threadIdx.x - lane; first < a.items; first += stride) {
+    const std::uint32_t item = first + lane;
+    const bool active = item < a.items;
+    Raw raw{};
+    if (active) raw = load_raw(a.input, item);
+    float x[16];
+    Signs signs;
+    float b;
+    bool nonfinite = unpack<kType, F::nibbles>(a, raw, item, x, signs, b);
+    b = larger(b, __shfl_xor_sync(0xFFFFFFFFU, b, 1));
+    nonfinite = __shfl_xor_sync(0xFFFFFFFFU, nonfinite, 1) || nonfinite;
+    std::uint32_t byte = mx_scale_byte<F>(b, static_cast<MxRule>(a.rule));
+    std::uint32_t out[F::words];
+    quantize_mx<F>(x, signs, byte, out);
+    if (b == 0.0F || nonfinite) {
+      byte = nonfinite ? 0xFF : 0;
+#pragma unroll
+      for (std::uint32_t& w : out) w = 0;
+    }
+    if (!active) continue;
+    store_words<true>(a, item, out);
+    if (lane % 2 != 0) continue;
+    std::size_t at = item / 2;
+    if (a.swizzled) {
+      const std::uint32_t row = divide(item, a.per_row);
+      at = scale_offset(a, row, (item - row * a.per_row.divisor) / 2);
+    }
+    a.scales[at] = static_cast<std::uint8_t>(byte);
+  }
+}
+
+/// The 16 lanes of half a warp, one row of a 16x16 block each.
+struct SixteenRows {
+  static constexpr int elements = 256;
+  std::uint32_t mask;
+
+  __device__ SixteenRows() : mask(0xFFFFU << (threadIdx.x & 16)) {}
+  template <class Combine>
+  __device__ __forceinline__ float combine(float x, Combine&& f) const {
+    for (int d = 8; d > 0; d /= 2) x = f(x, __shfl_xor_sync(mask, x, d));
+    return x;
+  }
+  __device__ __forceinline__ float sum(float x, Selection rule) const {
+    if (rule == Selection::abs_max) return combine(x, [](float p, float q) { return larger(p, q); });
+    return combine(x, [](float p, float q) { return p + q; });
+  }
+  /// Row after row: each continues from the error of the one before.
+  template <class Step>
+  __device__ float chain(Step&& step) const {
+    float e = 0.0F;
+    for (int r = 0; r < 16; ++r) e = __shfl_sync(mask, step(e), r, 16);
+    return e;
+  }
+};
+
+/// Any input. items: 1x16 blocks (1D, in order), or pairs of 16x16 blocks beside each other, a warp each.
+template <class F, Selection kRule, bool k2D>
+__global__ void __launch_bounds__(quantize_threads) quantize_nv_general(const __grid_constant__ Arguments a) {
+  __shared__ ScaleEntry table[128];
+  __shared__ TensorScale t;
+  prepare<F>(a, t, table);
+  const std::uint32_t thread = blockIdx.x * quantize_threads + threadIdx.x;
+  const std::uint32_t stride = gridDim.x * quantize_threads;
+  const std::uint32_t step = k2D ? stride / 32 : stride;
+  for (std::uint32_t i = k2D ? thread / 32 : thread; i < a.items; i += step) {
+    std::uint32_t row = divide(i, a.per_row);
+    std::uint32_t block = i - row * a.per_row.divisor;
+    if constexpr (k2D) {
+      row = row * 16 + threadIdx.x % 16;
+      block = block * 2 + threadIdx.x % 32 / 16;
+    }
+    float x[16];
+    bool nonfinite = load_general(a, row, block * 16, x);
+    const Signs signs = signs_of_floats<F::nibbles>(x);
+#pragma unroll
+    for (float& v : x) v = std::fabs(v) * t.to_range * t.to_range2;
+    float b = 0.0F;
+#pragma unroll
+    for (const float v : x) b = larger(b, v);
+    std::uint32_t out[F::words];
+    std::uint32_t byte;
+    if constexpr (k2D) {
+      const SixteenRows group;
+      b = group.combine(b, [](float p, float q) { return larger(p, q); });
+      nonfinite = __any_sync(group.mask, nonfinite);
+      byte = quantize_nv<F, kRule>(x, signs, b, t, table, group, a.exact, out);
+    } else {
+      byte = quantize_nv<F, kRule>(x, signs, b, t, table, Alone{}, a.exact, out);
+    }
+    if (t.amax == 0.0F || nonfinite) {
+      byte = nonfinite ? 0x7F : 0;
+#pragma unroll
+      for (std::uint32_t& w : out) w = 0;
+    }
+    if (row >= a.rows || block >= a.blocks) continue;
+    store_words<false>(a, static_cast<std::size_t>(row) * a.blocks + block, out);
+    a.scales[scale_offset(a, row, block)] = static_cast<std::uint8_t>(byte);
+  }
+}
+
+/// Any input. items: 1x32 blocks, one a thread, or 32x32 blocks, a warp each and a row a lane.
+template <class F, bool k2D>
+__global__ void __launch_bounds__(quantize_threads) quantize_mx_general(const __grid_constant__ Arguments a) {
+  if (a.amax != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *a.amax = 1.0F;
+  const std::uint32_t thread = blockIdx.x * quantize_threads + threadIdx.x;
+  const std::uint32_t stride = gridDim.x * quantize_threads;
+  const std::uint32_t step = k2D ? stride / 32 : stride;
+  for (std::uint32_t i = k2D ? thread / 32 : thread; i < a.items; i += step) {
+    std::uint32_t row = divide(i, a.per_row);
+    const std::uint32_t block = i - row * a.per_row.divisor;
+    if constexpr (k2D) row = row * 32 + threadIdx.x % 32;
+    float b = 0.0F;
+    bool nonfinite = false;
+    std::uint32_t byte = 0;
+    // Twice over the block: once for its amax, once for its codes.
+    for (int half = 0; half < 4; ++half) {
+      float x[16];
+      const bool bad = load_general(a, row, block * 32 + half % 2 * 16, x);
+      if (half < 2) {
+        nonfinite = nonfinite || bad;
+        b = larger(b, largest_finite_magnitude(x, bad));
+        if (half == 1) {
+          if constexpr (k2D) {
+            b = __uint_as_float(__reduce_max_sync(0xFFFFFFFFU, __float_as_uint(b)));
+            nonfinite = __any_sync(0xFFFFFFFFU, nonfinite);
+          }
+          byte = nonfinite ? 0xFF : mx_scale_byte<F>(b, static_cast<MxRule>(a.rule));
+        }
+        continue;
+      }
+      const Signs signs = signs_of_floats<F::nibbles>(x);
+#pragma unroll
+      for (float& v : x) v = std::fabs(v);
+      std::uint32_t out[F::words];
+      quantize_mx<F>(x, signs, byte, out);
+      if (b == 0.0F || nonfinite) {
+#pragma unroll
+        for (std::uint32_t& w : out) w = 0;
+      }
+      if (row >= a.rows) continue;
+      const std::size_t index = static_cast<std::size_t>(row) * a.blocks + block;
+      store_words<false>(a, index * 2 + half % 2, out);
+      if (half == 3) a.scales[scale_offset(a, row, block)] = static_cast<std::uint8_t>(byte);
+    }
+  }
+}
+
+/// As many thread blocks as the device holds at a time, or as there is work for.
+template <class Kernel>
+cudaError_t start(Kernel kernel, const Arguments& a, std::uint32_t threads_wanted, const Launch& launch) {
+  int resident = 0;
+  const cudaError_t status =
+      cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, quantize_threads, 0);
+  if (status != cudaSuccess) return status;
+  const std::uint32_t most = static_cast<std::uint32_t>(launch.multiprocessors * (resident > 0 ? resident : 1));
+  const std::uint32_t wanted = (threads_wanted - 1) / quantize_threads + 1;
+  kernel<<<wanted < most ? wanted : most, quantize_threads, 0, launch.stream>>>(a);
+  return cudaGetLastError();
+}
+
+template <class F, Selection kRule>
+cudaError_t start_nv(const Arguments& a, const Launch& launch) {
+  constexpr Selection general = kRule == Selection::none ? Selection::none : Selection::at_run_time;
+  switch (launch.kind) {
+    case Kind::fast:
+      if (a.type == Input::bf16) return start(quantize_nv_fast<F, kRule, Input::bf16>, a, a.items, launch);
+      return start(quantize_nv_fast<F, kRule, Input::f16>, a, a.items, launch);
+    case Kind::general: return start(quantize_nv_general<F, general, false>, a, a.items, launch);
+    case Kind::general_2d: return start(quantize_nv_general<F, general, true>, a, a.items * 32, launch);
+  }
+  return cudaErrorInvalidValue;
+}
+
+template <class F>
+cudaError_t start_selecting(const Arguments& a, const Launch& launch) {
+  switch (static_cast<Selection>(a.rule)) {
+    case Selection::mse: return start_nv<F, Selection::mse>(a, launch);
+    case Selection::mae: return start_nv<F, Selection::mae>(a, launch);
+    case Selection::abs_max: return start_nv<F, Selection::abs_max>(a, launch);
+    default: return cudaErrorInvalidValue;
+  }
+}
+
+template <class F>
+cudaError_t start_mx(const Arguments& a, const Launch& launch) {
+  switch (launch.kind) {
+    case Kind::fast:
+      if (a.type == Input::bf16) return start(quantize_mx_fast<F, Input::bf16>, a, a.items, launch);
+      return start(quantize_mx_fast<F, Input::f16>, a, a.items, launch);
+    case Kind::general: return start(quantize_mx_general<F, false>, a, a.items, launch);
+    case Kind::general_2d: return start(quantize_mx_general<F, true>, a, a.items * 32, launch);
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace lowbit::gpu::detail

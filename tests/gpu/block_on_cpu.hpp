@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The kernels' 1D path, run on the CPU: gpu/src/quantize/block.cuh over a whole matrix.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "lowbit/quantize.hpp"
+#include "quantize/block.cuh"
+
+namespace lowbit::gpu::detail {
+
+struct CpuCounts {
+  std::uint64_t blocks = 0;
+};
+
+template <class F, Selection kRule>
+void quantize_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, float amax, float largest,
+                     float scale_max, Selection rule, bool force_exact, BlockTensor& out) {
+  const TensorScale t = make_tensor_scale(amax, largest, largest * scale_max, rule);
+  std::array<ScaleEntry, 128> table;
+  for (std::uint32_t byte = 0; byte < 128; ++byte) table[byte] = make_scale_entry<F>(t, byte);
+  const std::size_t blocks = (columns + 15) / 16;
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t k = 0; k < blocks; ++k) {
+      float magnitude[16] = {};
+      float value[16] = {};
+      float b = 0;
+      for (std::size_t i = 0; i < 16 && k * 16 + i < columns; ++i) {
+        value[i] = x[r * columns + k * 16 + i];
+        magnitude[i] = std::fabs(value[i]) * t.to_range * t.to_range2;
+        b = std::max(b, magnitude[i]);
+      }
+      const Signs signs = signs_of_floats<F::nibbles>(value);
+      std::uint32_t words[F::words];
+      const std::uint32_t byte =
+          amax == 0 ? 0 : quantize_nv<F, kRule>(magnitude, signs, b, t, table, Alone{}, force_exact, words);
+      if (amax == 0) std::memset(words, 0, sizeof words);
+      const std::size_t at = r * blocks + k;
+      out.scales[at] = static_cast<std::uint8_t>(byte);
+      std::memcpy(out.values.data() + at * sizeof words, words, sizeof words);
+    }
+  }
+}
+
+template <class F>
+void quantize_mx_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, MxRule rule,
+                        BlockTensor& out) {
+  const std::size_t blocks = (columns + 31) / 32;
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t k = 0; k < blocks; ++k) {
+      float value[32] = {};
+      float b = 0;
+      for (std::size_t i = 0; i < 32 && k * 32 + i < columns; ++i) {
+        value[i] = x[r * columns + k * 32 + i];
+        b = std::max(b, std::fabs(value[i]));
+      }
+      const std::uint32_t byte = mx_scale_byte<F>(b, rule);
+      out.scales[r * blocks + k] = static_cast<std::uint8_t>(byte);
+      for (std::size_t half = 0; half < 2; ++half) {
+        float magnitude[16];
+        float part[16];
+        for (std::size_t i = 0; i < 16; ++i) {
+          part[i] = value[16 * half + i];
+          magnitude[i] = std::fabs(part[i]);
+        }
+        std::uint32_t words[F::words] = {};
+        if (b != 0) quantize_mx<F>(magnitude, signs_of_floats<F::nibbles>(part), byte, words);
+        std::memcpy(out.values.data() + ((r * blocks + k) * 2 + half) * sizeof words, words, sizeof words);
+      }
+    }
+  }
+}
+
+}  // namespace lowbit::gpu::detail
