@@ -140,3 +140,57 @@ TEST_CASE("the kernels' MX blocks are the reference's") {
   all(std::type_identity<Mxfp8E4M3>{}, "mxfp8_e4m3");
   all(std::type_identity<Mxfp8E5M2>{}, "mxfp8_e5m2");
 }
+
+TEST_CASE("division by the constants as product and correction, for every significand") {
+  // Q: 6, 4, 7.5, 28, 7. C: Q times 448 or 256, whose odd parts are those of Q, and 7 times them.
+  for (const float c : {6.0F, 4.0F, 7.5F, 28.0F, 7.0F, 2688.0F, 1536.0F, 1792.0F, 1024.0F, 3360.0F, 1920.0F, 12544.0F,
+                        7168.0F, 3136.0F}) {
+    const float reciprocal = 1.0F / c;
+    std::uint32_t wrong = 0;
+    for (std::uint32_t significand = 0; significand < 0x800000; ++significand) {
+      const float x = std::bit_cast<float>(0x3F800000U | significand);
+      wrong += divide_by_constant(x, c, reciprocal) != x / c ? 1 : 0;
+    }
+    INFO(c);
+    CHECK(wrong == 0);
+    // Powers of two scale every step exactly, as far as nothing underflows; spot checks at the ends.
+    for (const float power : {0x1p-80F, 0x1p-40F, 0x1p60F}) {
+      for (std::uint32_t significand = 0; significand < 0x800000; significand += 997) {
+        const float x = std::bit_cast<float>(0x3F800000U | significand) * power;
+        wrong += divide_by_constant(x, c, reciprocal) != x / c ? 1 : 0;
+      }
+    }
+    CHECK(wrong == 0);
+    CHECK(divide_by_constant(0.0F, c, reciprocal) == 0.0F);
+  }
+}
+
+namespace {
+
+template <class E>
+void check_rounding(const ElementFormat& format, float limit) {
+  std::uint32_t wrong = 0;
+  const auto check_at = [&](float y) {
+    if (!(y >= 0) || y >= limit) return;
+    const float expected = to_float(format, from_float(format, y));
+    wrong += round_element<E>(y * E::scale) != expected * E::scale ? 1 : 0;
+  };
+  for (std::uint32_t bits = 0; bits < 0x42000000U; bits += 251) check_at(std::bit_cast<float>(bits));
+  // Both sides step up, so they agree everywhere if they agree beside every boundary.
+  for (std::uint32_t code = 0; code < format.max_code(); ++code) {
+    const float middle = (to_float(format, code) + to_float(format, code + 1)) / 2;
+    for (int i = -3; i <= 3; ++i) check_at(std::bit_cast<float>(std::bit_cast<std::uint32_t>(middle) + static_cast<std::uint32_t>(i)));
+    for (int i = -3; i <= 3; ++i) check_at(std::bit_cast<float>(std::bit_cast<std::uint32_t>(to_float(format, code + 1)) + static_cast<std::uint32_t>(i)));
+  }
+  INFO(format.name);
+  CHECK(wrong == 0);
+}
+
+}  // namespace
+
+TEST_CASE("elements round as the format's one conversion routine rounds") {
+  check_rounding<E2M1>(e2m1, 7.0F);
+  check_rounding<E2M0>(e2m0, 6.0F);
+  check_rounding<E2M3>(e2m3, 7.75F);
+  check_rounding<E3M2>(e3m2, 30.0F);
+}

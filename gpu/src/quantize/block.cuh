@@ -24,6 +24,14 @@
 #define LOWBIT_HD_RARE inline
 #endif
 
+// Blackwell converts to E2M1, E2M3 and E3M2 in hardware, with the same rounding and saturation (not
+// run on hardware; tests/gpu compares the toolkit's own model of these conversions).
+#if defined(__CUDA_ARCH_FEAT_SM100_ALL) || defined(__CUDA_ARCH_FEAT_SM120_ALL)
+#define LOWBIT_HARDWARE_FP4 1
+#else
+#define LOWBIT_HARDWARE_FP4 0
+#endif
+
 namespace lowbit::gpu::detail {
 
 LOWBIT_HD std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
@@ -72,6 +80,26 @@ template <bool kE5M2>
 LOWBIT_HD std::uint32_t to_fp8x4(float a, float b, float c, float d) {
   return to_fp8x2<kE5M2>(a, b) | to_fp8x2<kE5M2>(c, d) << 16;
 }
+
+#if LOWBIT_HARDWARE_FP4
+/// Two E2M1 codes in a byte, the first in the low nibble.
+__device__ __forceinline__ std::uint32_t to_e2m1x2(float low, float high) {
+  std::uint16_t r;
+  asm("{.reg .b8 t; cvt.rn.satfinite.e2m1x2.f32 t, %1, %2; mov.b16 %0, {t, 0};}" : "=h"(r) : "f"(high), "f"(low));
+  return r;
+}
+/// Two E2M3 or E3M2 codes in two bytes.
+template <bool kE3M2>
+__device__ __forceinline__ std::uint32_t to_fp6x2(float low, float high) {
+  std::uint16_t r;
+  if constexpr (kE3M2) {
+    asm("cvt.rn.satfinite.e3m2x2.f32 %0, %1, %2;" : "=h"(r) : "f"(high), "f"(low));
+  } else {
+    asm("cvt.rn.satfinite.e2m3x2.f32 %0, %1, %2;" : "=h"(r) : "f"(high), "f"(low));
+  }
+  return r;
+}
+#endif
 
 /// The value of an E4M3 byte without sign (0 to 0x7E).
 LOWBIT_HD float e4m3_value(std::uint32_t byte) {
@@ -235,16 +263,32 @@ LOWBIT_HD void pack_float(const float (&q)[16], const Signs& signs, std::uint32_
 #pragma unroll
     for (int g = 0; g < 2; ++g) {
       const float* p = q + 8 * g;
+#if LOWBIT_HARDWARE_FP4
+      constexpr float up = 1.0F / E::scale;
+      const std::uint32_t code = to_e2m1x2(p[0] * up, p[1] * up) | to_e2m1x2(p[2] * up, p[3] * up) << 8 |
+                                 to_e2m1x2(p[4] * up, p[5] * up) << 16 | to_e2m1x2(p[6] * up, p[7] * up) << 24;
+      out[g] = code | (signs.word[2 * g + 1] & 0x80808080U) | ((signs.word[2 * g] >> 4) & 0x08080808U);
+#else
       // E2M1's three magnitude bits are bits 2 to 4 of the E4M3 byte of q * 2^-6.
       const std::uint32_t even = to_fp8x4<false>(p[0], p[2], p[4], p[6]);
       const std::uint32_t odd = to_fp8x4<false>(p[1], p[3], p[5], p[7]);
       const std::uint32_t sign =
           (signs.word[2 * g + 1] & 0x80808080U) | ((signs.word[2 * g] >> 4) & 0x08080808U);
       out[g] = (odd << 2) + (even >> 2) + sign;
+#endif
     }
   } else {
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
+#if LOWBIT_HARDWARE_FP4
+      if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
+        constexpr float up = 1.0F / E::scale;
+        const std::uint32_t code = to_fp6x2<E::e5m2>(q[4 * w] * up, q[4 * w + 1] * up) |
+                                   to_fp6x2<E::e5m2>(q[4 * w + 2] * up, q[4 * w + 3] * up) << 16;
+        out[w] = code | ((signs.word[w] >> 2) & 0x20202020U);
+        continue;
+      }
+#endif
       const std::uint32_t bytes = to_fp8x4<E::e5m2>(q[4 * w], q[4 * w + 1], q[4 * w + 2], q[4 * w + 3]);
       if constexpr (std::is_same_v<E, E2M0>) {
         out[w] = bytes >> 3 | ((signs.word[w] >> 5) & 0x04040404U);
@@ -302,6 +346,7 @@ struct TensorScale {
   float encode_scale;        ///< S
   float decode_scale;        ///< fl(1 / S)
   float constant;            ///< C
+  float constant_reciprocal; ///< fl(1 / C)
   float largest;             ///< Q
   float largest_reciprocal;  ///< fl(1 / Q)
   Selection rule;
@@ -321,6 +366,7 @@ LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constan
   t.largest = largest;
   t.largest_reciprocal = 1.0F / largest;
   t.constant = constant;
+  t.constant_reciprocal = 1.0F / constant;
   t.rule = rule;
   if (amax > 0 && (amax < 0x1p-32F || amax > 0x1p32F)) {
     const std::uint32_t bits = bits_of(amax);
@@ -339,6 +385,16 @@ LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constan
   return t;
 }
 
+/// fl(x / c) as a product and a correction, reciprocal = fl(1 / c); equal to the division for every
+/// significand of x and each Q and C in use (tests/gpu/test_gpu_block.cpp tries all of them).
+/// Quotients that are subnormal may differ; those of Q give scale 0 all the same, and of C there are
+/// none but 0.
+LOWBIT_HD float divide_by_constant(float x, float c, float reciprocal) {
+  const float q = x * reciprocal;
+  const float rest = fused(-c, q, x);
+  return fused(rest, reciprocal, q);
+}
+
 /// What a scale byte fixes: inv * 2^-t, and g * 2^t with g = fl(fl(s * A') / C), the value of one
 /// unit, within two roundings of what the dialect multiplies and divides for each element.
 struct ScaleEntry {
@@ -354,22 +410,15 @@ LOWBIT_HD ScaleEntry make_scale_entry(const TensorScale& t, std::uint32_t byte) 
   return e;
 }
 
-/// fl(b / Q) as a product and a correction; equal for every significand and each Q in use
-/// (tests/gpu/test_constant_division.cpp). Quotients that are subnormal may differ, and give scale 0
-/// all the same.
-LOWBIT_HD float divide_by_largest(float b, const TensorScale& t) {
-  const float q = b * t.largest_reciprocal;
-  const float rest = fused(-t.largest, q, b);
-  return fused(rest, t.largest_reciprocal, q);
-}
-
 /// The same element by element, in the dialect's own operations: the error of a candidate over 16
 /// elements, continued from e.
 template <class F, bool kInteger>
 LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint32_t byte, float e) {
   const ScaleEntry entry = make_scale_entry<F>(t, byte);
   const float s = e4m3_value(byte);
+#ifdef __CUDA_ARCH__
 #pragma unroll 1
+#endif
   for (int i = 0; i < 16; ++i) {
     float y = x[i] * entry.inverse;
     float value;
@@ -394,12 +443,15 @@ LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint
   return e;
 }
 
-/// One candidate by the fast path: its error, near enough to decide all but near-ties, and what its
-/// codes are packed from (q, or z for integers).
+/// One candidate: its error, and what its codes are packed from (q, or z for integers). The error is
+/// the dialect's for abs_max, where ties of the two candidates are too common to be left to a second
+/// look; for mse and mae it is near enough to decide all but near-ties.
 template <class F, bool kInteger, bool kClamp, Selection kRule>
-LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, Selection rule, float (&q)[16]) {
+LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, const TensorScale& t, std::uint32_t byte,
+                         float (&q)[16]) {
   using E = typename F::F;
   float error = 0.0F;
+  const float s = kRule == Selection::abs_max ? e4m3_value(byte) * (1.0F / E::scale) : 0.0F;
 #pragma unroll
   for (int i = 0; i < 16; ++i) {
     float y = x[i] * entry.inverse;
@@ -412,14 +464,23 @@ LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, Selectio
       value = q[i] - magic;
     } else {
       if constexpr (kClamp) y = smaller(y, E::max * E::scale);
-      if constexpr (std::is_same_v<E, E4M3> || std::is_same_v<E, E5M2>) {
+      // The conversion that packs the codes rounds these itself.
+      constexpr bool converts = std::is_same_v<E, E4M3> || std::is_same_v<E, E5M2> ||
+                                (LOWBIT_HARDWARE_FP4 && kRule == Selection::none && !std::is_same_v<E, E2M0>);
+      if constexpr (converts) {
         value = y;
       } else {
         value = round_element<E>(y);
       }
       q[i] = value;
     }
-    if constexpr (kRule != Selection::none) error = add_error<kRule>(error, fused(value, entry.unit, -x[i]), rule);
+    if constexpr (kRule == Selection::abs_max) {
+      float v = value * s * t.scaled_amax;
+      if constexpr (kInteger) v = v * Ratios<F>::expand;
+      error = larger(error, std::fabs(divide_by_constant(v, t.constant, t.constant_reciprocal) - x[i]));
+    } else if constexpr (kRule != Selection::none) {
+      error = add_error<kRule>(error, fused(value, entry.unit, -x[i]), t.rule);
+    }
   }
   return error;
 }
@@ -475,15 +536,16 @@ LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, s
   float x[16];
   float q[16];
   for (int i = 0; i < 16; ++i) x[i] = block.x[i];
-  const ScaleEntry entry = make_scale_entry<F>(t, second ? byte2 : byte);
+  byte = second ? byte2 : byte;
+  const ScaleEntry entry = make_scale_entry<F>(t, byte);
   if constexpr (F::adaptive) {
     if (second) {
-      evaluate<F, true, true, Selection::none>(x, entry, t.rule, q);
+      evaluate<F, true, true, Selection::none>(x, entry, t, byte, q);
       pack_integer<typename F::I, F>(q, block.signs, block.out);
       return second;
     }
   }
-  evaluate<F, false, true, Selection::none>(x, entry, t.rule, q);
+  evaluate<F, false, true, Selection::none>(x, entry, t, byte, q);
   pack_float<typename F::F, F>(q, block.signs, block.out);
   return second;
 }
@@ -497,7 +559,7 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
                                     std::uint32_t (&out)[F::words]) {
   constexpr bool integer_only = std::is_same_v<F, Nvint4>;
   constexpr bool selects = kRule != Selection::none;
-  const float h = divide_by_largest(b, t) * t.encode_scale;
+  const float h = divide_by_constant(b, t.largest, t.largest_reciprocal) * t.encode_scale;
   const std::uint32_t bytes = to_fp8x2<false>(h, F::four_over_six && selects ? h * 1.5F : 0.0F);
   const std::uint32_t byte = bytes & 0xFF;
   const ScaleEntry entry = table[byte];
@@ -507,9 +569,9 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
   if constexpr (!selects) {
     float q[16];
     if (!exact) {
-      evaluate<F, integer_only, F::clamps, kRule>(x, entry, t.rule, q);
+      evaluate<F, integer_only, F::clamps, kRule>(x, entry, t, byte, q);
     } else {
-      evaluate<F, integer_only, true, kRule>(x, entry, t.rule, q);
+      evaluate<F, integer_only, true, kRule>(x, entry, t, byte, q);
     }
     if constexpr (integer_only) {
       pack_integer<typename F::I, F>(q, signs, out);
@@ -532,9 +594,9 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     float error2;
     {
       float q[16];
-      error = evaluate<F, false, F::clamps, kRule>(x, entry, t.rule, q);
+      error = evaluate<F, false, F::clamps, kRule>(x, entry, t, byte, q);
       pack_float<typename F::F, F>(q, signs, out);
-      error2 = evaluate<F, adaptive, F::clamps, kRule>(x, entry2, t.rule, q);
+      error2 = evaluate<F, adaptive, F::clamps, kRule>(x, entry2, t, byte2, q);
       if constexpr (adaptive) {
         pack_integer<typename F::I, F>(q, signs, out2);
       } else {
@@ -546,7 +608,9 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     const Selection rule = kRule == Selection::at_run_time ? t.rule : kRule;
     const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
                                          : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
-    exact = exact || is_near_tie<Group::elements>(rule, error, error2, largest_value);
+    if constexpr (kRule != Selection::abs_max) {
+      exact = exact || is_near_tie<Group::elements>(rule, error, error2, largest_value);
+    }
     bool second = error2 < error;
     if (exact && b != 0) {
       ExactBlock<F> block;
@@ -625,7 +689,7 @@ LOWBIT_HD void quantize_mx(const float (&x)[16], const Signs& signs, std::uint32
                            std::uint32_t (&out)[F::words]) {
   const float multiplier = power_of_two(127 - static_cast<int>(byte)) * F::F::scale;
   float q[16];
-  evaluate<F, false, true, Selection::none>(x, {multiplier, 0.0F}, Selection::none, q);
+  evaluate<F, false, true, Selection::none>(x, {multiplier, 0.0F}, TensorScale{}, 0, q);
   pack_float<typename F::F, F>(q, signs, out);
 }
 

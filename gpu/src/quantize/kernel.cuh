@@ -18,15 +18,17 @@ __device__ __forceinline__ std::size_t scale_offset(const Arguments& a, std::uin
 template <bool kAligned, int kWords>
 __device__ __forceinline__ void store_words(const Arguments& a, std::size_t segment, const std::uint32_t (&w)[kWords]) {
   std::uint8_t* p = a.values + segment * (4 * kWords);
-  if (kAligned || a.aligned_values) {
-    if constexpr (kWords == 2) {
-      __stcs(reinterpret_cast<uint2*>(p), make_uint2(w[0], w[1]));
-    } else {
-      __stcs(reinterpret_cast<uint4*>(p), make_uint4(w[0], w[1], w[2], w[3]));
+  if constexpr (!kAligned) {
+    if (!a.aligned_values) {
+      for (int i = 0; i < 4 * kWords; ++i) p[i] = static_cast<std::uint8_t>(w[i / 4] >> (8 * (i % 4)));
+      return;
     }
-    return;
   }
-  for (int i = 0; i < 4 * kWords; ++i) p[i] = static_cast<std::uint8_t>(w[i / 4] >> (8 * (i % 4)));
+  if constexpr (kWords == 2) {
+    __stcs(reinterpret_cast<uint2*>(p), make_uint2(w[0], w[1]));
+  } else {
+    __stcs(reinterpret_cast<uint4*>(p), make_uint4(w[0], w[1], w[2], w[3]));
+  }
 }
 
 /// The tensor's constants and, in shared memory, what each scale byte fixes. All threads call it.
@@ -66,9 +68,8 @@ __device__ __forceinline__ Raw load_raw(const void* input, std::uint32_t segment
 
 /// Non-finite magnitudes by the policy: replaced, or taken as 0 and reported.
 /// \return the largest magnitude
-template <Input kType>
 __device__ __noinline__ std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw, std::uint32_t segment) {
-  constexpr std::uint32_t infinity = kType == Input::bf16 ? 0x7F80 : 0x7C00;
+  const std::uint32_t infinity = a.type == Input::bf16 ? 0x7F80 : 0x7C00;
   std::uint32_t m = 0;
   for (int i = 15; i >= 0; --i) {
     const int shift = 16 * (i % 2);
@@ -87,10 +88,11 @@ __device__ __noinline__ std::uint32_t replace_nonfinite(const Arguments& a, Raw&
 
 /// Magnitudes, signs and the largest magnitude of 16 elements; non-finite ones by the policy.
 /// \return whether non-finite elements remain
-template <Input kType, bool kNibbles>
+template <bool kNibbles>
 __device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32_t segment, float (&x)[16],
                                        Signs& signs, float& b) {
-  constexpr std::uint32_t infinity = kType == Input::bf16 ? 0x7F80 : 0x7C00;
+  const bool is_bf16 = a.type == Input::bf16;
+  const std::uint32_t infinity = is_bf16 ? 0x7F80 : 0x7C00;
   signs = signs_of_pairs<kNibbles>(raw.pair);
   std::uint32_t m = 0;
 #pragma unroll
@@ -102,21 +104,21 @@ __device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32
   bool nonfinite = false;
   if (m >= infinity) {
     Raw copy = raw;
-    m = replace_nonfinite<kType>(a, copy, segment);
+    m = replace_nonfinite(a, copy, segment);
     raw = copy;
     nonfinite = a.policy != Policy::saturate;
   }
-  if constexpr (kType == Input::bf16) {
+  if (is_bf16) {
     b = __uint_as_float(m << 16);
-  } else {
-    b = __half2float(__ushort_as_half(static_cast<std::uint16_t>(m)));
-  }
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    if constexpr (kType == Input::bf16) {
+    for (int i = 0; i < 8; ++i) {
       x[2 * i] = __uint_as_float(raw.pair[i] << 16);
       x[2 * i + 1] = __uint_as_float(raw.pair[i] & 0xFFFF0000U);
-    } else {
+    }
+  } else {
+    b = __half2float(__ushort_as_half(static_cast<std::uint16_t>(m)));
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
       const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&raw.pair[i]));
       x[2 * i] = v.x;
       x[2 * i + 1] = v.y;
@@ -127,7 +129,7 @@ __device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32
 
 /// items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what the amax pass
 /// has left in the L2.
-template <class F, Selection kRule, Input kType>
+template <class F, Selection kRule>
 __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __grid_constant__ Arguments a) {
   __shared__ ScaleEntry table[128];
   __shared__ TensorScale t;
@@ -143,7 +145,7 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
     float x[16];
     Signs signs;
     float b;
-    const bool nonfinite = unpack<kType, F::nibbles>(a, raw, item, x, signs, b);
+    const bool nonfinite = unpack<F::nibbles>(a, raw, item, x, signs, b);
     if (t.to_range != 1.0F) {
 #pragma unroll
       for (float& v : x) v = v * t.to_range * t.to_range2;
@@ -167,7 +169,7 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
 }
 
 /// items: halves of 1x32 blocks, even and odd lanes together.
-template <class F, Input kType>
+template <class F>
 __global__ void __launch_bounds__(quantize_threads, 4) quantize_mx_fast(const __grid_constant__ Arguments a) {
   if (a.amax != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *a.amax = 1.0F;
   const std::uint32_t stride = gridDim.x * quantize_threads;
@@ -180,7 +182,7 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_mx_fast(const __
     float x[16];
     Signs signs;
     float b;
-    bool nonfinite = unpack<kType, F::nibbles>(a, raw, item, x, signs, b);
+    bool nonfinite = unpack<F::nibbles>(a, raw, item, x, signs, b);
     b = larger(b, __shfl_xor_sync(0xFFFFFFFFU, b, 1));
     nonfinite = __shfl_xor_sync(0xFFFFFFFFU, nonfinite, 1) || nonfinite;
     std::uint32_t byte = mx_scale_byte<F>(b, static_cast<MxRule>(a.rule));
@@ -336,9 +338,7 @@ template <class F, Selection kRule>
 cudaError_t start_nv(const Arguments& a, const Launch& launch) {
   constexpr Selection general = kRule == Selection::none ? Selection::none : Selection::at_run_time;
   switch (launch.kind) {
-    case Kind::fast:
-      if (a.type == Input::bf16) return start(quantize_nv_fast<F, kRule, Input::bf16>, a, a.items, launch);
-      return start(quantize_nv_fast<F, kRule, Input::f16>, a, a.items, launch);
+    case Kind::fast: return start(quantize_nv_fast<F, kRule>, a, a.items, launch);
     case Kind::general: return start(quantize_nv_general<F, general, false>, a, a.items, launch);
     case Kind::general_2d: return start(quantize_nv_general<F, general, true>, a, a.items * 32, launch);
   }
@@ -358,9 +358,7 @@ cudaError_t start_selecting(const Arguments& a, const Launch& launch) {
 template <class F>
 cudaError_t start_mx(const Arguments& a, const Launch& launch) {
   switch (launch.kind) {
-    case Kind::fast:
-      if (a.type == Input::bf16) return start(quantize_mx_fast<F, Input::bf16>, a, a.items, launch);
-      return start(quantize_mx_fast<F, Input::f16>, a, a.items, launch);
+    case Kind::fast: return start(quantize_mx_fast<F>, a, a.items, launch);
     case Kind::general: return start(quantize_mx_general<F, false>, a, a.items, launch);
     case Kind::general_2d: return start(quantize_mx_general<F, true>, a, a.items * 32, launch);
   }
