@@ -73,12 +73,12 @@ void to_raw(std::span<const float> x, InputType type, std::uint8_t* out) {
 
 /// One launch and what it is compared with.
 struct Case {
-  std::string name;
-  QuantizeConfig config;
+  std::string name{};
+  QuantizeConfig config{};
   std::int64_t rows = 0;
   std::int64_t columns = 0;
-  std::span<const float> values;
-  std::optional<float> given_amax;
+  std::span<const float> values{};
+  std::optional<float> given_amax{};
   std::size_t input_offset = 0;  ///< bytes by which the pointers are out of line
   std::size_t output_offset = 0;
 };

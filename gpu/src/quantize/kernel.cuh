@@ -2,6 +2,7 @@
 // The quantize kernels: fast ones (16-bit inputs, 1D blocks, whole and aligned) and general ones.
 #pragma once
 
+#include "lowbit/scale_layout.hpp"
 #include "quantize/load.cuh"
 
 namespace lowbit::gpu::detail {
@@ -9,10 +10,7 @@ namespace lowbit::gpu::detail {
 inline constexpr int quantize_threads = 256;
 
 __device__ __forceinline__ std::size_t scale_offset(const Arguments& a, std::uint32_t row, std::uint32_t block) {
-  if (!a.swizzled) return static_cast<std::size_t>(row) * a.blocks + block;
-  // lowbit::swizzled_scale_offset (a test holds the two together).
-  const std::uint32_t tile = row / 128 * ((a.blocks + 3) / 4) + block / 4;
-  return static_cast<std::size_t>(tile) * 512 + row % 32 * 16 + row / 32 % 4 * 4 + block % 4;
+  return a.swizzled ? swizzled_scale_offset(row, block, a.blocks) : static_cast<std::size_t>(row) * a.blocks + block;
 }
 
 template <bool kAligned, int kWords>
@@ -68,7 +66,7 @@ __device__ __forceinline__ Raw load_raw(const void* input, std::uint32_t segment
 
 /// Non-finite magnitudes by the policy: replaced, or taken as 0 and reported.
 /// \return the largest magnitude
-__device__ __noinline__ std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw, std::uint32_t segment) {
+__device__ __noinline__ inline std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw, std::uint32_t segment) {
   const std::uint32_t infinity = a.type == Input::bf16 ? 0x7F80 : 0x7C00;
   std::uint32_t m = 0;
   for (int i = 15; i >= 0; --i) {

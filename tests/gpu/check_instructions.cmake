@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# Whether the instructions that a kernel is written for are in its code:
+#   cmake -DNVCC=... -DSOURCE=a.cu -DINCLUDES="x;y" -DARCHITECTURE=sm_90a -DWORK=dir -DPTX="a;b" -DSASS="c;d" [-DABSENT="e"]
+#         -P check_instructions.cmake
+# The PTX must hold each of PTX and none of ABSENT, and ptxas must accept it for the target; where
+# cuobjdump is installed the machine code must hold each of SASS.
+string(REPLACE "sm_" "compute_" virtual ${ARCHITECTURE})
+get_filename_component(name ${SOURCE} NAME_WE)
+set(base ${WORK}/${name}_${ARCHITECTURE})
+set(include_flags "")
+foreach(folder ${INCLUDES})
+  list(APPEND include_flags -I${folder})
+endforeach()
+execute_process(
+  COMMAND ${NVCC} -std=c++20 -O3 -fmad=false --expt-relaxed-constexpr -Xcompiler=-Wno-unknown-pragmas ${include_flags}
+          -gencode arch=${virtual},code=${ARCHITECTURE} -ptx -o ${base}.ptx ${SOURCE}
+  RESULT_VARIABLE failed ERROR_VARIABLE errors)
+if(failed)
+  message(FATAL_ERROR "nvcc -ptx ${SOURCE}: ${errors}")
+endif()
+file(READ ${base}.ptx ptx)
+foreach(instruction ${PTX})
+  string(FIND "${ptx}" "${instruction}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "${name} for ${ARCHITECTURE}: no ${instruction} in the PTX")
+  endif()
+  message("${name} for ${ARCHITECTURE}: ${instruction}")
+endforeach()
+foreach(instruction ${ABSENT})
+  string(FIND "${ptx}" "${instruction}" at)
+  if(NOT at EQUAL -1)
+    message(FATAL_ERROR "${name} for ${ARCHITECTURE}: ${instruction} in the PTX")
+  endif()
+endforeach()
+get_filename_component(bin ${NVCC} DIRECTORY)
+execute_process(COMMAND ${bin}/ptxas -v -arch=${ARCHITECTURE} -o ${base}.cubin ${base}.ptx
+  RESULT_VARIABLE failed ERROR_VARIABLE report)
+if(failed)
+  message(FATAL_ERROR "ptxas: ${report}")
+endif()
+find_program(CUOBJDUMP cuobjdump HINTS ${bin})
+if(NOT CUOBJDUMP OR NOT SASS)
+  return()
+endif()
+execute_process(COMMAND ${CUOBJDUMP} -sass ${base}.cubin OUTPUT_VARIABLE sass RESULT_VARIABLE failed)
+if(failed)
+  message(FATAL_ERROR "cuobjdump failed")
+endif()
+foreach(instruction ${SASS})
+  string(FIND "${sass}" "${instruction}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "${name} for ${ARCHITECTURE}: no ${instruction} in the machine code")
+  endif()
+  message("${name} for ${ARCHITECTURE}: ${instruction} in the machine code")
+endforeach()
