@@ -36,6 +36,7 @@ __device__ std::uint32_t sixteen_bit_magnitude(std::uint32_t half, Policy policy
 /// items: 16-byte vectors, whole ones. partial_count is the number of thread blocks.
 template <Input kType>
 __global__ void __launch_bounds__(threads) amax_vectors(const __grid_constant__ Arguments a) {
+  cudaTriggerProgrammaticLaunchCompletion();  // the quantize kernel may start, and waits for this one's end
   const auto* in = static_cast<const uint4*>(a.input);
   std::uint32_t maximum = 0;
   const std::uint32_t stride = gridDim.x * threads;

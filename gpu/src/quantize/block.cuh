@@ -189,7 +189,7 @@ using Nvfp4 = Format<E2M1, None, true, 6900>;
 using If4 = Format<E2M1, Int<7>, false, 6400>;      // 7.5 * 6/7 = 6.43
 using If3 = Format<E2M0, Int<3>, false, 4600>;      // 3.5 * 4/3 = 4.67
 using If6E2M3 = Format<E2M3, Int<31>, false, 0>;    // the block's amax maps to up to 7.97
-using If6E3M2 = Format<E3M2, Int<31>, false, 28400>;  // 31.5 * 28/31 = 28.45; 29.75 happens
+using If6E3M2 = Format<E3M2, Int<31>, false, 0>;    // up to 29.75, past 31.5 * 28/31
 using Mxfp4 = Format<E2M1, None, false, 0>;
 using Mxfp6E2M3 = Format<E2M3, None, false, 0>;
 using Mxfp6E3M2 = Format<E3M2, None, false, 0>;
@@ -256,49 +256,73 @@ LOWBIT_HD Signs signs_of_floats(const float (&x)[16]) {
   return signs_of_pairs<kNibbles>(pair);
 }
 
-/// Magnitudes (rounded, scaled) and signs to codes in memory order.
+/// Codes of magnitudes, before their signs are set and (nibbles) neighbours merged: 8-bit floats whose bits
+/// 2 to 4 are E2M1's three, the even elements of a half and the odd ones; or what Blackwell converts to.
+template <class F>
+inline constexpr int packed_words = F::nibbles && LOWBIT_HARDWARE_FP4 ? 2 : 4;
+
 template <class E, class F>
-LOWBIT_HD void pack_float(const float (&q)[16], const Signs& signs, std::uint32_t (&out)[F::words]) {
+LOWBIT_HD void convert(const float (&q)[16], std::uint32_t (&packed)[packed_words<F>]) {
+#if LOWBIT_HARDWARE_FP4
+  constexpr float up = 1.0F / E::scale;
   if constexpr (F::nibbles) {
 #pragma unroll
     for (int g = 0; g < 2; ++g) {
       const float* p = q + 8 * g;
-#if LOWBIT_HARDWARE_FP4
-      constexpr float up = 1.0F / E::scale;
-      const std::uint32_t code = to_e2m1x2(p[0] * up, p[1] * up) | to_e2m1x2(p[2] * up, p[3] * up) << 8 |
-                                 to_e2m1x2(p[4] * up, p[5] * up) << 16 | to_e2m1x2(p[6] * up, p[7] * up) << 24;
-      out[g] = code | (signs.word[2 * g + 1] & 0x80808080U) | ((signs.word[2 * g] >> 4) & 0x08080808U);
-#else
-      // E2M1's three magnitude bits are bits 2 to 4 of the E4M3 byte of q * 2^-6.
-      const std::uint32_t even = to_fp8x4<false>(p[0], p[2], p[4], p[6]);
-      const std::uint32_t odd = to_fp8x4<false>(p[1], p[3], p[5], p[7]);
-      const std::uint32_t sign =
-          (signs.word[2 * g + 1] & 0x80808080U) | ((signs.word[2 * g] >> 4) & 0x08080808U);
-      out[g] = (odd << 2) + (even >> 2) + sign;
-#endif
+      packed[g] = to_e2m1x2(p[0] * up, p[1] * up) | to_e2m1x2(p[2] * up, p[3] * up) << 8 |
+                  to_e2m1x2(p[4] * up, p[5] * up) << 16 | to_e2m1x2(p[6] * up, p[7] * up) << 24;
     }
-  } else {
+    return;
+  } else if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
-#if LOWBIT_HARDWARE_FP4
-      if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
-        constexpr float up = 1.0F / E::scale;
-        const std::uint32_t code = to_fp6x2<E::e5m2>(q[4 * w] * up, q[4 * w + 1] * up) |
-                                   to_fp6x2<E::e5m2>(q[4 * w + 2] * up, q[4 * w + 3] * up) << 16;
-        out[w] = code | ((signs.word[w] >> 2) & 0x20202020U);
-        continue;
-      }
+      packed[w] = to_fp6x2<E::e5m2>(q[4 * w] * up, q[4 * w + 1] * up) |
+                  to_fp6x2<E::e5m2>(q[4 * w + 2] * up, q[4 * w + 3] * up) << 16;
+    }
+    return;
+  }
 #endif
-      const std::uint32_t bytes = to_fp8x4<E::e5m2>(q[4 * w], q[4 * w + 1], q[4 * w + 2], q[4 * w + 3]);
-      if constexpr (std::is_same_v<E, E2M0>) {
-        out[w] = bytes >> 3 | ((signs.word[w] >> 5) & 0x04040404U);
-      } else if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
-        out[w] = bytes | ((signs.word[w] >> 2) & 0x20202020U);
+  if constexpr (packed_words<F> == 4) {
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      if constexpr (F::nibbles) {
+        const float* p = q + 8 * (w / 2) + w % 2;
+        packed[w] = to_fp8x4<false>(p[0], p[2], p[4], p[6]);
       } else {
-        out[w] = bytes | (signs.word[w] & 0x80808080U);
+        packed[w] = to_fp8x4<E::e5m2>(q[4 * w], q[4 * w + 1], q[4 * w + 2], q[4 * w + 3]);
       }
     }
   }
+}
+
+/// Converted magnitudes and signs to codes in memory order.
+template <class E, class F>
+LOWBIT_HD void merge(const std::uint32_t (&packed)[packed_words<F>], const Signs& signs, std::uint32_t (&out)[F::words]) {
+#pragma unroll
+  for (int w = 0; w < F::words; ++w) {
+    if constexpr (F::nibbles) {
+      const std::uint32_t sign =
+          (signs.word[2 * w + 1] & 0x80808080U) | ((signs.word[2 * w] >> 4) & 0x08080808U);
+      if constexpr (packed_words<F> == 2) {
+        out[w] = packed[w] | sign;
+      } else {
+        out[w] = (packed[2 * w + 1] << 2) + (packed[2 * w] >> 2) + sign;
+      }
+    } else if constexpr (std::is_same_v<E, E2M0>) {
+      out[w] = packed[w] >> 3 | ((signs.word[w] >> 5) & 0x04040404U);
+    } else if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
+      out[w] = packed[w] | ((signs.word[w] >> 2) & 0x20202020U);
+    } else {
+      out[w] = packed[w] | (signs.word[w] & 0x80808080U);
+    }
+  }
+}
+
+template <class E, class F>
+LOWBIT_HD void pack_float(const float (&q)[16], const Signs& signs, std::uint32_t (&out)[F::words]) {
+  std::uint32_t packed[packed_words<F>];
+  convert<E, F>(q, packed);
+  merge<E, F>(packed, signs, out);
 }
 
 /// z: magnitudes plus integer_magic, whose low bits are the magnitudes.
@@ -443,15 +467,15 @@ LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint
   return e;
 }
 
-/// One candidate: its error, and what its codes are packed from (q, or z for integers). The error is
-/// the dialect's for abs_max, where ties of the two candidates are too common to be left to a second
-/// look; for mse and mae it is near enough to decide all but near-ties.
-template <class F, bool kInteger, bool kClamp, Selection kRule>
+/// One candidate: its error, and what its codes are packed from (q, or z for integers).
+/// kExact: the dialect's own error, operation by operation; else one that is near enough to decide all
+/// but near-ties.
+template <class F, bool kInteger, bool kClamp, Selection kRule, bool kExact>
 LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, const TensorScale& t, std::uint32_t byte,
                          float (&q)[16]) {
   using E = typename F::F;
   float error = 0.0F;
-  const float s = kRule == Selection::abs_max ? e4m3_value(byte) * (1.0F / E::scale) : 0.0F;
+  const float s = kExact ? e4m3_value(byte) * (1.0F / E::scale) : 0.0F;
 #pragma unroll
   for (int i = 0; i < 16; ++i) {
     float y = x[i] * entry.inverse;
@@ -474,10 +498,16 @@ LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, const Te
       }
       q[i] = value;
     }
-    if constexpr (kRule == Selection::abs_max) {
+    if constexpr (kRule != Selection::none && kExact) {
       float v = value * s * t.scaled_amax;
       if constexpr (kInteger) v = v * Ratios<F>::expand;
-      error = larger(error, std::fabs(divide_by_constant(v, t.constant, t.constant_reciprocal) - x[i]));
+      const float d = divide_by_constant(v, t.constant, t.constant_reciprocal) - x[i];
+      if constexpr (kRule == Selection::mse) {
+        const float square = d * d;
+        error = error + square;
+      } else {
+        error = kRule == Selection::mae ? error + std::fabs(d) : larger(error, std::fabs(d));
+      }
     } else if constexpr (kRule != Selection::none) {
       error = add_error<kRule>(error, fused(value, entry.unit, -x[i]), t.rule);
     }
@@ -540,14 +570,30 @@ LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, s
   const ScaleEntry entry = make_scale_entry<F>(t, byte);
   if constexpr (F::adaptive) {
     if (second) {
-      evaluate<F, true, true, Selection::none>(x, entry, t, byte, q);
+      evaluate<F, true, true, Selection::none, false>(x, entry, t, byte, q);
       pack_integer<typename F::I, F>(q, block.signs, block.out);
       return second;
     }
   }
-  evaluate<F, false, true, Selection::none>(x, entry, t, byte, q);
+  evaluate<F, false, true, Selection::none, false>(x, entry, t, byte, q);
   pack_float<typename F::F, F>(q, block.signs, block.out);
   return second;
+}
+
+struct Sixteen {
+  float x[16];
+};
+
+/// A near-tie of a 1D block, decided by the dialect's own operations.
+template <class F, Selection kRule>
+LOWBIT_HD_RARE bool is_second_better(const Sixteen& block, const ScaleEntry& entry, const ScaleEntry& entry2,
+                                     const TensorScale& t, std::uint32_t byte, std::uint32_t byte2) {
+  float x[16];
+  float q[16];
+  for (int i = 0; i < 16; ++i) x[i] = block.x[i];
+  const float error = evaluate<F, false, F::clamps, kRule, true>(x, entry, t, byte, q);
+  const float error2 = evaluate<F, F::adaptive, F::clamps, kRule, true>(x, entry2, t, byte2, q);
+  return error2 < error;
 }
 
 /// 16 elements of an NV or IF block whose amax is b (of x'), to codes and the scale byte.
@@ -569,9 +615,9 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
   if constexpr (!selects) {
     float q[16];
     if (!exact) {
-      evaluate<F, integer_only, F::clamps, kRule>(x, entry, t, byte, q);
+      evaluate<F, integer_only, F::clamps, kRule, false>(x, entry, t, byte, q);
     } else {
-      evaluate<F, integer_only, true, kRule>(x, entry, t, byte, q);
+      evaluate<F, integer_only, true, kRule, false>(x, entry, t, byte, q);
     }
     if constexpr (integer_only) {
       pack_integer<typename F::I, F>(q, signs, out);
@@ -584,44 +630,70 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     return byte;
   } else {
     constexpr bool adaptive = F::adaptive;
+    constexpr bool at_run_time = kRule == Selection::at_run_time;
+    // Ties under abs_max are too common to be left to a second look, but for two formats.
+    constexpr bool ties_are_rare = std::is_same_v<F, If4> || std::is_same_v<F, If6E3M2>;
+    constexpr bool always_exact = kRule == Selection::abs_max && !ties_are_rare;
     const std::uint32_t byte2 = adaptive ? byte : bytes >> 8;
     const ScaleEntry entry2 = adaptive ? ScaleEntry{entry.inverse, entry.unit * Ratios<F>::expand} : table[byte2];
     // Candidate 4 maps b to 4, and from 5 on to 6.
     if constexpr (!adaptive) exact = exact || !(b * entry2.inverse < 4.9F * F::F::scale);
 
-    std::uint32_t out2[F::words];
+    std::uint32_t packed[packed_words<F>];
+    std::uint32_t packed2[packed_words<F>];
     float error;
     float error2;
     {
       float q[16];
-      error = evaluate<F, false, F::clamps, kRule>(x, entry, t, byte, q);
-      pack_float<typename F::F, F>(q, signs, out);
-      error2 = evaluate<F, adaptive, F::clamps, kRule>(x, entry2, t, byte2, q);
+      error = evaluate<F, false, F::clamps, kRule, always_exact>(x, entry, t, byte, q);
+      convert<typename F::F, F>(q, packed);
+      error2 = evaluate<F, adaptive, F::clamps, kRule, always_exact>(x, entry2, t, byte2, q);
       if constexpr (adaptive) {
-        pack_integer<typename F::I, F>(q, signs, out2);
+        pack_integer<typename F::I, F>(q, signs, out);
       } else {
-        pack_float<typename F::F, F>(q, signs, out2);
+        convert<typename F::F, F>(q, packed2);
       }
     }
     error = group.sum(error, t.rule);
     error2 = group.sum(error2, t.rule);
-    const Selection rule = kRule == Selection::at_run_time ? t.rule : kRule;
-    const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
-                                         : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
-    if constexpr (kRule != Selection::abs_max) {
-      exact = exact || is_near_tie<Group::elements>(rule, error, error2, largest_value);
-    }
     bool second = error2 < error;
-    if (exact && b != 0) {
-      ExactBlock<F> block;
-      for (int i = 0; i < 16; ++i) block.x[i] = x[i];
-      block.signs = signs;
-      second = choose_exactly(block, t, byte, byte2, group);
-      for (int w = 0; w < F::words; ++w) out[w] = out2[w] = block.out[w];
+    if constexpr (!always_exact) {
+      const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
+                                           : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
+      const bool near = is_near_tie<Group::elements>(at_run_time ? t.rule : kRule, error, error2, largest_value);
+      if constexpr (at_run_time) {
+        exact = exact || near;
+      } else if (near) {
+        // Out of line and through memory, so that the common path keeps its registers.
+        Sixteen copy;
+        for (int i = 0; i < 16; ++i) copy.x[i] = x[i];
+        second = is_second_better<F, kRule>(copy, entry, entry2, t, byte, byte2);
+      }
+    }
+    if constexpr (adaptive) {
+      std::uint32_t floats[F::words];
+      merge<typename F::F, F>(packed, signs, floats);
+#pragma unroll
+      for (int w = 0; w < F::words; ++w) out[w] = second ? out[w] : floats[w];
+    } else {
+#pragma unroll
+      for (int w = 0; w < packed_words<F>; ++w) packed[w] = second ? packed2[w] : packed[w];
+      merge<typename F::F, F>(packed, signs, out);
+    }
+    if constexpr (!F::clamps || at_run_time) {
+      if (exact && b != 0) {
+        ExactBlock<F> block;
+        for (int i = 0; i < 16; ++i) block.x[i] = x[i];
+        block.signs = signs;
+        second = choose_exactly(block, t, byte, byte2, group);
+        for (int w = 0; w < F::words; ++w) out[w] = block.out[w];
+      }
     }
     const std::uint32_t chosen = second ? byte2 : byte;
+    if (chosen == 0) {
 #pragma unroll
-    for (int w = 0; w < F::words; ++w) out[w] = chosen == 0 ? 0 : (second ? out2[w] : out[w]);
+      for (int w = 0; w < F::words; ++w) out[w] = 0;
+    }
     return adaptive && second ? chosen | 0x80 : chosen;
   }
 }
@@ -689,7 +761,7 @@ LOWBIT_HD void quantize_mx(const float (&x)[16], const Signs& signs, std::uint32
                            std::uint32_t (&out)[F::words]) {
   const float multiplier = power_of_two(127 - static_cast<int>(byte)) * F::F::scale;
   float q[16];
-  evaluate<F, false, true, Selection::none>(x, {multiplier, 0.0F}, TensorScale{}, 0, q);
+  evaluate<F, false, true, Selection::none, false>(x, {multiplier, 0.0F}, TensorScale{}, 0, q);
   pack_float<typename F::F, F>(q, signs, out);
 }
 

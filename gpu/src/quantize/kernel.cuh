@@ -33,6 +33,8 @@ __device__ __forceinline__ void store_words(const Arguments& a, std::size_t segm
 template <class F>
 __device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* table) {
   __shared__ std::uint32_t shared[quantize_threads / 32];
+  // This kernel may have been started while the amax pass was still running (start below).
+  cudaGridDependencySynchronize();
   float amax;
   if (a.given_amax != nullptr) {
     amax = *a.given_amax;
@@ -64,7 +66,7 @@ __device__ __forceinline__ Raw load_raw(const void* input, std::uint32_t segment
   return {{lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w}};
 }
 
-/// Non-finite magnitudes by the policy: replaced, or taken as 0 and reported.
+/// Non-finite magnitudes by the policy: replaced, or reported and the whole block taken as zeros.
 /// \return the largest magnitude
 __device__ __noinline__ inline std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw, std::uint32_t segment) {
   const std::uint32_t infinity = a.type == Input::bf16 ? 0x7F80 : 0x7C00;
@@ -81,7 +83,9 @@ __device__ __noinline__ inline std::uint32_t replace_nonfinite(const Arguments& 
     }
     m = max(m, half);
   }
-  return m;
+  if (a.policy == Policy::saturate) return m;
+  for (std::uint32_t& pair : raw.pair) pair = 0;
+  return 0;
 }
 
 /// Magnitudes, signs and the largest magnitude of 16 elements; non-finite ones by the policy.
@@ -126,36 +130,38 @@ __device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32
 }
 
 /// items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what the amax pass
-/// has left in the L2.
+/// has left in the L2. Four thread blocks a multiprocessor leave 64 registers: with five the loops of the
+/// selecting rules spill, and take up to twice as long. Where they suffice for it, each block is loaded one
+/// round ahead.
+template <class F>
+inline constexpr bool loads_ahead = !F::adaptive;
 template <class F, Selection kRule>
 __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __grid_constant__ Arguments a) {
   __shared__ ScaleEntry table[128];
   __shared__ TensorScale t;
-  prepare<F>(a, t, table);
   const std::uint32_t stride = gridDim.x * quantize_threads;
   std::uint32_t i = blockIdx.x * quantize_threads + threadIdx.x;
   Raw next{};
-  if (i < a.items) next = load_raw(a.input, a.items - 1 - i);
+  if (loads_ahead<F> && i < a.items) next = load_raw(a.input, a.items - 1 - i);
+  prepare<F>(a, t, table);
+  const bool rescales = t.to_range != 1.0F;
   for (; i < a.items; i += stride) {
-    Raw raw = next;
     const std::uint32_t item = a.items - 1 - i;
-    if (i + stride < a.items) next = load_raw(a.input, item - stride);
+    Raw raw = loads_ahead<F> ? next : load_raw(a.input, item);
+    if (loads_ahead<F> && i + stride < a.items) next = load_raw(a.input, item - stride);
     float x[16];
     Signs signs;
     float b;
+    // A block that holds a non-finite element to be propagated comes back as zeros.
     const bool nonfinite = unpack<F::nibbles>(a, raw, item, x, signs, b);
-    if (t.to_range != 1.0F) {
+    if (rescales) {
 #pragma unroll
       for (float& v : x) v = v * t.to_range * t.to_range2;
       b = b * t.to_range * t.to_range2;
     }
     std::uint32_t out[F::words];
     std::uint32_t byte = quantize_nv<F, kRule>(x, signs, b, t, table, Alone{}, false, out);
-    if (t.amax == 0.0F || nonfinite) {
-      byte = nonfinite ? 0x7F : 0;
-#pragma unroll
-      for (std::uint32_t& w : out) w = 0;
-    }
+    if (nonfinite) byte = 0x7F;
     store_words<true>(a, item, out);
     std::size_t at = item;
     if (a.swizzled) {
@@ -328,8 +334,18 @@ cudaError_t start(Kernel kernel, const Arguments& a, std::uint32_t threads_wante
   if (status != cudaSuccess) return status;
   const std::uint32_t most = static_cast<std::uint32_t>(launch.multiprocessors * (resident > 0 ? resident : 1));
   const std::uint32_t wanted = (threads_wanted - 1) / quantize_threads + 1;
-  kernel<<<wanted < most ? wanted : most, quantize_threads, 0, launch.stream>>>(a);
-  return cudaGetLastError();
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(wanted < most ? wanted : most);
+  config.blockDim = dim3(quantize_threads);
+  config.stream = launch.stream;
+  // After the amax pass, whose input was complete before it began: thread blocks start as its own end,
+  // and wait for its result in prepare().
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &attribute;
+  config.numAttrs = launch.follows_amax ? 1 : 0;
+  return cudaLaunchKernelEx(&config, kernel, a);
 }
 
 template <class F, Selection kRule>

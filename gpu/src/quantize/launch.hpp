@@ -57,6 +57,7 @@ struct Launch {
   Kind kind;
   int multiprocessors;
   cudaStream_t stream;
+  bool follows_amax;  ///< the amax pass is right before it in the stream
 };
 
 cudaError_t launch_amax(const Arguments& arguments, const Launch& launch);

@@ -170,7 +170,7 @@ void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, Quantize
     check(cudaMemsetAsync(b.scales, 0, scales, b.stream), "cudaMemsetAsync");  // padding
   }
 
-  Launch launch{Kind::general, multiprocessors(), b.stream};
+  Launch launch{Kind::general, multiprocessors(), b.stream, false};
   const bool whole = columns % static_cast<std::uint32_t>(format.block_size) == 0;
   const bool vectors = is_aligned(b.input, 16) && !c.hadamard && path == QuantizePath::automatic;
   if (!mx && b.given_amax == nullptr) {
@@ -184,6 +184,7 @@ void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, Quantize
     const auto most = std::min(static_cast<std::uint32_t>(launch.multiprocessors) * 4, static_cast<std::uint32_t>(max_partial_maxima));
     pass.partial_count = a.partial_count = std::min(wanted, most);
     check(launch_amax(pass, launch), "amax kernel");
+    launch.follows_amax = true;
   }
 
   if (c.block_2d) {
