@@ -21,6 +21,7 @@ void add_verify(CLI::App& app);
 
 // Subcommands of `lowbit mac`.
 void add_mac_array(CLI::App& mac);
+void add_mac_report(CLI::App& mac);
 
 // Subcommands of `lowbit verify`.
 void add_verify_gemm(CLI::App& verify);

@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Energy of a mapped netlist on an operand stream: Icarus simulates the netlist with the library's
+Verilog models, the VCD goes through a pipe into toggle counts, and the Liberty file's tables give
+the energy of each toggle. Prints one JSON object.
+
+Zero delay counts what the logic must do; --sdf takes cell delays from OpenSTA, so that glitches
+count too. No wires. The split: switching (0.5 C V^2 of the input pins on a net and the load of an
+output), internal (tables at that load and 0.2 ns slew), clock (the flip-flops' clock pins: net and
+internal), leakage.
+
+Beats: a text file, one line each: first last a_scale w_scale a_codes w_codes, all hexadecimal.
+"""
+import argparse
+import bisect
+import json
+import os
+import re
+import subprocess
+import sys
+
+from liberty import Library, LibertyError, numbers
+from netlist import Netlist
+from synth import FlowError, time_netlist
+
+OUTPUT_LOAD_PF = 0.05
+SLEW_NS = 0.2
+
+
+def testbench(netlist, beats, period, sdf, path, count):
+    ports = {n: len(b) for n, (_, b) in netlist.ports.items()}
+    lines = ["`timescale 1ns/10ps", "module tb;"]
+    for name, (direction, bits) in netlist.ports.items():
+        lines.append(f"  {'reg' if direction == 'input' else 'wire'} [{len(bits) - 1}:0] {name};")
+    lines.append(f"  {netlist.top} dut({', '.join(f'.{n}({n})' for n in ports)});")
+    code_w, scale_w = ports["a_codes_i"], ports["a_scale_i"]
+    word = 2 + 2 * scale_w + 2 * code_w
+    lines += [f"  reg [{word - 1}:0] beat [0:{count - 1}];", "  integer i;", "  initial begin"]
+    if sdf:
+        lines.append(f'    $sdf_annotate("{sdf}", dut);')
+    lines += [f'    $readmemb("{beats}", beat);', "    clk_i = 0; rst_ni = 0; valid_i = 0;",
+              "    {first_i, last_i, a_scale_i, w_scale_i, a_codes_i, w_codes_i} = beat[0];",
+              f"    for (i = 0; i < 12; i = i + 1) begin #{period / 2} clk_i = 1; #{period / 2} clk_i = 0; end",
+              "    rst_ni = 1; valid_i = 1;",
+              # Fills the pipeline before counting starts.
+              f"    for (i = 0; i < {count}; i = i + 1) begin",
+              "      {first_i, last_i, a_scale_i, w_scale_i, a_codes_i, w_codes_i} = beat[i];",
+              f"      if (i == 16) begin $dumpfile(\"{path}.fifo\"); $dumpvars(1, dut); end",
+              f"      #{period / 2} clk_i = 1; #{period / 2} clk_i = 0;",
+              "    end", "    $finish;", "  end", "endmodule"]
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+
+
+def binary_beats(source, target, netlist, limit):
+    code_w = len(netlist.ports["a_codes_i"][1])
+    scale_w = len(netlist.ports["a_scale_i"][1])
+    count = 0
+    with open(source, encoding="utf-8") as f, open(target, "w", encoding="utf-8") as out:
+        for number, line in enumerate(f, 1):
+            fields = line.split()
+            if len(fields) != 6:
+                raise FlowError(f"{source}:{number}: six fields wanted, {len(fields)} found", 3)
+            widths = (1, 1, scale_w, scale_w, code_w, code_w)
+            try:
+                values = [int(x, 16) for x in fields]
+            except ValueError:
+                raise FlowError(f"{source}:{number}: not hexadecimal", 3) from None
+            if any(v >> w for v, w in zip(values, widths)):
+                raise FlowError(f"{source}:{number}: a field is wider than its port", 3)
+            out.write("".join(format(v, f"0{w}b") for v, w in zip(values, widths)) + "\n")
+            count += 1
+            if count == limit:
+                break
+    if count < 64:
+        raise FlowError(f"{source}: at least 64 beats wanted, {count} found", 3)
+    return count
+
+
+def toggles(stream):
+    """Toggle count by net name. Changes to and from x are not counted."""
+    names, count, last = {}, {}, {}
+    header = True
+    for line in stream:
+        if header:
+            m = re.match(r"\$var\s+\w+\s+(\d+)\s+(\S+)\s+(\S+)\s*(\[(\d+):(\d+)\]|\[\d+\])?\s*\$end", line.strip())
+            if m:
+                name = m.group(3).lstrip("\\")
+                if int(m.group(1)) > 1:
+                    high, low = int(m.group(5)), int(m.group(6))
+                    nets = [f"{name}[{i}]" for i in range(high, low - 1, -1)]
+                else:
+                    nets = [name + (m.group(4) or "")]
+                names.setdefault(m.group(2), []).append(nets)
+            elif line.startswith("$enddefinitions"):
+                header = False
+            continue
+        c = line[0]
+        if c in "01xz":
+            key = line[1:].strip()
+            old = last.get(key)
+            if old is not None and old != c and old in "01" and c in "01":
+                count[key] = count.get(key, 0) + 1
+            last[key] = c
+        elif c == "b":
+            value, key = line[1:].split()
+            width = len(names[key][0][0:]) if key in names else len(value)
+            value = value.rjust(width, value[0] if value[0] in "xz" else "0")
+            old = last.get(key)
+            if old is not None:
+                for i, (a, b) in enumerate(zip(old, value)):
+                    if a != b and a in "01" and b in "01":
+                        count[(key, i)] = count.get((key, i), 0) + 1
+            last[key] = value
+    result = {}
+    for key, groups in names.items():
+        for nets in groups:
+            for i, net in enumerate(nets):
+                n = count.get(key, 0) if len(nets) == 1 else count.get((key, i), 0)
+                result[net] = n
+    return result
+
+
+def table(group, x, y, x_first):
+    """Bilinear value of a Liberty table at (x, y); x is index_1 when x_first."""
+    one, two = numbers(group.get("index_1")), numbers(group.get("index_2"))
+    rows = [numbers(r) for r in group.get("values", [])]
+    if not rows:
+        return 0.0
+    if not two:
+        flat = [v for r in rows for v in r]
+        return _line(one, flat, x if x_first else y) if one else flat[0]
+    i, j = (x, y) if x_first else (y, x)
+    if len(rows) != len(one):
+        flat = [v for r in rows for v in r]
+        rows = [flat[k * len(two):(k + 1) * len(two)] for k in range(len(one))]
+    return _line(one, [_line(two, r, j) for r in rows], i)
+
+
+def _line(xs, ys, x):
+    if len(xs) < 2:
+        return ys[0]
+    x = min(max(x, xs[0]), xs[-1])
+    k = min(max(bisect.bisect_right(xs, x) - 1, 0), len(xs) - 2)
+    return ys[k] + (ys[k + 1] - ys[k]) * (x - xs[k]) / (xs[k + 1] - xs[k])
+
+
+class Model:
+    """What the energy needs of each cell type, in pF and pJ."""
+
+    def __init__(self, library):
+        g = library.group
+        self.voltage = g.number("nom_voltage", 1.8)
+        unit = g.get("capacitive_load_unit") or ["1", "pf"]
+        self.cap = float(unit[0]) * (1.0 if unit[1].lower() == "pf" else 1e-3)
+        # index_1 of power templates may be the load or the slew.
+        self.templates = {t.args[0]: t.get("variable_1", "") for t in g.groups if t.kind in ("power_lut_template", "lu_table_template")}
+        leak = str(g.get("leakage_power_unit", "1nW")).strip('"')
+        m = re.match(r"([\d.]+)\s*([munp]?)W", leak)
+        self.leakage_unit = float(m.group(1)) * {"": 1e12, "m": 1e9, "u": 1e6, "n": 1e3, "p": 1.0}[m.group(2)] if m else 1e3  # pW
+        self.cells = {}
+        for name, cell in library.cells.items():
+            pins = {p.args[0]: p for p in cell.all("pin")}
+            ff = cell.all("ff")
+            clock = str(ff[0].get("clocked_on", "")).strip("() '!") if ff else None
+            self.cells[name] = (pins, clock, cell.number("cell_leakage_power") * self.leakage_unit)
+
+    def pin_cap(self, kind, pin):
+        p = self.cells[kind][0].get(pin)
+        return p.number("capacitance") * self.cap if p else 0.0
+
+    def internal(self, kind, pin, load):
+        """Mean energy of a toggle of this pin, pJ: mean over its related pins of (rise + fall) / 2."""
+        p = self.cells[kind][0].get(pin)
+        if not p:
+            return 0.0
+        values = []
+        for power in p.all("internal_power"):
+            pair = []
+            for t in power.groups:
+                if t.kind in ("rise_power", "fall_power"):
+                    load_first = "capacitance" in self.templates.get(t.args[0] if t.args else "", "total_output_net_capacitance")
+                    pair.append(table(t, load / self.cap, SLEW_NS, load_first))
+            if pair:
+                values.append(sum(pair) / len(pair))
+        return sum(values) / len(values) if values else 0.0
+
+
+def energy(netlist, model, counts, cycles, period):
+    loads, readers = {}, {}
+    for name, (kind, pins) in netlist.cells.items():
+        for pin, net in pins.items():
+            p = model.cells[kind][0].get(pin)
+            if p is not None and p.get("direction") == "input":
+                net = netlist.resolve(net)
+                loads[net] = loads.get(net, 0.0) + model.pin_cap(kind, pin)
+                readers.setdefault(net, []).append((kind, pin))
+    for port, (direction, bits) in netlist.ports.items():
+        if direction == "output":
+            for bit in bits:
+                net = netlist.resolve(bit)
+                loads[net] = loads.get(net, 0.0) + OUTPUT_LOAD_PF
+    half = 0.5 * model.voltage ** 2
+    total = {"switching": 0.0, "internal": 0.0, "clock": 0.0, "leakage": 0.0}
+
+    def count(net):
+        net = net.lstrip("\\")
+        if net not in counts and net not in ("", "0", "1"):
+            raise FlowError(f"net {net} is not in the simulation's trace", 4)
+        return counts.get(net, 0)
+
+    for net, load in loads.items():
+        clock = any(model.cells[k][1] == pin for k, pin in readers.get(net, []))
+        if clock:
+            total["clock"] += 2 * cycles * half * load
+        else:
+            total["switching"] += count(net) * half * load
+    for kind, pins in netlist.cells.values():
+        cell_pins, clock, leakage = model.cells[kind]
+        total["leakage"] += leakage * 1e-12 * cycles * period * 1e-9 * 1e12
+        for pin, net in pins.items():
+            p = cell_pins.get(pin)
+            if p is None:
+                continue
+            net = netlist.resolve(net)
+            if pin == clock:
+                total["clock"] += 2 * cycles * model.internal(kind, pin, 0.0)
+            elif p.get("direction") == "output":
+                total["internal"] += count(net) * model.internal(kind, pin, loads.get(net, 0.0))
+            elif p.all("internal_power"):
+                total["internal"] += count(net) * model.internal(kind, pin, 0.0)
+    return total
+
+
+def fix_sdf(source, target):
+    """OpenSTA leaves the typical value of a triplet empty, which makes Icarus annotate nothing."""
+    with open(source, encoding="utf-8") as f, open(target, "w", encoding="utf-8") as out:
+        for line in f:
+            if "INTERCONNECT" in line:
+                continue
+            out.write(re.sub(r"\(([-\d.]+)::([-\d.]+)\)", r"(\2:\2:\2)", line))
+
+
+def verilog_models(liberty):
+    folder = os.path.dirname(liberty)
+    for name in (os.path.splitext(os.path.basename(liberty))[0] + ".v",):
+        if os.path.exists(os.path.join(folder, name)):
+            return os.path.join(folder, name)
+    raise FlowError(f"{liberty}: no Verilog models beside it ({name}); name them with --models", 3)
+
+
+def measure(args, library):
+    work = args.work
+    netlist = Netlist(os.path.join(work, "netlist.v"))
+    models = args.models or verilog_models(args.liberty)
+    count = binary_beats(args.beats, os.path.join(work, "beats.bin"), netlist, args.limit)
+    sdf = None
+    if args.sdf:
+        time_netlist(netlist.top, library, work, args.period, sdf=True)
+        sdf = os.path.join(work, "annotate.sdf")
+        fix_sdf(os.path.join(work, "netlist.sdf"), sdf)
+    bench = os.path.join(work, "bench_sdf.v" if sdf else "bench.v")
+    testbench(netlist, os.path.join(work, "beats.bin"), args.period, sdf, bench, count)
+    vvp = bench + "vp"
+    command = ["iverilog", "-g2012", "-gspecify" if sdf else "-gno-specify", "-Ttyp", "-s", "tb", "-o", vvp, bench, os.path.join(work, "netlist.v"), models]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        raise FlowError("iverilog not found: install it (Debian package iverilog)", 5) from None
+    if done.returncode != 0:
+        raise FlowError("iverilog: " + (done.stderr.strip().splitlines() or ["failed"])[0], 3)
+    fifo = bench + ".fifo"
+    if os.path.exists(fifo):
+        os.unlink(fifo)
+    os.mkfifo(fifo)
+    simulation = subprocess.Popen(["vvp", "-n", vvp], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(fifo, encoding="utf-8") as stream:
+        counts = toggles(stream)
+    if simulation.wait() != 0:
+        raise FlowError("vvp failed on the netlist", 3)
+    os.unlink(fifo)
+    cycles = count - 16
+    total = energy(netlist, Model(library), counts, cycles, args.period)
+    macs = cycles * args.lanes
+    result = {f"{k}_pj_per_mac": round(v / macs, 4) for k, v in total.items()}
+    result.update(pj_per_mac=round(sum(total.values()) / macs, 4), glitches=bool(sdf), beats=cycles, period_ns=args.period,
+                  toggles_per_cycle=round(sum(counts.values()) / cycles, 1))
+    power = re.search(r"^Total\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", open(os.path.join(work, "sta.log"), encoding="utf-8").read(), re.M)
+    if power:
+        result["opensta_pj_per_mac"] = round(float(power.group(4)) * args.period * 1e-9 / args.lanes * 1e12, 4)
+    return result
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("work", help="folder that synth.py wrote")
+    p.add_argument("--beats", required=True)
+    p.add_argument("--limit", type=int, default=1040, help="use at most so many beats (the first 16 fill the pipeline)")
+    p.add_argument("--lanes", type=int, default=16)
+    p.add_argument("--liberty", default="/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+    p.add_argument("--models", help="Verilog models of the cells; default beside the Liberty file")
+    p.add_argument("--period", type=float, default=20.0)
+    p.add_argument("--sdf", action="store_true", help="with cell delays, so that glitches count")
+    args = p.parse_args()
+    args.work = os.path.abspath(args.work)
+    args.beats = os.path.abspath(args.beats)
+    try:
+        print(json.dumps(measure(args, Library(args.liberty)), indent=1))
+    except (LibertyError, FlowError) as e:
+        print(f"energy.py: {e}", file=sys.stderr)
+        return getattr(e, "code", 3)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The operand stream that a MAC unit sees when it multiplies two quantized matrices: what the
+/// energy of `lowbit mac report` is measured on.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "lowbit/block_tensor.hpp"
+
+namespace lowbit::sim {
+
+/// Beats of a * w^T, both row-major with blocks along the rows, as text: one line a beat, six
+/// hexadecimal fields: first, last, scale byte of a and w, codes of a and w (lane 0 in the low bits).
+/// One output after another: the rows of a in turn for each row of w, K in order, until `beats`
+/// lines are written (the matrices are gone through again where they are too small).
+/// \param lanes  divides the block size, or is a multiple of which only the first block is used.
+/// \throws Error(usage) where the formats or the columns differ, or a matrix is empty.
+/// Thread-safe.
+[[nodiscard]] std::string operand_beats(const BlockTensor& a, const BlockTensor& w, int lanes,
+                                        std::size_t beats);
+
+}  // namespace lowbit::sim
