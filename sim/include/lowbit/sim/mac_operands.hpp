@@ -15,7 +15,8 @@ namespace lowbit::sim {
 /// hexadecimal fields: first, last, scale byte of a and w, codes of a and w (lane 0 in the low bits).
 /// One output after another: the rows of a in turn for each row of w, K in order, until `beats`
 /// lines are written (the matrices are gone through again where they are too small).
-/// \param lanes  divides the block size, or is a multiple of which only the first block is used.
+/// \param lanes  divides the block size, or is a multiple of it: then a beat has a scale byte for each
+///               block, the first in the low byte.
 /// \throws Error(usage) where the formats or the columns differ, or a matrix is empty.
 /// Thread-safe.
 [[nodiscard]] std::string operand_beats(const BlockTensor& a, const BlockTensor& w, int lanes,

@@ -1,0 +1,2 @@
+lowbit_fp32_pkg.sv
+lowbit_mac_published_core.sv
