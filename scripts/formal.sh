@@ -119,12 +119,6 @@ sed 's/| ((x\[0\] | waiting_i\[k\]) & ripple\[k\]));/| (x[0] \& ripple[k]));/' l
 aiger "$work/b.aig" "$S" resolve_unit "" "${all/lowbit_resolve.sv/$work/lowbit_resolve.sv}"
 refuted "resolve: a ripple lost beside a waiting carry" "$work/a.aig" "$work/b.aig"
 
-aiger "$work/a.aig" "" sum_reference "-chparam LANES 2" "$all"; aiger "$work/b.aig" "$S" sum_unit "-chparam LANES 2" "$all"
-equivalent "block sum of 2 lanes, decoders included (18 inputs)" "$work/a.aig" "$work/b.aig"
-sed 's/assign sum_o = {~sum\[SUM_W-1\]/assign sum_o = {sum[SUM_W-1]/' lowbit_block_sum.sv > "$work/lowbit_block_sum.sv"
-aiger "$work/b.aig" "$S" sum_unit "-chparam LANES 2" "${all/lowbit_block_sum.sv/$work/lowbit_block_sum.sv}"
-refuted "block sum: sign constant dropped" "$work/a.aig" "$work/b.aig"
-
 # Control: valid_o exactly 4 clocks after a beat with last_i, nothing lost or invented, by induction.
 cat > "$work/control.sv" <<'SV'
 module control (input logic clk_i, rst_ni, valid_i, first_i, last_i, input logic [7:0] a_scale_i, w_scale_i,
@@ -136,7 +130,6 @@ module control (input logic clk_i, rst_ni, valid_i, first_i, last_i, input logic
     started <= started | ~rst_ni;
     history <= {history[2:0], valid_i & last_i} & {4{rst_ni}};
     if (started) assert (valid == history[3]);
-    if (started) assert (u.last_q == history[2:0]);
   end
   initial assume (!rst_ni);
 endmodule
@@ -148,6 +141,11 @@ if yosys-smtbmc -s z3 -t 12 "$work/control.smt2" > "$work/bmc" 2>&1 && yosys-smt
 else printf '%-58s FAILED   %4d s\n' "control" $((SECONDS - begin)); failed=1; cat "$work/bmc" "$work/ind" 2> /dev/null | tail -5; fi
 
 if [ $short = 0 ]; then
+  aiger "$work/a.aig" "" sum_reference "-chparam LANES 2" "$all"; aiger "$work/b.aig" "$S" sum_unit "-chparam LANES 2" "$all"
+  equivalent "block sum of 2 lanes, decoders included (18 inputs)" "$work/a.aig" "$work/b.aig"
+  sed 's/assign sum_o = {~sum\[SUM_W-1\]/assign sum_o = {sum[SUM_W-1]/' lowbit_block_sum.sv > "$work/lowbit_block_sum.sv"
+  aiger "$work/b.aig" "$S" sum_unit "-chparam LANES 2" "${all/lowbit_block_sum.sv/$work/lowbit_block_sum.sv}"
+  refuted "block sum: sign constant dropped" "$work/a.aig" "$work/b.aig"
   for n in 4 16; do
     aiger "$work/a.aig" "" sum_reference "-chparam LANES $n" "$all"; aiger "$work/b.aig" "$S" sum_unit "-chparam LANES $n" "$all"
     equivalent "block sum of $n lanes, decoders included" "$work/a.aig" "$work/b.aig"

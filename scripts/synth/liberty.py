@@ -39,6 +39,8 @@ def _tokens(text, path):
     line, at = 1, 0
     while at < len(text):
         match = _TOKEN.match(text, at)
+        if not match and text[at] == '"':
+            raise LibertyError(f"{path}:{line}: truncated: a string is not closed")
         if not match:
             raise LibertyError(f"{path}:{line}: unreadable character {text[at]!r}")
         token = match.group()
