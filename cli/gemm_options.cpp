@@ -12,6 +12,7 @@
 
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/printable.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit::cli {
@@ -58,7 +59,7 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
     NamedBlockTensor named = read_block_tensor(file, path, name);
     const auto hadamard = named.attributes.find("hadamard");
     text = fmt::format("{} x {} {} ({}, {}{})", named.tensor.rows, named.tensor.columns,
-                       named.tensor.format->name, path, named.name,
+                       named.tensor.format->name, path, printable(named.name),
                        hadamard != named.attributes.end() && hadamard->second == "true"
                            ? ", Hadamard-transformed"
                            : "");
@@ -75,7 +76,7 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
                                               side[0] == 'A' ? 'a' : 'b'));
   }
   const auto fail = [&](const std::string& what) {
-    throw Error(ErrorKind::invalid_input, fmt::format("{}: tensor '{}': {}", path, tensor->name, what));
+    throw Error(ErrorKind::invalid_input, fmt::format("{}: tensor '{}': {}", path, printable(tensor->name), what));
   };
   if (instruction == nullptr) {
     fail(fmt::format("is a plain {} tensor; the exact model takes block-quantized ones (write them "
@@ -96,7 +97,7 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
   if (sim::container_bits(*format) == 4) m.columns *= 2;
   m.bytes.resize(tensor->bytes.size());
   if (!m.bytes.empty()) std::memcpy(m.bytes.data(), tensor->bytes.data(), m.bytes.size());
-  text = fmt::format("{} x {} {} ({}, {})", m.rows, m.columns, format->name, path, tensor->name);
+  text = fmt::format("{} x {} {} ({}, {})", m.rows, m.columns, format->name, path, printable(tensor->name));
   return m;
 }
 
@@ -202,7 +203,7 @@ GemmOptions::Problem GemmOptions::load() const {
     const TensorInfo& c = c_tensor_.empty() ? file.tensors()[0] : file.at(c_tensor_);
     if (c.shape.size() != 2 || c.shape[0] != m || c.shape[1] != n || !output_type_of_dtype(c.dtype->name)) {
       throw Error(ErrorKind::invalid_input,
-                  fmt::format("{}: tensor '{}' is not a {} x {} matrix of F32, F16 or BF16", c_, c.name, m, n));
+                  fmt::format("{}: tensor '{}' is not a {} x {} matrix of F32, F16 or BF16", c_, printable(c.name), m, n));
     }
     p.c = to_f32(c);
     if (beta_ || schedule_.empty()) s.epilogue.beta = beta_.value_or(1.0F);

@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "gemm_options.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/printable.hpp"
 #include "lowbit/sim/diagnose.hpp"
 #include "lowbit/sim/schedule_search.hpp"
 #include "lowbit/sim/word_compare.hpp"
@@ -55,7 +56,7 @@ std::vector<std::uint32_t> read_output(const Options& o, std::size_t m, std::siz
                                               o.output, file.tensors().size()));
   }
   const auto fail = [&](const std::string& what) {
-    throw Error(ErrorKind::invalid_input, fmt::format("{}: tensor '{}': {}", o.output, d->name, what));
+    throw Error(ErrorKind::invalid_input, fmt::format("{}: tensor '{}': {}", o.output, printable(d->name), what));
   };
   const auto type = output_type_of_dtype(d->dtype->name);
   if (!type) fail(fmt::format("dtype {} where F32, F16 or BF16 is needed", d->dtype->name));

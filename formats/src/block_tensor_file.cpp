@@ -10,6 +10,7 @@
 #include <set>
 
 #include "lowbit/error.hpp"
+#include "lowbit/printable.hpp"
 
 namespace lowbit {
 namespace {
@@ -21,7 +22,7 @@ class Reader {
       : file_(file), path_(path.string()), name_(std::move(name)) {}
 
   [[noreturn]] void fail(const std::string& key, const std::string& what) const {
-    throw Error(ErrorKind::invalid_input, fmt::format("{}: {}.{}: {}", path_, name_, key, what));
+    throw Error(ErrorKind::invalid_input, fmt::format("{}: {}.{}: {}", path_, printable(name_), key, what));
   }
 
   [[nodiscard]] const std::string* text(const std::string& key) const {
@@ -43,7 +44,7 @@ class Reader {
     const char* const end = from.data() + from.size();
     const auto [stop, failure] = std::from_chars(from.data(), end, value);
     if (failure != std::errc{} || stop != end || from.empty()) {
-      fail(key, fmt::format("'{:.40}' is not a number of the kind needed", from));
+      fail(key, fmt::format("'{:.40}' is not a number of the kind needed", printable(from)));
     }
     return value;
   }
@@ -105,7 +106,7 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
                                     "quantize`",
                                     path.string())
                       : fmt::format("{}: {} block-quantized tensors in it ({}, {}, ...); name one",
-                                    path.string(), names.size(), names[0], names[1]));
+                                    path.string(), names.size(), printable(names[0]), printable(names[1])));
     }
     name = names[0];
   }
@@ -121,7 +122,7 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   const std::string& format = reader.required_text("format");
   t.format = find_block_format(format);
   if (t.format == nullptr) {
-    reader.fail("format", fmt::format("unknown block format '{:.40}'; see `lowbit formats`", format));
+    reader.fail("format", fmt::format("unknown block format '{:.40}'; see `lowbit formats`", printable(format)));
   }
   t.columns = reader.number<std::size_t>("columns", reader.required_text("columns"));
   // A byte a row at least where there are columns: bounds the products below before they overflow.
@@ -142,7 +143,7 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   if (const std::string* layout = reader.text("scale_layout")) {
     const auto known = find_scale_layout(*layout);
     if (!known) {
-      reader.fail("scale_layout", fmt::format("'{:.40}' is neither linear nor swizzled", *layout));
+      reader.fail("scale_layout", fmt::format("'{:.40}' is neither linear nor swizzled", printable(*layout)));
     }
     result.scale_layout = *known;
   }
