@@ -270,6 +270,8 @@ TEST_CASE("operands that an instruction cannot take are refused by name") {
   BlockTensor as_448 = nan;
   as_448.scales[5] = 0x7E;
   CHECK(run_gemm(nan, nv, largest) == run_gemm(as_448, nv, largest));
+  nan.scales[5] = 0xFF;  // the sign bit is ignored
+  CHECK(run_gemm(nan, nv, largest) == run_gemm(as_448, nv, largest));
 }
 
 TEST_CASE("JSON: there and back, and refusals by key") {
@@ -390,6 +392,16 @@ TEST_CASE("the search names planted schedules") {
   CHECK(none.closest == model.schedule);
   CHECK(none.closest_mismatches == 1);
   CHECK(none.closest_first == 5 * 20 + 7);
+
+  // A schedule that fits the sample must fit every word: one is wrong in a row of which four are
+  // not sampled.
+  GemmModel four = model;
+  four.schedule.split_k = 4;
+  for (std::size_t row = 4; row < 12; ++row) {
+    auto planted_word = run_gemm(a, b, four);
+    planted_word[row * 20 + 3] ^= 1;
+    CHECK(search_schedules(a, b, model, planted_word).matches.empty());
+  }
 }
 
 TEST_CASE("words: equality and distance") {
