@@ -304,16 +304,19 @@ std::string_view name_of(MacDefect defect) { return defect_names[static_cast<std
 
 std::vector<MacDefect> defects_of(MacUnit unit, const BlockFormat& format) {
   std::vector<MacDefect> list{top_lane_lost, first_ignored, last_beat_lost};
+  const auto add = [&](std::initializer_list<MacDefect> more) {
+    for (const MacDefect defect : more) list.push_back(defect);
+  };
   if (unit == MacUnit::gst) {
-    list.insert(list.end(), {subnormal_scale_zero, fraction_bits_34, fraction_bits_36, groups_of_8, round_to_nearest});
+    add({subnormal_scale_zero, fraction_bits_34, fraction_bits_36, groups_of_8, round_to_nearest});
     return list;
   }
   if (format.family == ScaleFamily::nv) {
-    list.insert(list.end(), {nan_scale_as_480, subnormal_scale_zero, subnormal_scale_doubled});
+    add({nan_scale_as_480, subnormal_scale_zero, subnormal_scale_doubled});
   }
   if (*format.element == e2m1) list.push_back(code_8_minus_8);
   if (format.is_adaptive()) {
-    list.insert(list.end(), {integer_flag_ignored, two_integers_as_one, constant_last_place});
+    add({integer_flag_ignored, two_integers_as_one, constant_last_place});
     if (format.integer->coding == Coding::twos_complement) list.push_back(code_8_zero);
   }
   if (unit == MacUnit::published) list.push_back(tree_in_sequence);
