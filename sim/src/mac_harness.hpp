@@ -3,12 +3,19 @@
 // before each rising edge, and what the edge means.
 #pragma once
 
-#include <cstring>
+#include <ctime>
 #include <vector>
 
 #include "lowbit/sim/mac_simulator.hpp"
 
 namespace lowbit::sim {
+
+/// Processor time of this thread: what a simulation costs, however busy the machine is.
+inline double processor_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
 
 class MacHarness {
  public:
@@ -19,6 +26,8 @@ class MacHarness {
   bool in_valid = false;
   bool out_ready = true;
   std::size_t beat = 0;  // valid while in_valid
+  // Beats that the source may offer so far: all of them, or what a transactor has been given.
+  std::size_t limit;
 
   [[nodiscard]] bool finished() const { return finished_; }
   [[nodiscard]] const BeatStream& stream() const { return stream_; }
@@ -26,7 +35,7 @@ class MacHarness {
 
   void choose() {
     // A source that has offered a beat keeps offering it.
-    if (!in_valid) in_valid = beat < stream_.size() && (in_limit_ == 0 || draw() >= in_limit_);
+    if (!in_valid) in_valid = beat < limit && (in_limit_ == 0 || draw() >= in_limit_);
     out_ready = out_limit_ == 0 || draw() >= out_limit_;
     reset = reset_limit_ != 0 && beat < stream_.size() && draw() < reset_limit_;
   }

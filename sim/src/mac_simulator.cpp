@@ -9,7 +9,7 @@
 namespace lowbit::sim {
 namespace {
 
-std::uint64_t limit(double probability, const char* what) {
+std::uint64_t threshold(double probability, const char* what) {
   if (!(probability >= 0.0 && probability <= 0.99)) {
     throw Error(ErrorKind::usage, fmt::format("{} is a probability from 0 to 0.99, not {}", what, probability));
   }
@@ -38,10 +38,10 @@ void MacRunStats::operator+=(const MacRunStats& other) {
 }
 
 MacHarness::MacHarness(const BeatStream& stream, std::span<const MacResult> expected, const MacRunOptions& options)
-    : stream_(stream), expected_(expected), state_(options.seed * 0x9E3779B97F4A7C15U | 1),
-      in_limit_(limit(options.input_stall, "the source's stall rate")),
-      out_limit_(limit(options.output_stall, "the sink's stall rate")),
-      reset_limit_(limit(options.reset, "the reset rate")) {
+    : limit(stream.size()), stream_(stream), expected_(expected), state_(options.seed * 0x9E3779B97F4A7C15U | 1),
+      in_limit_(threshold(options.input_stall, "the source's stall rate")),
+      out_limit_(threshold(options.output_stall, "the sink's stall rate")),
+      reset_limit_(threshold(options.reset, "the reset rate")) {
   if (expected.size() != stream.segments()) {
     throw Error(ErrorKind::usage, fmt::format("{} results expected of {} segments", expected.size(), stream.segments()));
   }

@@ -35,7 +35,7 @@ struct MacRunStats {
   std::uint64_t cycles = 0;
   std::uint64_t resets = 0;
   std::uint64_t refused = 0;     ///< cycles in which the source offered a beat and was held back
-  double seconds = 0.0;          ///< of simulation, without model and stimulus
+  double seconds = 0.0;          ///< processor time of the simulation, without model and stimulus
   std::string first_mismatch{};  ///< one line, or empty
 
   void operator+=(const MacRunStats& other);

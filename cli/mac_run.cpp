@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// lowbit mac run: a MAC unit simulated on tensors, vectors or random beats, every result checked.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "commands.hpp"
+#include "lowbit/block_tensor_file.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/sim/exact.hpp"
+#include "lowbit/sim/mac_model.hpp"
+#include "lowbit/sim/mac_simulator.hpp"
+#include "lowbit/sim/mac_stimulus.hpp"
+#include "lowbit/sim/mac_vectors.hpp"
+
+namespace lowbit::cli {
+namespace {
+
+using namespace sim;
+
+struct Options {
+  std::string unit = "exact";
+  std::string format;
+  int lanes = 0;
+  std::string backend = "verilator";
+  std::string a;
+  std::string w;
+  std::string vectors;
+  std::string write_vectors;
+  std::string write_readmemh;
+  std::size_t beats = 100000;
+  MacRunOptions run;
+  double stalls = 0.0;
+};
+
+MacShape shape_of(const Options& o, const BlockFormat* found) {
+  const auto unit = find_mac_unit(o.unit);
+  if (!unit) throw Error(ErrorKind::usage, "--unit " + o.unit + ": one of published, exact, block_fp32, gst");
+  if (found == nullptr) {
+    const std::string name = !o.format.empty() ? o.format : *unit == MacUnit::gst ? "nvfp4" : "if4";
+    found = find_block_format(name);
+    if (found == nullptr) throw Error(ErrorKind::usage, "--format " + name + ": unknown; `lowbit formats` lists them");
+  } else if (!o.format.empty() && o.format != found->name) {
+    throw Error(ErrorKind::usage, fmt::format("--format {}, but the tensors are {}", o.format, found->name));
+  }
+  if (!supports(*unit, *found)) {
+    throw Error(ErrorKind::usage, fmt::format("unit {} has no arithmetic for format {}", o.unit, found->name));
+  }
+  const int lanes = o.lanes != 0 ? o.lanes : *unit == MacUnit::gst ? 64 : 16;
+  if (lanes < 1 || lanes > 64 || (lanes & (lanes - 1)) != 0) {
+    throw Error(ErrorKind::usage, fmt::format("--lanes {}: a power of two from 1 to 64", lanes));
+  }
+  return {*unit, found, lanes};
+}
+
+/// Results that differ from what the library's GEMM says: exact values for `exact`, the tensor-core
+/// model for `gst` is the unit's model already.
+std::uint64_t compare_with_gemm(const MacShape& shape, const BlockTensor& a, const BlockTensor& w,
+                                std::size_t first_row, std::span<const MacResult> results) {
+  if (shape.unit != MacUnit::exact || shape.format->family != ScaleFamily::nv) return 0;
+  std::uint64_t wrong = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const ExactValue value = exact_dot(a, first_row + i / w.rows, w, i % w.rows, NanScale::largest);
+    wrong += value.integer == WideInteger(results[i].acc) ? 0 : 1;
+  }
+  return wrong;
+}
+
+int report(const MacShape& shape, const std::string& what, const MacRunStats& s) {
+  fmt::print("unit {}, format {}, {} lanes, {}\n", name_of(shape.unit), shape.format->name, shape.lanes, what);
+  fmt::print("outputs checked   {}\n", s.outputs);
+  fmt::print("mismatches        {}\n", s.mismatches);
+  fmt::print("beats             {}\n", s.beats);
+  fmt::print("cycles            {}\n", s.cycles);
+  fmt::print("beats per cycle   {:.4f}\n", s.cycles == 0 ? 0.0 : static_cast<double>(s.beats) / static_cast<double>(s.cycles));
+  fmt::print("simulated cycles a second of processor time {:.3g}\n",
+             s.seconds > 0 ? static_cast<double>(s.cycles) / s.seconds : 0.0);
+  if (s.mismatches == 0) return 0;
+  fmt::print("first mismatch: {}\n", s.first_mismatch);
+  return static_cast<int>(ErrorKind::mismatch);
+}
+
+void write_vectors(const Options& o, const BeatStream& stream, std::span<const MacResult> results) {
+  if (o.write_vectors.empty() && o.write_readmemh.empty()) return;
+  MacVectors v{stream, {}};
+  for (const MacResult& r : results) v.expected.push_back(r.fp32);
+  if (!o.write_vectors.empty()) write_mac_vectors(o.write_vectors, v);
+  if (!o.write_readmemh.empty()) write_readmemh(o.write_readmemh, v);
+}
+
+int run_tensors(const Options& o, MacBackend backend) {
+  const BlockTensor a = read_block_tensor(std::filesystem::path(o.a)).tensor;
+  const BlockTensor w = read_block_tensor(std::filesystem::path(o.w)).tensor;
+  const MacShape shape = shape_of(o, a.format);
+  if (a.format != w.format) {
+    throw Error(ErrorKind::usage, fmt::format("{} is {} and {} is {}: quantize both to one format", o.a,
+                                              a.format->name, o.w, w.format->name));
+  }
+  if (a.columns == 0 || w.rows == 0 || a.rows == 0) throw Error(ErrorKind::usage, "a tensor is empty");
+  // Rows of A at a time, so that a long product needs little memory.
+  const std::size_t beats_a_row = std::max<std::size_t>(1, w.rows * a.padded_columns() / static_cast<std::size_t>(shape.lanes_used()));
+  const std::size_t rows = std::max<std::size_t>(1, 1000000 / beats_a_row);
+  MacRunStats total;
+  for (std::size_t m = 0; m < a.rows; m += rows) {
+    const BeatStream stream = product_stream(shape, a, w, m, std::min(a.rows, m + rows));
+    const std::vector<MacResult> expected = mac_model(stream);
+    MacRunStats s = run_mac(stream, expected, o.run, backend);
+    if (const std::uint64_t wrong = compare_with_gemm(shape, a, w, m, expected); wrong != 0) {
+      s.mismatches += wrong;
+      if (s.first_mismatch.empty()) s.first_mismatch = "the unit's model and the exact GEMM differ";
+    }
+    if (m == 0) write_vectors(o, stream, expected);
+    total += s;
+  }
+  return report(shape, fmt::format("{}x{}x{} product", a.rows, w.rows, a.columns), total);
+}
+
+int run_vectors(const Options& o, MacBackend backend) {
+  const MacVectors v = read_mac_vectors(o.vectors, shape_of(o, nullptr));
+  const MacShape& shape = v.stream.shape();
+  if (o.lanes != 0 && o.lanes != shape.lanes) {
+    throw Error(ErrorKind::usage, fmt::format("--lanes {}, but {} has {}", o.lanes, o.vectors, shape.lanes));
+  }
+  // The file's word is the result; accumulator and flags are the model's.
+  std::vector<MacResult> expected = mac_model(v.stream);
+  for (std::size_t i = 0; i < expected.size(); ++i) expected[i].fp32 = v.expected[i];
+  const MacRunStats s = run_mac(v.stream, expected, o.run, backend);
+  write_vectors(o, v.stream, expected);
+  return report(shape, o.vectors, s);
+}
+
+int run_random(const Options& o, MacBackend backend) {
+  const MacShape shape = shape_of(o, nullptr);
+  constexpr std::size_t chunk = 1 << 18;
+  MacRunStats total;
+  MacRunOptions options = o.run;
+  for (std::size_t done = 0; done < o.beats; options.seed += 1) {
+    const BeatStream stream = random_stream(shape, std::min(chunk, o.beats - done), options.seed);
+    const std::vector<MacResult> expected = mac_model(stream);
+    total += run_mac(stream, expected, options, backend);
+    if (done == 0) write_vectors(o, stream, expected);
+    // One waveform: of the first stretch.
+    options.vcd.clear();
+    done += stream.size();
+  }
+  return report(shape, fmt::format("random beats, seed {}", o.run.seed), total);
+}
+
+int run(Options o) {
+  if (o.a.empty() != o.w.empty()) throw Error(ErrorKind::usage, "--a and --w go together");
+  if (!o.a.empty() && !o.vectors.empty()) throw Error(ErrorKind::usage, "give tensors or --vectors, not both");
+  const MacBackend backend = o.backend == "systemc" ? MacBackend::systemc : MacBackend::verilator;
+  o.run.input_stall = o.run.output_stall = o.stalls;
+  if (!o.a.empty()) return run_tensors(o, backend);
+  if (!o.vectors.empty()) return run_vectors(o, backend);
+  return run_random(o, backend);
+}
+
+}  // namespace
+
+void add_mac_run(CLI::App& mac) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = mac.add_subcommand(
+      "run", "Simulate a unit and compare every result: on two quantized tensors (A times W transposed),\n"
+             "on vectors, or on random beats");
+  command->add_option("--unit", options->unit, "published, exact, block_fp32 or gst")->capture_default_str();
+  command->add_option("--format", options->format, "block format (default: the tensors'; if4; nvfp4 for gst)");
+  command->add_option("--lanes", options->lanes, "products a beat (default 16; 64 for gst)");
+  command->add_option("--a", options->a, "quantized tensor A, a row an output row");
+  command->add_option("--w", options->w, "quantized tensor W, a row an output column");
+  command->add_option("--vectors", options->vectors, "JSON vectors with expected FP32 results (docs/mac.md)");
+  command->add_option("--beats", options->beats, "random beats")->capture_default_str();
+  command->add_option("--seed", options->run.seed, "of random beats and stalls")->capture_default_str();
+  command->add_option("--stalls", options->stalls, "probability of a pause on either side, 0 to 0.99")->capture_default_str();
+  command->add_option("--resets", options->run.reset, "probability of a reset in a cycle")->capture_default_str();
+  command->add_option("--backend", options->backend, "verilator or systemc")
+      ->check(CLI::IsMember({"verilator", "systemc"}))->capture_default_str();
+  command->add_option("--vcd", options->run.vcd, "write a waveform");
+  command->add_option("--write-vectors", options->write_vectors, "write beats and results as JSON");
+  command->add_option("--write-readmemh", options->write_readmemh, "write PREFIX.beats.hex and PREFIX.expected.hex");
+  command->callback([options] {
+    if (const int code = run(*options); code != 0) throw CLI::RuntimeError(code);
+  });
+}
+
+}  // namespace lowbit::cli
