@@ -20,6 +20,7 @@ void add_gemm(CLI::App& app);
 void add_verify(CLI::App& app);
 
 // Subcommands of `lowbit mac`.
+void add_mac_run(CLI::App& mac);
 void add_mac_array(CLI::App& mac);
 void add_mac_report(CLI::App& mac);
 

@@ -57,6 +57,20 @@ function(lowbit_format_number format out)
   set(${out} ${CMAKE_MATCH_1} PARENT_SCOPE)
 endfunction()
 
+# lowbit_verilate(CLASS DIR LANGUAGE TOP ARGUMENTS... ): DIR/CLASS__all.cpp from SystemVerilog sources
+# (absolute paths and -G parameters), one file to compile.
+function(lowbit_verilate class dir language top)
+  set(sources ${ARGN})
+  list(FILTER sources INCLUDE REGEX "\\.sv$")
+  add_custom_command(OUTPUT ${dir}/${class}__all.cpp ${dir}/${class}.h
+    COMMAND ${LOWBIT_VERILATOR} ${language} -O3 --x-assign fast --x-initial fast --noassert --Mdir ${dir}
+      --prefix ${class} --top-module ${top} ${ARGN}
+    COMMAND ${CMAKE_COMMAND} -DDIR=${dir} -DCLASS=${class} -DOUT=${dir}/${class}__all.cpp
+      -P ${PROJECT_SOURCE_DIR}/scripts/cmake/one_source.cmake
+    DEPENDS ${sources} ${PROJECT_SOURCE_DIR}/scripts/cmake/one_source.cmake
+    COMMENT "Verilator: ${class}" VERBATIM)
+endfunction()
+
 # lowbit_mac_unit(UNIT FORMAT LANES ACC_BITS [SYSTEMC] [FORMAT] [PARAMETERS -G...] SOURCES files...)
 # compiles one unit; SYSTEMC: its SystemC module as well; FORMAT: the unit has that parameter.
 function(lowbit_mac_unit unit format lanes acc_bits)
@@ -83,13 +97,8 @@ function(lowbit_mac_unit unit format lanes acc_bits)
     else()
       set(language --cc --trace)
     endif()
-    add_custom_command(OUTPUT ${all} ${dir}/${class}.h
-      COMMAND ${LOWBIT_VERILATOR} ${language} -O3 --x-assign fast --x-initial fast --noassert --Mdir ${dir}
-        --prefix ${class} --top-module lowbit_mac_${unit} -GLANES=${lanes} ${ARG_PARAMETERS} ${ARG_SOURCES}
-      COMMAND ${CMAKE_COMMAND} -DDIR=${dir} -DCLASS=${class} -DOUT=${all}
-        -P ${PROJECT_SOURCE_DIR}/scripts/cmake/one_source.cmake
-      DEPENDS ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/scripts/cmake/one_source.cmake
-      COMMENT "Verilator: ${name}" VERBATIM)
+    lowbit_verilate(${class} ${dir} "${language}" lowbit_mac_${unit}
+      -GLANES=${lanes} ${ARG_PARAMETERS} ${ARG_SOURCES})
     set(LOWBIT_MAC_CLASS ${class})
     set(LOWBIT_MAC_RUN run_${name})
     set(LOWBIT_MAC_ACC_BITS ${acc_bits})

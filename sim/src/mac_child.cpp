@@ -12,8 +12,7 @@
 #include "lowbit/sim/mac_simulator.hpp"
 
 // SystemC's library has a main() that wants this; ours starts the kernel itself.
-int sc_main(int, char**);
-int sc_main(int, char**) { return 0; }
+extern "C" __attribute__((weak)) int sc_main(int /*argc*/, char* /*argv*/[]) { return 0; }
 
 namespace lowbit::sim {
 
