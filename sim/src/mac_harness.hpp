@@ -59,8 +59,8 @@ class MacHarness {
       }
     }
     if (out_valid && out_ready) {
-      check(read());
       idle_ = 0;
+      check(read());
     } else if (++idle_ > patience) {
       stop();
     }

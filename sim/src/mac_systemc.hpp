@@ -5,6 +5,7 @@
 #pragma once
 
 #include <systemc>
+#include <verilated.h>
 #include <tlm>
 #include <tlm_utils/simple_initiator_socket.h>
 #include <tlm_utils/simple_target_socket.h>
@@ -42,10 +43,11 @@ template <typename Value>
 Value pin_value(const std::uint64_t* words) {
   if constexpr (requires(Value v) { v.set_word(0, 0U); }) {
     Value value;
-    for (int i = 0; i < value.size(); ++i) value.set_bit(i, sc_dt::sc_logic_value_t((words[i / 64] >> (i % 64)) & 1));
-    for (int i = 0; i < value.size() / 32; ++i) {
+    const int whole = value.length() / 32;
+    for (int i = 0; i < whole; ++i) {
       value.set_word(i, static_cast<sc_dt::sc_digit>(words[i / 2] >> (32 * (i % 2))));
     }
+    for (int i = 32 * whole; i < value.length(); ++i) value.set_bit(i, ((words[i / 64] >> (i % 64)) & 1) != 0 ? sc_dt::Log_1 : sc_dt::Log_0);
     return value;
   } else {
     return static_cast<Value>(*words);
@@ -221,6 +223,9 @@ MacRunStats run_systemc(const BeatStream& stream, std::span<const MacResult> exp
   return run_in_child([&] {
     MacHarness harness(stream, expected, options);
     harness.limit = 0;
+    // Modules take their thread's context, which a C++ run before this one has left dangling.
+    VerilatedContext context;
+    Verilated::threadContextp(&context);
     systemc::Transactor<Unit, AccumulatorBits> transactor("transactor", harness);
     systemc::Initiator initiator("initiator", stream.size());
     initiator.socket.bind(transactor.socket);

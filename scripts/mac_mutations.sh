@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Plants bugs in the RTL of the MAC units, one at a time, and runs tests/mac/test_mac_units.cpp on
+# the unit that has it: every bug must be caught. Prints which test cases caught it.
+# usage: scripts/mac_mutations.sh [BUILD_DIR [NAME...]]   (BUILD_DIR, default build/dev, must hold
+# a finished build of test_mac_units)
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$(cd "${1:-$root/build/dev}" && pwd)
+shift || true
+only=("$@")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+include=$(dirname "$(find /usr/share/verilator /usr/local/share/verilator -name verilated.h 2> /dev/null | head -1)")
+missed=0 planted=0
+
+# mutate NAME UNIT FORMAT FILE SED-EXPRESSION
+mutate() {
+  local name=$1 unit=$2 format=$3 file=$4 expression=$5
+  if [ ${#only[@]} -gt 0 ] && [[ ! " ${only[*]} " == *" $name "* ]]; then return; fi
+  planted=$((planted + 1))
+  rm -rf "$work"/*
+  cp "$root"/mac_rtl/*.sv "$work"
+  sed -i -E "$expression" "$work/$file"
+  if cmp -s "$root/mac_rtl/$file" "$work/$file"; then
+    echo "NOT PLANTED $name: the pattern is not in $file"
+    missed=$((missed + 1))
+    return
+  fi
+  local lanes=16 acc=0 g="" number sources=(lowbit_fp32_pkg.sv)
+  number=$(sed -n "s/.*localparam int ${format^^} = \([0-9]*\);.*/\1/p" "$root/mac_rtl/lowbit_formats.sv")
+  mapfile -t exact < "$root/mac_rtl/lowbit_mac_exact_core.f"
+  case $unit in
+    published) g="-GINTEGERS=1'b$([ "$format" = if4 ] && echo 1 || echo 0)" ;;
+    exact) g="-GFORMAT=$number" acc=72 sources+=("${exact[@]}" lowbit_acc_to_fp32.sv) ;;
+    block_fp32) g="-GFORMAT=$number" sources+=("${exact[@]}" lowbit_mac_block_fp32_core.sv) ;;
+    gst) lanes=64 sources+=("${exact[@]}" lowbit_mac_gst_core.sv) ;;
+  esac
+  if [ "$unit" = published ]; then sources+=(lowbit_mac_published_core.sv); fi
+  sources+=(lowbit_stream.sv "lowbit_mac_$unit.sv")
+  (
+    cd "$work" || exit 1
+    verilator --cc --trace -O3 --x-assign fast --x-initial fast --noassert -Wno-WIDTH -Wno-UNUSED --Mdir v --prefix Vmutant \
+      --top-module "lowbit_mac_$unit" -GLANES=$lanes $g "${sources[@]}" || exit 1
+    cmake -DDIR="$work/v" -DCLASS=Vmutant -DOUT="$work/v/Vmutant__all.cpp" -P "$root/scripts/cmake/one_source.cmake"
+    cat > unit.cpp << CPP
+#include "mac_verilator.hpp"
+#include <Vmutant__all.cpp>
+namespace lowbit::sim {
+namespace {
+constexpr MacVariant table[] = {
+    {MacUnit::$unit, "$format", $lanes, MacBackend::verilator, run_verilated<Vmutant, $acc>}};
+}
+std::span<const MacVariant> mac_variants() { return table; }
+}  // namespace lowbit::sim
+CPP
+    g++ -std=c++20 -O1 -w -ffp-contract=off -DVL_TIME_CONTEXT -DVM_SC=0 -DVM_TRACE=1 -DVM_TRACE_VCD=1 -DVM_COVERAGE=0 \
+      -I"$root/sim/src" -I"$root/sim/include" -I"$root/formats/include" -Iv -I"$include" -I"$include/vltstd" unit.cpp \
+      "$build"/tests/mac/CMakeFiles/test_mac_units.dir/*.o \
+      "$(find "$build/mac_rtl" -name 'mac_simulator.cpp.o')" "$build/mac_rtl/liblowbit_verilated.a" \
+      "$build/sim/liblowbit_sim.a" "$build/formats/liblowbit_formats.a" \
+      $(find /usr/lib /usr/local/lib -name 'libCatch2*.a' 2> /dev/null | tr '\n' ' ') -lfmt -lzip -ltbb -lpthread -o mutant
+  ) > "$work/log" 2>&1 || { echo "NOT BUILT $name"; tail -5 "$work/log"; missed=$((missed + 1)); return; }
+  local caught=()
+  while IFS= read -r test; do
+    [ -n "$test" ] || continue
+    timeout 300 "$work/mutant" "$test" > /dev/null 2>&1 || caught+=("$test")
+  done < <(tests)
+  if [ ${#caught[@]} = 0 ]; then
+    echo "MISSED $name"
+    missed=$((missed + 1))
+  else
+    echo "caught $name ($unit $format): ${caught[0]}$([ ${#caught[@]} -gt 1 ] && echo " (and $((${#caught[@]} - 1)) more)")"
+  fi
+}
+
+# The test cases about the units themselves.
+tests() {
+  cat << 'EOT'
+golden vectors of the published unit*
+every lane product*
+every pair of scale bytes*
+random and directed beats
+stalls on both sides*
+reset in mid-segment*
+a segment starts after reset*
+one beat a cycle*
+the order of blocks*
+EOT
+}
+
+p=lowbit_mac_published_core.sv f=lowbit_fp32_pkg.sv s=lowbit_stream.sv g=lowbit_mac_gst_core.sv b=lowbit_mac_block_fp32_core.sv
+x=lowbit_mac_exact_core.sv e=lowbit_acc_to_fp32.sv
+mutate dropped_rounding_carry published nvfp4 $f "s/result = result \+ \{31'd0, up\};/result = {result[31:4], result[3:0] + {3'd0, up}};/"
+mutate ties_away published nvfp4 $f "s/up     = sum\[2\] & \(sum\[3\] \| sum\[1\] \| sum\[0\]\);/up     = sum[2];/"
+mutate sticky_lost published nvfp4 $f "s/aligned\[27\] \| \(aligned\[26:0\] != 27'd0\)/aligned[27]/"
+mutate tree_order published nvfp4 $p "s/node_q\[2\*n\], node_q\[2\*n\+1\]/node_q[n < LANES \/ 2 ? 2*n : n + LANES \/ 2], node_q[n < LANES \/ 2 ? 2*n+1 : n + LANES]/"
+mutate two_integers_as_one published if4 $p "s/mul\(scale1_q, TwoIntegers/mul(scale1_q, OneInteger/"
+mutate constant_last_place published if4 $p "s/3F5B_6DB7/3F5B_6DB8/"
+mutate code_8_zero published if4 $p "s/code\[3\] & \(code\[2:0\] == 3'd0\)/1'b0/"
+mutate nan_scale_as_480 published nvfp4 $p "s/\(a_byte == 7'h7F\) \? 7'h7E : a_byte/a_byte/"
+mutate subnormal_scale_shift published nvfp4 $p "s/ \+ \{7'd0, a\[6:3\] == 4'd0\}//"
+mutate first_ignored published nvfp4 $p "s/first_q\[3\] \? 32'd0 : node_q\[LANES\+i\]/node_q[LANES+i]/"
+mutate stuck_flag published nvfp4 $p "s/nan_q\[3\] \| \(nan_q\[4\] & ~first_q\[3\]\)/nan_q[3] | nan_q[4]/"
+mutate beat_lost_under_stall published nvfp4 $s "s/if \(taken\) begin/if (taken \& ~(pending_q == (PTR_W + 1)'(DEPTH - 1) \& ~out_ready_i)) begin/"
+mutate credit_lost published nvfp4 $s "s/- \(PTR_W \+ 1\)'\(given\);/- (PTR_W + 1)'(given \& ~ended);/"
+mutate fifo_overrun published nvfp4 $s "s/assign in_ready_o   = .*/assign in_ready_o   = 1'b1;/"
+mutate open_after_reset published nvfp4 $s "s/open_q       <= 1'b0;/open_q       <= open_q;/"
+mutate valid_survives_reset gst nvfp4 $g "s/if \(!rst_ni\) valid_q <= '0;/if (!rst_ni) valid_q[1] <= 1'b0;/"
+mutate fraction_bits_34 gst nvfp4 $g "s/FRACTION_BITS = 35/FRACTION_BITS = 34/"
+mutate fraction_bits_36 gst nvfp4 $g "s/FRACTION_BITS = 35/FRACTION_BITS = 36/"
+mutate floor_not_truncation gst nvfp4 $g "s/sum = scaled\[SCALED_W-1\] \? sum - term : sum \+ term;/sum = scaled[SCALED_W-1] ? sum - term - 64'd1 : sum + term;/"
+mutate cancelled_group_ignored gst nvfp4 $g "s/\(\(\|nonzero\) && significand != 8'd0\)/((|nonzero) \&\& significand != 8'd0 \&\& sum != '0)/"
+mutate block_not_rounded block_fp32 if4 $b "s/\{5'd0, shift3_q\}, 1'b1\)/{5'd0, shift3_q}, 1'b0)/"
+mutate shift_by_one exact if4 $x "s/assign value = wide\[VALUE_W\+1:2\];/assign value = wide[VALUE_W:1];/"
+mutate bubble_counted exact if4 $x "s/significand_q <= significand & \{SIG_W\{valid_i\}\};/significand_q <= significand;/"
+mutate epilogue_sticky exact if4 $e "s/\(m\[ACC_W-26:0\] != '0\)/m[ACC_W-26]/"
+echo "$planted planted, $missed missed"
+exit $((missed > 0))
