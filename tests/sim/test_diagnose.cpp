@@ -58,6 +58,10 @@ TEST_CASE("planted mistakes are named, under the exact model and under an instru
     BlockTensor wrong = a;
     for (auto& pair : wrong.values) pair = static_cast<std::uint8_t>(pair << 4 | pair >> 4);
     check(wrong, b, "nibble order swapped in the codes of A");
+    // One more wrong word, in a row that is not sampled: not every word is explained any more.
+    auto and_another = run_gemm(wrong, b, *model);
+    and_another[77 * 24 + 5] ^= 1;
+    CHECK_FALSE(named(diagnose(a, b, *model, run_gemm(a, b, *model), and_another), "nibble"));
     wrong = b;
     for (auto& pair : wrong.values) pair = static_cast<std::uint8_t>(pair << 4 | pair >> 4);
     check(a, wrong, "nibble order swapped in the codes of B");
@@ -182,4 +186,6 @@ TEST_CASE("running sums: where the model leaves the exact ones") {
   const OutputTrace parted = trace_output(a, b, mma, 0, 0);
   REQUIRE(parted.part_at.has_value());
   CHECK(*parted.part_at == 3);
+  // Under the exact model: the same sums by FP32 additions to nearest.
+  CHECK(trace_output(a, b, GemmModel{}, 0, 0).lines[1].model == 2 * 36.0F * 448 * 448);
 }
