@@ -51,8 +51,8 @@ void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
   if (p.k != 0) {
     check_pointer(p.a_codes, 16, "a_codes");
     check_pointer(p.b_codes, 16, "b_codes");
-    check_pointer(p.a_scales, 8, "a_scales");
-    check_pointer(p.b_scales, 8, "b_scales");
+    check_pointer(p.a_scales, 16, "a_scales");
+    check_pointer(p.b_scales, 16, "b_scales");
   }
   check_pointer(p.d, 8, "d");
   const detail::GemmArguments g{p.a_codes,

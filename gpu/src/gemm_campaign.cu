@@ -211,11 +211,11 @@ __device__ void replay_output(int k_blocks, const std::uint16_t* a, const std::u
     for (int w = 0; w < decode_splits; ++w) {
       // Warp w's instructions, numbered through its super-steps.
       const auto column = [w](int i, int slot) {
-        const int step = w + i / decode_instructions * decode_splits;
+        const int step = decode_step(w, i / decode_instructions);
         return step * decode_super_step + decode_column(i % decode_instructions, slot);
       };
       const int super_steps = (columns + decode_super_step - 1) / decode_super_step;
-      const int mine = super_steps > w ? (super_steps - w + decode_splits - 1) / decode_splits : 0;
+      const int mine = decode_step_count(w, super_steps);
       std::uint32_t s[rule_count];
       replay_steps<mutants>(0, mine * decode_instructions, 1, columns, column, a, b, swapped, false, s);
       for (int r = 0; r < rules; ++r) part[w][r] = s[r];

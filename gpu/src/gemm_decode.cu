@@ -2,18 +2,20 @@
 // Hopper decode GEMM: at most 16 rows of activations (A) against many rows of weights (B).
 //
 // The time is the reading of B once, so everything is arranged around keeping reads in flight: each
-// of the 16 warps of a CTA fetches its own share of K into its own ring in shared memory with
-// asynchronous copies, up to three super-steps (13.5 KiB a warp) ahead, expands codes in registers
+// of the 16 warps of a CTA fetches its own share of K into its own ring in shared memory with the
+// bulk tensor copy engine, up to three super-steps (12 KiB a warp) ahead, expands codes in registers
 // straight into mma.sync fragments (no shuffle, no FP16 in shared memory) and multiplies.
 //
 // Schedule (what the model replays): warp w of 16 keeps its own accumulators, from +0, over
-// super-steps w, w+16, ... of 128 columns; a super-step is eight m16n8k16 in order, whose columns
-// decode_column names. Partial sums are added in FP32 to nearest, ((p0 + p1) + p2) + ... + p15, and
+// chunks w, w+16, ... of 512 columns in super-steps of 128; a super-step is eight m16n8k16 in
+// order, whose columns decode_column names. Partial sums are added in FP32 to nearest, ((p0 + p1) + p2) + ... + p15, and
 // d = RN_FP32(alpha * sum). Warps without a super-step contribute +0.
+#include <cuda.h>
 #include <cuda_runtime.h>
 
 #include "gemm_kernels.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
+#include "wgmma_inl.cuh"
 
 namespace lowbit::gpu::detail {
 namespace {
@@ -23,16 +25,21 @@ constexpr int groups = tile_n / 8;
 constexpr int warps = decode_splits;
 constexpr int ring = 3;
 constexpr int code_bytes = tile_n * decode_super_step / 2;
-constexpr int scale_bytes = tile_n * decode_super_step / 16;
-constexpr int slot_bytes = code_bytes + scale_bytes;
-constexpr int shared_bytes = warps * ring * slot_bytes;
+constexpr int chunk_blocks = decode_chunk * decode_super_step / 16;
+constexpr int scale_bytes = tile_n * chunk_blocks;  // of a warp's current chunk
+constexpr int shared_bytes = warps * (ring * code_bytes + scale_bytes);
 static_assert(warps * tile_n * 16 * 4 <= shared_bytes, "partial sums reuse the rings");
 
-__device__ __forceinline__ void copy16(std::uint32_t shared, const void* global) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(global));
+// A box of the tensor map at (byte column x, row y) to shared memory; completes on the barrier.
+__device__ __forceinline__ void copy_box(std::uint32_t shared, const CUtensorMap& map, int x, int y,
+                                         std::uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared), "l"(&map), "r"(x), "r"(y), "r"(barrier)
+      : "memory");
 }
-__device__ __forceinline__ void copy8(std::uint32_t shared, const void* global) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared), "l"(global));
+__device__ __forceinline__ void expect_bytes(std::uint32_t barrier, std::uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
 
 __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], std::uint32_t a0, std::uint32_t a1,
@@ -45,30 +52,29 @@ __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], std::uint32_t a0, st
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-// 32 codes and their two scale bytes of one row; zeros outside.
-__device__ __forceinline__ void load_guarded(const std::uint8_t* codes, const std::uint8_t* scales,
-                                             int block, int k_blocks, uint4& out_codes,
-                                             std::uint32_t& out_scales) {
-  out_codes = make_uint4(0, 0, 0, 0);
-  out_scales = 0;
+// 32 codes of one row; zeros past the end of K.
+__device__ __forceinline__ uint4 load_codes(const std::uint8_t* codes, int block, int k_blocks) {
+  uint4 out = make_uint4(0, 0, 0, 0);
   if (block < k_blocks) {
     const uint2 v = __ldg(reinterpret_cast<const uint2*>(codes));
-    out_codes.x = v.x;
-    out_codes.y = v.y;
-    out_scales = __ldg(scales);
+    out.x = v.x;
+    out.y = v.y;
   }
   if (block + 1 < k_blocks) {
     const uint2 v = __ldg(reinterpret_cast<const uint2*>(codes + 8));
-    out_codes.z = v.x;
-    out_codes.w = v.y;
-    out_scales |= static_cast<std::uint32_t>(__ldg(scales + 1)) << 8;
+    out.z = v.x;
+    out.w = v.y;
   }
+  return out;
 }
 
-// whole: every tile has all its rows and every super-step all its blocks, so that nothing is guarded.
-template <GemmFormat F, bool whole>
-__global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmArguments g) {
-  extern __shared__ __align__(16) std::uint8_t dynamic_shared[];
+// bulk: K is a multiple of 256, so that rows of codes and of scales have the 16-byte pitch that the
+// copy engine needs; it fills rows and columns outside the matrix with zeros.
+template <GemmFormat F, bool bulk>
+__global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmArguments g, const __grid_constant__ CUtensorMap code_map,
+                       const __grid_constant__ CUtensorMap scale_map) {
+  extern __shared__ __align__(128) std::uint8_t dynamic_shared[];
+  __shared__ std::uint64_t barriers[warps][ring + 1];  // of the slots, then of the scales
   const int lane = threadIdx.x & 31;
   const int warp = threadIdx.x >> 5;
   const int row = lane >> 2;   // of the weights in a group of 8, and of A (with row + 8)
@@ -77,51 +83,61 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
   const std::size_t pitch = static_cast<std::size_t>(g.k_blocks) * 8;
   const int super_steps = (g.k_blocks + 7) / 8;
   const int rows = g.n - n0;  // of B that exist in this tile
-  std::uint8_t* my_ring = dynamic_shared + warp * ring * slot_bytes;
+  std::uint8_t* my_ring = dynamic_shared + warp * (ring * code_bytes + scale_bytes);
+  std::uint8_t* my_scales = my_ring + ring * code_bytes;
+  const auto my_barriers = static_cast<std::uint32_t>(__cvta_generic_to_shared(barriers[warp]));
+  if (bulk && lane == 0) {
+    for (int i = 0; i <= ring; ++i) barrier_init(my_barriers + 8 * i, 1);
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncwarp();
+  const int steps = decode_step_count(warp, super_steps);
   const std::uint8_t* b_codes = g.b_codes + (n0 + row) * pitch + part * 16;
-  const std::uint8_t* b_scales = g.b_scales + static_cast<std::size_t>(n0 + lane) * g.k_blocks;
-  const auto fill = [&](int step, int slot) {
-    if (step < super_steps) {
-      std::uint8_t* codes = my_ring + slot * slot_bytes;
-      std::uint8_t* scales = codes + code_bytes;
-      if constexpr (whole) {
-        const auto to = static_cast<std::uint32_t>(__cvta_generic_to_shared(codes));
-        const std::uint8_t* from = b_codes + step * (decode_super_step / 2);
-#pragma unroll
-        for (int i = 0; i < groups; ++i) {
-          copy16(to + (i * 32 + lane) * 16, from);
-          from += 8 * pitch;
+  // Scale bytes of a chunk, 32 a row.
+  const auto fill_scales = [&](int step) {
+    const int block = step * 8;
+    if constexpr (bulk) {
+      if (lane == 0) {
+        expect_bytes(my_barriers + 8 * ring, scale_bytes);
+        copy_box(static_cast<std::uint32_t>(__cvta_generic_to_shared(my_scales)), scale_map, block, n0, my_barriers + 8 * ring);
+      }
+    } else {
+      const bool inside = block + lane < g.k_blocks;
+#pragma unroll 1
+      for (int n = 0; n < tile_n; ++n) {
+        my_scales[n * chunk_blocks + lane] =
+            inside && n < rows ? __ldg(g.b_scales + static_cast<std::size_t>(n0 + n) * g.k_blocks + block + lane) : 0;
+      }
+    }
+  };
+  const auto fill = [&](int i, int slot) {
+    if (i < steps) {
+      const int step = decode_step(warp, i);
+      std::uint8_t* codes = my_ring + slot * code_bytes;
+      if constexpr (bulk) {
+        if (lane == 0) {
+          expect_bytes(my_barriers + 8 * slot, code_bytes);
+          copy_box(static_cast<std::uint32_t>(__cvta_generic_to_shared(codes)), code_map, step * (decode_super_step / 2), n0,
+                   my_barriers + 8 * slot);
         }
-        copy8(to + code_bytes + lane * 8, b_scales + step * 8);
-        copy8(to + code_bytes + (32 + lane) * 8, b_scales + static_cast<std::size_t>(32) * g.k_blocks + step * 8);
       } else {
 #pragma unroll 1
-        for (int i = 0; i < groups; ++i) {
+        for (int j = 0; j < groups; ++j) {
           uint4 c = make_uint4(0, 0, 0, 0);
-          std::uint32_t s = 0;
-          if (8 * i + row < rows) {
-            const int block = step * 8 + part * 2;
-            load_guarded(b_codes + 8 * i * pitch + step * (decode_super_step / 2),
-                         g.b_scales + static_cast<std::size_t>(n0 + 8 * i + row) * g.k_blocks + block,
-                         block, g.k_blocks, c, s);
-          }
-          *reinterpret_cast<uint4*>(codes + (i * 32 + lane) * 16) = c;
-          *reinterpret_cast<std::uint16_t*>(scales + (8 * i + row) * 8 + part * 2) =
-              static_cast<std::uint16_t>(s);
+          const int block = step * 8 + part * 2;
+          if (8 * j + row < rows) c = load_codes(b_codes + 8 * j * pitch + step * (decode_super_step / 2), block, g.k_blocks);
+          *reinterpret_cast<uint4*>(codes + (j * 32 + lane) * 16) = c;
         }
       }
     }
-    asm volatile("cp.async.commit_group;" ::: "memory");
   };
-  static_assert(tile_n == 64);
-
   uint4 a_codes[2];
   std::uint32_t a_scales[2];
   const auto fetch_a = [&](int step) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int m = row + 8 * h;
-      if constexpr (whole) {
+      if constexpr (bulk) {
         // In bounds, and annulled by zero scales where the row or the step does not exist.
         const std::size_t block = static_cast<std::size_t>(min(m, g.m - 1)) * g.k_blocks + min(step, super_steps - 1) * 8 + part * 2;
         a_codes[h] = __ldg(reinterpret_cast<const uint4*>(g.a_codes + block * 8));
@@ -129,9 +145,11 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
         a_scales[h] = m < g.m ? s : 0;
       } else {
         const int block = m < g.m && step < super_steps ? step * 8 + part * 2 : g.k_blocks;
-        load_guarded(g.a_codes + m * pitch + step * (decode_super_step / 2) + part * 16,
-                     g.a_scales + static_cast<std::size_t>(m) * g.k_blocks + step * 8 + part * 2, block, g.k_blocks,
-                     a_codes[h], a_scales[h]);
+        a_codes[h] = load_codes(g.a_codes + m * pitch + step * (decode_super_step / 2) + part * 16, block, g.k_blocks);
+        a_scales[h] = 0;
+        const std::uint8_t* scales = g.a_scales + static_cast<std::size_t>(m) * g.k_blocks + step * 8 + part * 2;
+        if (block < g.k_blocks) a_scales[h] = __ldg(scales);
+        if (block + 1 < g.k_blocks) a_scales[h] |= static_cast<std::uint32_t>(__ldg(scales + 1)) << 8;
       }
     }
   };
@@ -145,13 +163,19 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
 
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
   asm volatile("griddepcontrol.wait;" ::: "memory");
+  if (steps > 0) fill_scales(decode_step(warp, 0));
 #pragma unroll
-  for (int s = 0; s < ring; ++s) fill(warp + s * warps, s);
-  fetch_a(warp);
+  for (int s = 0; s < ring; ++s) {
+    // The copy engine serves requests in order: every warp's first super-step comes first.
+    if (s != 0) __syncthreads();
+    fill(s, s);
+  }
+  fetch_a(decode_step(warp, 0));
 
   int slot = 0;
+  unsigned parity = 0;
 #pragma unroll 1
-  for (int step = warp; step < super_steps; step += warps) {
+  for (int i = 0; i < steps; ++i) {
     std::uint32_t a[2][16];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
@@ -166,17 +190,19 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
         for (int r = 0; r < 4; ++r) a[h][4 * q + r] = out[r];
       }
     }
-    fetch_a(step + warps);
+    fetch_a(decode_step(warp, i + 1));
 
-    asm volatile("cp.async.wait_group %0;" ::"n"(ring - 1) : "memory");
+    if constexpr (bulk) {
+      if (i % decode_chunk == 0) barrier_wait(my_barriers + 8 * ring, i / decode_chunk & 1);
+      barrier_wait(my_barriers + 8 * slot, parity);
+    }
     __syncwarp();
-    const std::uint8_t* codes = my_ring + slot * slot_bytes;
-    const std::uint8_t* scales = codes + code_bytes;
+    const std::uint8_t* codes = my_ring + slot * code_bytes;
+    const std::uint8_t* scales = my_scales + row * chunk_blocks + i % decode_chunk * 8 + part * 2;
 #pragma unroll
-    for (int i = 0; i < groups; ++i) {
-      const uint4 c = *reinterpret_cast<const uint4*>(codes + (i * 32 + lane) * 16);
-      const std::uint32_t s =
-          *reinterpret_cast<const std::uint16_t*>(scales + (8 * i + row) * 8 + part * 2);
+    for (int j = 0; j < groups; ++j) {
+      const uint4 c = *reinterpret_cast<const uint4*>(codes + (j * 32 + lane) * 16);
+      const std::uint32_t s = *reinterpret_cast<const std::uint16_t*>(scales + 8 * j * chunk_blocks);
       BlockExpansion block[2];
       block_expansions<F>(s, block[0], block[1]);
       const std::uint32_t words[4] = {c.x, c.y, c.z, c.w};
@@ -184,17 +210,20 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
       for (int q = 0; q < 4; ++q) {
         std::uint32_t b[4];
         expand_word<F>(words[q], block[q / 2], b);
-        mma_m16n8k16(acc[i], a[0][4 * q], a[1][4 * q], a[0][4 * q + 1], a[1][4 * q + 1], b[0], b[1]);
-        mma_m16n8k16(acc[i], a[0][4 * q + 2], a[1][4 * q + 2], a[0][4 * q + 3], a[1][4 * q + 3], b[2], b[3]);
+        mma_m16n8k16(acc[j], a[0][4 * q], a[1][4 * q], a[0][4 * q + 1], a[1][4 * q + 1], b[0], b[1]);
+        mma_m16n8k16(acc[j], a[0][4 * q + 2], a[1][4 * q + 2], a[0][4 * q + 3], a[1][4 * q + 3], b[2], b[3]);
       }
     }
     __syncwarp();  // every lane has read the slot before it is filled again
-    fill(step + ring * warps, slot);
-    slot = slot + 1 == ring ? 0 : slot + 1;
+    if (i % decode_chunk == decode_chunk - 1 && i + 1 < steps) fill_scales(decode_step(warp, i + 1));
+    fill(i + ring, slot);
+    if (++slot == ring) {
+      slot = 0;
+      parity ^= 1;
+    }
   }
 
   // Partial sums [warp][row of A][column], then a fixed order of additions.
-  asm volatile("cp.async.wait_group 0;" ::: "memory");
   __syncthreads();
   float* partial = reinterpret_cast<float*>(dynamic_shared);
 #pragma unroll
@@ -217,11 +246,42 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
   }
 }
 
-template <GemmFormat F, bool whole>
+using Encode = decltype(&cuTensorMapEncodeTiled);
+
+// The driver's encoder of tensor maps, found at run time so that nothing links against the driver.
+Encode find_encoder() {
+  void* found = nullptr;
+  cudaDriverEntryPointQueryResult result{};
+  if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result) != cudaSuccess) {
+    return nullptr;
+  }
+  return reinterpret_cast<Encode>(found);
+}
+
+// Boxes of box_columns bytes x tile_n rows of a rows x pitch byte matrix.
+bool encode(CUtensorMap& map, const std::uint8_t* bytes, std::size_t pitch, int rows, int box_columns) {
+  static const Encode encoder = find_encoder();
+  if (encoder == nullptr) return false;
+  const cuuint64_t extent[2] = {pitch, static_cast<cuuint64_t>(rows)};
+  const cuuint64_t stride[1] = {pitch};
+  const cuuint32_t box[2] = {static_cast<cuuint32_t>(box_columns), tile_n};
+  const cuuint32_t step[2] = {1, 1};
+  return encoder(&map, CU_TENSOR_MAP_DATA_TYPE_UINT8, 2, const_cast<std::uint8_t*>(bytes), extent, stride, box, step,
+                 CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
+                 CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
+template <GemmFormat F, bool bulk>
 cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
   const cudaError_t raised = cudaFuncSetAttribute(
-      gemm_decode_kernel<F, whole>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+      gemm_decode_kernel<F, bulk>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
   if (raised != cudaSuccess) return raised;
+  CUtensorMap code_map{};
+  CUtensorMap scale_map{};
+  if (bulk && !(encode(code_map, g.b_codes, static_cast<std::size_t>(g.k_blocks) * 8, g.n, decode_super_step / 2) &&
+                encode(scale_map, g.b_scales, static_cast<std::size_t>(g.k_blocks), g.n, chunk_blocks))) {
+    return cudaErrorNotSupported;
+  }
   // The launch overlaps the end of the kernel before it in the stream; the kernel itself waits for
   // that one's memory (griddepcontrol.wait) before it reads any.
   cudaLaunchAttribute overlap{};
@@ -234,13 +294,13 @@ cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
   config.stream = stream;
   config.attrs = &overlap;
   config.numAttrs = 1;
-  return cudaLaunchKernelEx(&config, gemm_decode_kernel<F, whole>, g);
+  return cudaLaunchKernelEx(&config, gemm_decode_kernel<F, bulk>, g, code_map, scale_map);
 }
 
 template <GemmFormat F>
 cudaError_t launch(const GemmArguments& g, cudaStream_t stream) {
-  const bool whole = g.k_blocks != 0 && g.k_blocks % 8 == 0 && g.n % tile_n == 0;
-  return whole ? launch_variant<F, true>(g, stream) : launch_variant<F, false>(g, stream);
+  const bool bulk = g.k_blocks != 0 && g.k_blocks % 16 == 0;
+  return bulk ? launch_variant<F, true>(g, stream) : launch_variant<F, false>(g, stream);
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
   info.formats = {format.name};
   info.architectures = {"sm_90a"};
   info.compute_capabilities = {90};
-  info.instruction = decode ? "mma.Hopper.m16n8k16.f32.f16.f16.f32" : "wgmma.Hopper.m64n256k16.f32.f16.f16";
-  info.schedule = decode ? "K in super-steps of 128 over 16 accumulators (step mod 16), columns by decode_column, "
+  info.instruction = decode ? "mma.Hopper.m16n8k16.f32.f16.f16.f32" : "wgmma.Hopper.m64n192k16.f32.f16.f16";
+  info.schedule = decode ? "K in chunks of 512 over 16 accumulators (chunk mod 16), columns by decode_column, "
                            "partials added in order in FP32, D = fl(alpha * sum)"
                          : "K ascending in steps of 16 from +0, D = fl(alpha * accumulator)";
   info.note = decode ? "1 to 16 rows of A; codes expanded to FP16 fragments in registers"

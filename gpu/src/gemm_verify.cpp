@@ -26,7 +26,7 @@ struct Case {
   int k = 0;
 };
 
-// Shapes off and on the tile (128 x 256 x 128; decode 16 x 64 x 2048), odd block counts, K = 0.
+// Shapes off and on the tile (128 x 192 x 128; decode 16 x 64 x 2048), odd block counts, K = 0.
 constexpr Case wgmma_short[] = {{1, 1, 16},      {128, 256, 128}, {129, 257, 144}, {200, 300, 1000},
                                 {64, 9, 4096},   {3, 513, 250},   {257, 1, 400},   {5, 7, 0},
                                 {384, 512, 768}, {16, 1024, 2048}};
@@ -60,11 +60,13 @@ std::vector<std::vector<int>> column_orders(GemmKernel kernel, int columns) {
   }
   orders.resize(decode_splits);
   const int super_steps = (columns + decode_super_step - 1) / decode_super_step;
-  for (int step = 0; step < super_steps; ++step) {
-    for (int j = 0; j < decode_instructions; ++j) {
-      for (int slot = 0; slot < 16; ++slot) {
-        const int c = step * decode_super_step + decode_column(j, slot);
-        orders[static_cast<std::size_t>(step % decode_splits)].push_back(c < columns ? c : -1);
+  for (int w = 0; w < decode_splits; ++w) {
+    for (int i = 0; i < decode_step_count(w, super_steps); ++i) {
+      for (int j = 0; j < decode_instructions; ++j) {
+        for (int slot = 0; slot < 16; ++slot) {
+          const int c = decode_step(w, i) * decode_super_step + decode_column(j, slot);
+          orders[static_cast<std::size_t>(w)].push_back(c < columns ? c : -1);
+        }
       }
     }
   }
@@ -97,7 +99,7 @@ LibraryCheck check_with_library(GemmKernel kernel, const std::vector<std::uint16
                                 std::size_t first_row, std::size_t first_column, std::size_t n, float alpha,
                                 const std::vector<float>& d) {
   const sim::Instruction& instruction =
-      sim::instruction(kernel == GemmKernel::wgmma ? "wgmma.Hopper.m64n256k16.f32.f16.f16"
+      sim::instruction(kernel == GemmKernel::wgmma ? "wgmma.Hopper.m64n192k16.f32.f16.f16"
                                                    : "mma.Hopper.m16n8k16.f32.f16.f16.f32");
   const auto orders = column_orders(kernel, static_cast<int>(k));
   std::vector<sim::MmaOperand> a_operands;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Hopper GEMM: four-bit operands expanded to FP16 into shared memory, multiplied by wgmma.
 //
-// A CTA works on tiles of 128 x 256 outputs, one after the other. Two consumer warpgroups hold
-// 64 x 256 accumulators each (128 registers a thread) and only issue wgmma; two producer warpgroups
+// A CTA works on tiles of 128 x 192 outputs, one after the other. Two consumer warpgroups hold
+// 64 x 192 accumulators each (96 registers a thread) and only issue wgmma; two producer warpgroups
 // fetch codes and scales into registers one stage ahead and expand them into shared memory. Two
 // stages of 128 columns of K, a full and an empty barrier each. No FP16 word leaves the SM.
 //
 // Schedule (what the model replays): accumulators start at +0; k in steps of 16 ascending, one
-// m64n256k16 each; d = RN_FP32(alpha * accumulator).
+// m64n192k16 each; d = RN_FP32(alpha * accumulator).
 #include <cuda_runtime.h>
 
 #include "gemm_kernels.hpp"
@@ -18,19 +18,19 @@ namespace lowbit::gpu::detail {
 namespace {
 
 constexpr int tile_m = 128;
-constexpr int tile_n = 256;
+constexpr int tile_n = 192;
 constexpr int stage_k = 128;
 constexpr int stage_blocks = stage_k / 16;
 constexpr int ring = 2;
 constexpr int consumers = 256;
-constexpr int producers = 128;
+constexpr int producers = 256;
 constexpr int threads = consumers + producers;
 constexpr int row_bytes = 128;               // 64 FP16 of a swizzled row
 constexpr int panel_a = tile_m * row_bytes;  // 64 columns of K
 constexpr int panel_b = tile_n * row_bytes;
 constexpr int stage_bytes = 2 * panel_a + 2 * panel_b;
 constexpr int shared_bytes = ring * stage_bytes + 1024;  // atoms are aligned to 1024
-// A producer thread expands 32 columns of a row at a time: rows g*8 + lane%8, columns 32*(lane/8).
+// A producer warp expands 8 rows of 128 columns at a time, a thread 32 columns of a row.
 constexpr int producer_warps = producers / 32;
 constexpr int groups_a = tile_m / 8 / producer_warps;
 constexpr int groups_b = tile_n / 8 / producer_warps;
@@ -134,17 +134,23 @@ __device__ __forceinline__ void produce(const GemmArguments& g, int tiles, int t
                                         std::uint32_t shared, std::uint32_t full, std::uint32_t empty) {
   const int lane = threadIdx.x & 31;
   const int warp = (threadIdx.x - consumers) >> 5;
-  const int part = lane >> 3;  // which 32 columns of the stage
-  const int in_tile = warp * 8 + (lane & 7);
+  // Four neighbouring lanes read 64 bytes of a row, eight of them two rows. They store 16 bytes each
+  // at a time; lanes of the second panel store their words in the order 2, 3, 0, 1, so that the
+  // eight stores fall into different bank groups.
+  const int row8 = lane >> 2;
+  const int part = lane & 3;  // which 32 columns of the stage
+  const bool second_panel = part >= 2;
+  const int in_tile = warp * 8 + row8;
   const int stages = (g.k_blocks + stage_blocks - 1) / stage_blocks;
 
-  // Chunk c of this thread's 32 columns lands at 16-byte unit (4*(part%2) + c) ^ (row%8).
+  // Word w of this thread's 32 columns lands at 16-byte unit (4*(part%2) + w) ^ (row%8).
   std::uint32_t chunk[4];
 #pragma unroll
-  for (int c = 0; c < 4; ++c) chunk[c] = static_cast<std::uint32_t>(((part & 1) * 4 + c) ^ (lane & 7)) << 4;
+  for (int c = 0; c < 4; ++c) chunk[c] = static_cast<std::uint32_t>(((part & 1) * 4 + (c ^ (second_panel ? 2 : 0))) ^ row8) << 4;
   const std::uint32_t store_a = shared + (part >> 1) * panel_a + in_tile * row_bytes;
   const std::uint32_t store_b = shared + 2 * panel_a + (part >> 1) * panel_b + in_tile * row_bytes;
 
+  const std::uint32_t byte_order = second_panel ? 0x4401 : 0x4410;
   Rows<groups_a> a;
   Rows<groups_b> b;
   uint4 codes[groups];
@@ -173,7 +179,9 @@ __device__ __forceinline__ void produce(const GemmArguments& g, int tiles, int t
       for (int i = 0; i < groups; ++i) {
         const std::uint32_t row = i < groups_a ? store_a + i * group_rows * row_bytes
                                                : store_b + (i - groups_a) * group_rows * row_bytes;
-        expand_row<F>(codes[i], scales[i], row + buffer, chunk);
+        const uint4 v = codes[i];
+        const uint4 ordered = second_panel ? make_uint4(v.z, v.w, v.x, v.y) : v;
+        expand_row<F>(ordered, permute(scales[i], 0, byte_order), row + buffer, chunk);
         fetch_group(i, s + 1);
       }
       fence_async_shared();
@@ -197,9 +205,9 @@ __device__ __forceinline__ void consume(const GemmArguments& g, int tiles, int t
   int slot = 0;
   unsigned parity = 0;
   for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
-    float acc[128];
+    float acc[96];
 #pragma unroll
-    for (int i = 0; i < 128; ++i) acc[i] = 0.0F;
+    for (int i = 0; i < 96; ++i) acc[i] = 0.0F;
     int previous = -1;
 #pragma unroll 1
     for (int s = 0; s < stages; ++s) {
@@ -209,7 +217,7 @@ __device__ __forceinline__ void consume(const GemmArguments& g, int tiles, int t
 #pragma unroll
       for (int step = 0; step < stage_k / 16; ++step) {
         // 32 bytes a step within the swizzled 128-byte row, then the next panel.
-        wgmma_m64n256k16(acc, wgmma_descriptor(mma_a + buffer + step / 4 * panel_a + step % 4 * 32),
+        wgmma_m64n192k16(acc, wgmma_descriptor(mma_a + buffer + step / 4 * panel_a + step % 4 * 32),
                          wgmma_descriptor(mma_b + buffer + step / 4 * panel_b + step % 4 * 32));
       }
       wgmma_commit();
@@ -238,7 +246,7 @@ __device__ __forceinline__ void consume(const GemmArguments& g, int tiles, int t
       if (r >= g.m) continue;
       float* out = g.d + static_cast<std::size_t>(r) * g.n + column;
 #pragma unroll
-      for (int j = 0; j < 32; ++j) {
+      for (int j = 0; j < 24; ++j) {
         const float2 v = make_float2(__fmul_rn(g.alpha, acc[4 * j + 2 * h]),
                                      __fmul_rn(g.alpha, acc[4 * j + 2 * h + 1]));
         if (pairs) {

@@ -19,7 +19,8 @@ enum class GemmFormat : std::uint8_t { nvfp4, if4, if3 };
 
 /// Both operands have that format and the layout of lowbit::BlockTensor:
 /// codes rows x ceil(K/16)*8 bytes, scales rows x ceil(K/16) bytes, row-major; columns past K hold
-/// code 0. All pointers are device pointers: codes aligned to 16 bytes, scales and d to 8.
+/// code 0. All pointers are device pointers: codes and scales aligned to 16
+/// bytes, d to 8.
 struct GemmProblem {
   GemmFormat format = GemmFormat::nvfp4;
   std::size_t m = 0;  ///< rows of A and D
@@ -44,7 +45,7 @@ struct GemmProblem {
 
 /// The kernels. Names as `lowbit gpu list` prints them.
 enum class GemmKernel : std::uint8_t {
-  wgmma,   ///< sm_90a: wgmma m64n256k16, any M
+  wgmma,   ///< sm_90a: wgmma m64n192k16, any M
   decode,  ///< sm_90a: mma.sync m16n8k16, M <= 16, K split over 16 warps
 };
 
