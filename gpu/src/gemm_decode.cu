@@ -138,11 +138,10 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     for (int h = 0; h < 2; ++h) {
       const int m = row + 8 * h;
       if constexpr (bulk) {
-        // In bounds, and annulled by zero scales where the row or the step does not exist.
+        // In bounds; rows that do not exist are annulled by zero scales when they are used.
         const std::size_t block = static_cast<std::size_t>(min(m, g.m - 1)) * g.k_blocks + min(step, super_steps - 1) * 8 + part * 2;
         a_codes[h] = __ldg(reinterpret_cast<const uint4*>(g.a_codes + block * 8));
-        const std::uint32_t s = __ldg(reinterpret_cast<const std::uint16_t*>(g.a_scales + block));
-        a_scales[h] = m < g.m ? s : 0;
+        a_scales[h] = __ldg(reinterpret_cast<const std::uint16_t*>(g.a_scales + block));
       } else {
         const int block = m < g.m && step < super_steps ? step * 8 + part * 2 : g.k_blocks;
         a_codes[h] = load_codes(g.a_codes + m * pitch + step * (decode_super_step / 2) + part * 16, block, g.k_blocks);
@@ -180,7 +179,7 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       BlockExpansion block[2];
-      block_expansions<F>(a_scales[h], block[0], block[1]);
+      block_expansions<F>(row + 8 * h < g.m ? a_scales[h] : 0, block[0], block[1]);
       const std::uint32_t words[4] = {a_codes[h].x, a_codes[h].y, a_codes[h].z, a_codes[h].w};
 #pragma unroll
       for (int q = 0; q < 4; ++q) {
