@@ -34,6 +34,10 @@ float gemm_alpha(GemmFormat format, float amax_a, float encode_a, float amax_b, 
   return static_cast<float>(numerator * (1 << 2 * expand_prescale) / (denominator * (d * d)));
 }
 
+float native_alpha(float amax_a, float encode_a, float amax_b, float encode_b) {
+  return static_cast<float>(static_cast<double>(amax_a) * amax_b / (static_cast<double>(encode_a) * encode_b));
+}
+
 std::size_t gemm_bytes(const GemmProblem& problem) {
   const std::size_t blocks = (problem.k + gemm_block - 1) / gemm_block;
   return (problem.m + problem.n) * blocks * (gemm_block / 2 + 1) + problem.m * problem.n * sizeof(float);
@@ -47,6 +51,10 @@ void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
   if (kernel == GemmKernel::decode && p.m > 16) {
     throw Error(ErrorKind::usage, "gemm decode: M is " + std::to_string(p.m) +
                                       ", this kernel takes 1 to 16 rows; use the wgmma kernel");
+  }
+  const bool native = kernel == GemmKernel::native_sm120 || kernel == GemmKernel::native_sm100;
+  if (native && p.format != GemmFormat::nvfp4) {
+    throw Error(ErrorKind::usage, "gemm: the native Blackwell kernels take NVFP4 only");
   }
   if (p.k != 0) {
     check_pointer(p.a_codes, 16, "a_codes");
@@ -65,8 +73,13 @@ void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
                                 static_cast<int>((p.k + gemm_block - 1) / gemm_block),
                                 p.alpha};
   auto* const s = static_cast<cudaStream_t>(stream);
-  const cudaError_t status = kernel == GemmKernel::wgmma ? detail::launch_gemm_wgmma(p.format, g, s)
-                                                         : detail::launch_gemm_decode(p.format, g, s);
+  cudaError_t status = cudaErrorInvalidValue;
+  switch (kernel) {
+    case GemmKernel::wgmma: status = detail::launch_gemm_wgmma(p.format, g, s); break;
+    case GemmKernel::decode: status = detail::launch_gemm_decode(p.format, g, s); break;
+    case GemmKernel::native_sm120: status = detail::launch_gemm_sm120(g, s); break;
+    case GemmKernel::native_sm100: status = detail::launch_gemm_sm100(g, s); break;
+  }
   if (status != cudaSuccess) {
     throw Error(ErrorKind::unavailable, std::string("gemm: launch refused: ") + cudaGetErrorString(status));
   }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "gemm_harness.hpp"
+#include "lowbit/error.hpp"
 
 namespace lowbit::gpu {
 namespace {
@@ -31,6 +32,25 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
           [kernel, f](const BenchOptions& options) { return detail::bench_gemm(kernel, f, options); }};
 }
 
+// Native Blackwell kernels. Nobody has run them, so the harness offers no verdict on them: their
+// layouts are held to the model on the CPU (tests/gpu/test_blackwell_layout.cpp).
+Kernel blackwell(const char* name, const char* architecture, int capability, const char* instruction) {
+  KernelInfo info;
+  info.name = name;
+  info.operation = Operation::gemm;
+  info.formats = {"nvfp4"};
+  info.architectures = {architecture};
+  info.compute_capabilities = {capability};
+  info.instruction = instruction;
+  info.schedule = "K ascending in steps of 64 from +0, D = fl(alpha * accumulator)";
+  info.note = "not run on hardware; layouts checked on the CPU; scales in the 128x4 layout";
+  const auto refuse = [info]() {
+    throw Error(ErrorKind::unavailable, info.name + ": not run on hardware; verify and bench are not offered for it");
+  };
+  return {info, [refuse](const VerifyOptions&) -> VerifyResult { refuse(); return {}; },
+          [refuse](const BenchOptions&) -> std::vector<BenchResult> { refuse(); return {}; }};
+}
+
 }  // namespace
 
 std::vector<Kernel> gemm_kernels() {
@@ -38,6 +58,8 @@ std::vector<Kernel> gemm_kernels() {
   for (const GemmKernel kernel : {GemmKernel::wgmma, GemmKernel::decode}) {
     for (const Named& format : formats) all.push_back(hopper(kernel, format));
   }
+  all.push_back(blackwell("gemm_nvfp4_sm120", "sm_120a", 120, "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"));
+  all.push_back(blackwell("gemm_nvfp4_sm100", "sm_100a", 100, "tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3"));
   return all;
 }
 

@@ -64,11 +64,6 @@ template <int count>
 struct Rows {
   const std::uint8_t* codes;
   const std::uint8_t* scales;
-  // Whether these are no elements of the matrix, so that their scales count as zero.
-  __device__ __forceinline__ bool is_outside(int i, int stage, int part, int k_blocks) const {
-    return (outside >> i & 1) != 0 || stage * stage_blocks + part * 2 >= k_blocks;
-  }
-
   int offset[count];  // in blocks; below 2^30, since K is at most 2^22
   unsigned outside;  // bit i: group i lies outside
 
@@ -94,17 +89,19 @@ template <bool even, int count>
 __device__ __forceinline__ void fetch(const Rows<count>& rows, int i, int stage, int part, int k_blocks,
                                       uint4& codes, std::uint32_t& scales) {
   const int block = stage * stage_blocks + part * 2;
+  const bool outside = (rows.outside >> i & 1) != 0 || block >= k_blocks;
   // Past the end of K the row's start is read instead: in bounds, and annulled by zero scales.
   const int at = rows.offset[i] + (block < k_blocks ? stage * stage_blocks : -part * 2);
   const std::uint8_t* from = rows.codes + static_cast<std::ptrdiff_t>(at) * 8;
   const std::uint8_t* scale = rows.scales + at;
   if constexpr (even) {
     codes = __ldg(reinterpret_cast<const uint4*>(from));
-    scales = __ldg(reinterpret_cast<const std::uint16_t*>(scale));  // annulled when it is used
+    const std::uint32_t s = __ldg(reinterpret_cast<const std::uint16_t*>(scale));
+    scales = outside ? 0 : s;
   } else {
     codes = make_uint4(0, 0, 0, 0);
     scales = 0;
-    if (rows.is_outside(i, stage, part, k_blocks)) return;
+    if (outside) return;
     const uint2 first = __ldg(reinterpret_cast<const uint2*>(from));
     codes.x = first.x;
     codes.y = first.y;
@@ -184,10 +181,7 @@ __device__ __forceinline__ void produce(const GemmArguments& g, int tiles, int t
                                                : store_b + (i - groups_a) * group_rows * row_bytes;
         const uint4 v = codes[i];
         const uint4 ordered = second_panel ? make_uint4(v.z, v.w, v.x, v.y) : v;
-        // Only here, so that nothing waits for a load before its values are used.
-        const bool outside = i < groups_a ? a.is_outside(i, s, part, g.k_blocks)
-                                          : b.is_outside(i - groups_a, s, part, g.k_blocks);
-        expand_row<F>(ordered, outside ? 0 : permute(scales[i], 0, byte_order), row + buffer, chunk);
+        expand_row<F>(ordered, permute(scales[i], 0, byte_order), row + buffer, chunk);
         fetch_group(i, s + 1);
       }
       fence_async_shared();

@@ -11,9 +11,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
+#if __cplusplus >= 202002L  // CUDA sources that take only the offset are C++17
+#include <span>
+#endif
 
 namespace lowbit {
 
@@ -31,11 +33,13 @@ enum class ScaleLayout : std::uint8_t { linear, swizzled };
   return tile * 512 + row % 32 * 16 + row / 32 % 4 * 4 + block % 4;
 }
 
+#if __cplusplus >= 202002L
 /// Row-major rows x blocks bytes to the swizzled order, padding 0, and back.
 /// \throws Error(usage) for spans of the wrong size.
 [[nodiscard]] std::vector<std::uint8_t> swizzle_scales(std::span<const std::uint8_t> linear,
                                                        std::size_t rows, std::size_t blocks);
 [[nodiscard]] std::vector<std::uint8_t> unswizzle_scales(std::span<const std::uint8_t> swizzled,
                                                          std::size_t rows, std::size_t blocks);
+#endif
 
 }  // namespace lowbit

@@ -43,10 +43,17 @@ struct GemmProblem {
 [[nodiscard]] float gemm_alpha(GemmFormat format, float amax_a, float encode_a, float amax_b,
                                float encode_b);
 
+/// The multiplier of the native kernels: amax_a * amax_b / (C_a * C_b), rounded likewise.
+[[nodiscard]] float native_alpha(float amax_a, float encode_a, float amax_b, float encode_b);
+
 /// The kernels. Names as `lowbit gpu list` prints them.
 enum class GemmKernel : std::uint8_t {
   wgmma,   ///< sm_90a: wgmma m64n192k16, any M
   decode,  ///< sm_90a: mma.sync m16n8k16, M <= 16, K split over 16 warps
+  /// Native NVFP4 on Blackwell, not run on hardware. Their scales lie in the 128x4 layout
+  /// (lowbit::swizzle_scales), padded with zeros, and their alpha is native_alpha.
+  native_sm120,  ///< sm_120a: mma.sync kind::mxf4nvf4 m16n8k64
+  native_sm100,  ///< sm_100a: tcgen05.mma kind::mxf4nvf4 .block16
 };
 
 /// Launches on a CUDA stream (cudaStream_t as void*); asynchronous. Zero m or n: returns at once;
