@@ -7,6 +7,7 @@
 string(REPLACE "sm_" "compute_" virtual ${ARCHITECTURE})
 get_filename_component(name ${SOURCE} NAME_WE)
 set(base ${WORK}/${name}_${ARCHITECTURE})
+string(REPLACE "\\;" ";" INCLUDES "${INCLUDES}")
 set(include_flags "")
 foreach(folder ${INCLUDES})
   list(APPEND include_flags -I${folder})
