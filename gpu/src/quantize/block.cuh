@@ -25,7 +25,8 @@
 #endif
 
 // Blackwell converts to E2M1, E2M3 and E3M2 in hardware, with the same rounding and saturation (not
-// run on hardware; tests/gpu compares the toolkit's own model of these conversions).
+// run on hardware; tests/formats/test_vendor_headers.cpp compares the toolkit's own model of these
+// conversions with lowbit's).
 #if defined(__CUDA_ARCH_FEAT_SM100_ALL) || defined(__CUDA_ARCH_FEAT_SM120_ALL)
 #define LOWBIT_HARDWARE_FP4 1
 #else
