@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # lowbit::mac: the units compiled by Verilator, one translation unit each, behind
 # sim/include/lowbit/sim/mac_simulator.hpp. Without Verilator the library has no units and says so.
 find_program(LOWBIT_VERILATOR verilator)

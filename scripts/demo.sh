@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Installs what is missing, builds a release of the command alone, and evaluates the block formats on
 # the shipped slice of a real transformer. Needs no GPU. usage: scripts/demo.sh [FILE...]
 set -euo pipefail

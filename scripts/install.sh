@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Installs what lowbit needs from the distribution's packages (Debian 12, Ubuntu 24.04), as root or
 # with sudo. Packages that are there already are left alone, so that it needs no network then.
 # usage: scripts/install.sh [build|test]    build: to build the command; test (default): everything

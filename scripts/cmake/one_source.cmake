@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Verilator names its output files by hash: one file that includes them all, for one compilation.
 # cmake -DDIR=... -DCLASS=... -DOUT=... -P one_source.cmake
 file(GLOB sources RELATIVE ${DIR} ${DIR}/${CLASS}*.cpp)
