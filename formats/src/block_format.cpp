@@ -36,7 +36,7 @@ constexpr auto registry = std::to_array<BlockFormat>({
     {"mxint8", &int8, nullptr, mx, 32, -6},
 });
 
-// The published constants, derived: reference/canonical.md, Constants and Elements.
+// The published constants, derived: docs/formats.md, sections 4 to 6.
 static_assert(registry[13].integer_unit() == Ratio{6, 7});
 static_assert(registry[11].integer_unit() == Ratio{4, 3});
 static_assert(registry[15].integer_unit() == Ratio{15, 62} && registry[15].exact_denominator() == 31);

@@ -78,7 +78,7 @@ TEST_CASE("sm_120a fragments and scales gather the operands of m16n8k64 (not run
       sa[l] = scale_word(a_scales, Mma::scale_a_row(lane));
       sb[l] = scale_word(b_scales, Mma::scale_b_row(lane));
     }
-    // What the instruction reads, by the published fragment layout (reference/tensor_cores.md, 6).
+    // What the instruction reads, by the published fragment layout of the PTX ISA.
     for (std::size_t m = 0; m < 16; ++m) {
       for (std::size_t n = 0; n < 8; ++n) {
         std::vector<std::uint32_t> ca(64), cb(64);

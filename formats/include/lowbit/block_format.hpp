@@ -47,7 +47,7 @@ struct BlockFormat {
   /// Bits of one element in memory: 4-bit codes are packed two a byte, others take a byte each.
   [[nodiscard]] constexpr int storage_bits() const { return element->bits == 4 ? 4 : 8; }
   /// Q: the element value that the block's amax maps to, the largest of the element format
-  /// (reference/canonical.md, Constants): 6, 4, 7.5, 28, or 3, 7, 31 for integers.
+  /// (docs/formats.md, section 4): 6, 4, 7.5, 28, or 3, 7, 31 for integers.
   [[nodiscard]] constexpr float largest_element() const { return largest(*element); }
   /// E of an IF format: what one integer unit counts in float units, Q / Q_integer in lowest terms
   /// (IF3 4/3, IF4 6/7, IF6 15/62 and 28/31). R is its inverse. 1/1 for other formats.

@@ -16,7 +16,7 @@ namespace lowbit {
 ///
 /// Element (r, c) is decode(code) * decode(scale byte) * amax / encode_constant, times E
 /// (BlockFormat::integer_unit) in integer blocks, and times 2^element_exponent; see
-/// reference/canonical.md, Dequantization. For MX formats amax = encode_constant = 1.
+/// docs/formats.md, section 10. For MX formats amax = encode_constant = 1.
 struct BlockTensor {
   const BlockFormat* format = nullptr;
   std::size_t rows = 0;
@@ -28,7 +28,7 @@ struct BlockTensor {
   /// the integer flag of IF formats.
   std::vector<std::uint8_t> scales;
   float amax = 1.0F;
-  float encode_constant = 1.0F;  ///< C = Q * M of reference/canonical.md; 1 for MX
+  float encode_constant = 1.0F;  ///< C = Q * M of docs/formats.md, section 4; 1 for MX
 
   [[nodiscard]] std::size_t blocks_per_row() const {
     const auto size = static_cast<std::size_t>(format->block_size);

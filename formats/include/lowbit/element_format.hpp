@@ -26,7 +26,7 @@ enum class Specials : std::uint8_t {
 };
 
 /// One format. A code is an unsigned integer below 2^bits; bits above are ignored by decoders.
-/// Sources: OCP MX v1.0 section 5.3 (FP8, FP6, FP4, INT8, E8M0), reference/canonical.md (the
+/// Sources: OCP MX v1.0 section 5.3 (FP8, FP6, FP4, INT8, E8M0), docs/formats.md (the
 /// others).
 struct ElementFormat {
   std::string_view name;  ///< lower case, as the command spells it

@@ -4,7 +4,7 @@
 /// mma.sync m16n8k64 (sm_120a), shared-memory tiles, descriptors and tensor-memory scales of
 /// tcgen05.mma (sm_100a). Host-device, so that a CPU test gathers whole tiles through the functions
 /// that the kernels use. The kernels have not run on hardware.
-/// Source: PTX ISA 9.0, "Warp-level block scaling" and "tcgen05"; reference/tensor_cores.md, 6.
+/// Source: PTX ISA 9.0, "Warp-level block scaling" and "tcgen05".
 #pragma once
 
 #include <cstdint>
