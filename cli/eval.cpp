@@ -116,6 +116,12 @@ EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
       }
     }
   }
+  // A threshold that nothing was held to must not pass.
+  const bool held = !options.fail_above.empty() || !options.fail_below.empty();
+  if (work.empty() && (held || report.skipped.empty())) {
+    throw Error(ErrorKind::usage, fmt::format("{}: no float tensor to evaluate; `lowbit inspect` lists what there is",
+                                              printable(options.files.front())));
+  }
   Progress progress(options.progress, elements);
   const EvaluateOptions how{options.axis, options.threads,
                             [&](std::uint64_t n) { progress.advance(n); }};

@@ -194,6 +194,17 @@ GemmOptions::Problem GemmOptions::load() const {
                 fmt::format("A is {} and B {}: D = A * B^T needs the same number of columns (K)", p.text_a,
                             p.text_b));
   }
+  if (!schedule_.empty()) {
+    // Steps listed in the file are held to K here, where the file can be named.
+    const auto step = static_cast<std::size_t>(p.instruction.k);
+    const std::size_t period = std::max<std::size_t>(1, s.column_order.size());
+    const std::size_t length = (sim::columns_of(p.a) + period - 1) / period * period;
+    try {
+      (void)sim::plan(s, (length + step - 1) / step);
+    } catch (const Error& error) {
+      throw Error(ErrorKind::invalid_input, fmt::format("{}: {}", schedule_, error.what()));
+    }
+  }
   if (!c_.empty()) {
     const TensorFile file = TensorFile::open(c_);
     if (c_tensor_.empty() && file.tensors().size() != 1) {

@@ -227,7 +227,7 @@ void add_gpu(CLI::App& app) {
   verify_command->add_option("--kernel", options->kernel, "A name of `gpu list`, a prefix with *, or all")->capture_default_str();
   verify_command->add_option("--shape", options->shape, "M,N,K (quantize kernels: rows,0,columns)");
   verify_command->add_option("--seed", options->seed, "Of the random inputs")->capture_default_str();
-  verify_command->add_option("--elements", options->elements, "At least this many elements or outputs a kernel (1e9)");
+  verify_command->add_option("--elements", options->elements, "At least this many elements or outputs a kernel (1e9)")->check(CLI::Range(0.0, 1e15));
   verify_command->add_option("--golden", options->golden, "Folder of golden files whose inputs are used too");
   verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file");
   verify_command->add_option("--commit", options->commit, "The commit that was built, for the record");

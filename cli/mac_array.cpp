@@ -160,7 +160,12 @@ void run(Options options) {
                  name_of(r.bound), r.energy_pj * count * 1e-9);
     }
     layers.push_back(to_json(shape, r));
-    total.cycles += r.cycles * shape.count;
+    std::int64_t cycles = 0;
+    if (__builtin_mul_overflow(r.cycles, shape.count, &cycles) ||
+        __builtin_add_overflow(total.cycles, cycles, &total.cycles)) {
+      throw Error(ErrorKind::invalid_input, fmt::format("layer {}: the total of cycles leaves 63 bits; give smaller "
+                                                        "layers or counts", shape.name));
+    }
     total.macs += r.macs * count;
     total.bytes_read += r.bytes_read * count;
     total.bytes_written += r.bytes_written * count;

@@ -31,7 +31,8 @@ struct Options {
   std::vector<std::string> units{"exact", "block_fp32", "gst", "published"};
   std::vector<std::string> formats{"if4", "nvfp4", "nvint4", "if3", "if6_e2m3", "if6_e3m2"};
   std::string liberty, lef, models, sample, input, weight, cache, recipes = "area,speed", output;
-  bool json = false, csv = false, markdown = false, html = false, glitches = false, no_energy = false;
+  std::string style = "json", given;
+  bool glitches = false, no_energy = false;
   std::size_t beats = 1040;
 };
 
@@ -86,7 +87,7 @@ void report(const Options& o) {
   spec["glitches"] = o.glitches;
   spec["energy"] = !o.no_energy;
   spec["beats"] = o.beats;
-  spec["style"] = o.html ? "html" : o.markdown ? "markdown" : o.csv ? "csv" : "json";
+  spec["style"] = o.style;
   spec["output"] = o.output;
   spec["sample"] = sample.filename().string();
   for (const std::string& name : o.formats) {
@@ -129,10 +130,25 @@ void add_mac_report(CLI::App& mac) {
   app->add_flag("--no-energy", o->no_energy, "Area and timing only");
   app->add_option("--cache", o->cache, "Folder of finished results (default: $XDG_CACHE_HOME/lowbit)");
   app->add_option("-o,--output", o->output, "File to write; default standard output");
-  app->add_flag("--json", o->json, "A list of objects (the default)");
-  app->add_flag("--csv", o->csv, "One line a result");
-  app->add_flag("--markdown", o->markdown, "A table");
-  app->add_flag("--html", o->html, "A self-contained page with plots");
+  // As in `lowbit eval` a path may follow, - for standard output; here it may also be left out.
+  const auto style = [&](const char* name, const char* text) {
+    app->add_option_function<std::vector<std::string>>(
+           std::string("--") + name,
+           [o, name](const std::vector<std::string>& path) {
+             if (!o->given.empty()) {
+               throw Error(ErrorKind::usage, "--" + o->given + " and --" + name + ": one form at a time");
+             }
+             o->style = o->given = name;
+             if (!path.empty() && !path[0].empty() && path[0] != "-") o->output = path[0];
+           },
+           text)
+        ->type_name("[PATH|-]")
+        ->expected(0, 1);
+  };
+  style("json", "A list of objects (the default)");
+  style("csv", "One line a result");
+  style("markdown", "A table");
+  style("html", "A self-contained page with plots");
   app->callback([o] { report(*o); });
 }
 

@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <new>
 
 #include "commands.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
 
 int main(int argc, char** argv) {
@@ -30,10 +32,19 @@ int main(int argc, char** argv) {
   } catch (const CLI::RuntimeError& verdict) {
     return verdict.get_exit_code();
   } catch (const CLI::ParseError& error) {
+    // CLI11 misses the required subcommand before it looks at the word that is none.
+    if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+      fmt::print(stderr, "lowbit: no subcommand '{}'; `lowbit --help` lists them\n",
+                 lowbit::printable(argv[1]));
+      return static_cast<int>(lowbit::ErrorKind::usage);
+    }
     return app.exit(error) == 0 ? 0 : static_cast<int>(lowbit::ErrorKind::usage);
   } catch (const lowbit::Error& error) {
     fmt::print(stderr, "lowbit: {}\n", error.what());
     return static_cast<int>(error.kind());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "lowbit: needs more memory than there is; give smaller tensors\n");
+    return static_cast<int>(lowbit::ErrorKind::invalid_input);
   } catch (const std::exception& error) {
     fmt::print(stderr, "lowbit: internal error: {}\n", error.what());
     return static_cast<int>(lowbit::ErrorKind::internal);

@@ -132,6 +132,10 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   } else {
     t.rows = values.rows();
   }
+  // Without columns nothing but this bounds the rows of a product.
+  if (t.columns == 0 && t.rows > (std::size_t{1} << 24)) {
+    reader.fail("rows", fmt::format("{} rows without a column", t.rows));
+  }
   const std::uint64_t held = values.bytes.size();
   if (t.columns != 0 && (t.rows > held || t.columns > 2 * held + 64)) {
     reader.fail("values", fmt::format("{} bytes cannot hold {} x {} elements", held, t.rows,

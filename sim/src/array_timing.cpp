@@ -63,6 +63,20 @@ TilePlan::TilePlan(const ArrayConfig& config, const GemmShape& shape)
     inner_ = ceil_div(blocks_, rows);
     stationary_fits_ = slice * static_cast<double>(inner_) <= buffer_bytes_;
   }
+  // Tiles are replayed one by one: what would take hours, or leave 63 bits of cycles, is refused.
+  const double tiles = static_cast<double>(outer_) * static_cast<double>(inner_);
+  require(tiles <= 1e10, "array: more than 10^10 tiles; give more rows and columns, or a smaller layer");
+  const double per_cycle = config.bytes_per_cycle();
+  const double m = static_cast<double>(shape.m);
+  const double k = static_cast<double>(blocks_) * config.lanes;
+  const double outputs = std::max<double>(rows, m) * columns * config.output_bytes;
+  const double tile_bytes = block * ((static_cast<double>(blocks_) + m) * (rows + columns) +
+                                     static_cast<double>(rows) * columns) + outputs;
+  const double tile_cycles = static_cast<double>(blocks_) + m + 4.0 * (rows + columns) +
+                             config.memory_latency + config.unit_latency + tile_bytes / per_cycle;
+  const double quantizing = m * k * (2.0 + 8.0 / per_cycle);
+  require(tiles * tile_cycles + quantizing < 4e18,
+          "array: the layer may take more than 2^62 cycles; give a smaller one or more bandwidth");
 }
 
 TilePlan::Origin TilePlan::origin(std::int64_t index) const {

@@ -371,6 +371,11 @@ class Doctor {
                              : rule == AlphaRule::exact ? TensorScale::exact
                                                         : TensorScale::fp32;
       attempt(v);
+      if (v.model.tensor_scale == TensorScale::fp32) {
+        v.name = "the exact product, tensor scales included, rounded once (the model `exact`)";
+        v.model.tensor_scale = TensorScale::exact;
+        attempt(v);
+      }
     }
     // Kernels apply tensor scales in FP32, whatever was asked of the exact model.
     std::vector<AlphaRule> rules{rule};

@@ -135,6 +135,15 @@ TEST_CASE("requests that have no meaning are refused") {
   config.rows = 16;
   config.buffer_bytes = 100;
   CHECK_THROWS_AS(replay_layer(config, {"", 16, 16, 4096, 1}), Error);
+  // More tiles than can be replayed, more cycles than 63 bits hold.
+  const std::int64_t huge = (std::int64_t{1} << 31) - 1;
+  ArrayConfig one;
+  one.rows = one.columns = 1;
+  CHECK_THROWS_AS(replay_layer(one, {"", huge, huge, huge, 1}), Error);
+  ArrayConfig slow;
+  slow.bandwidth_gb_s = 1e-300;
+  CHECK_THROWS_AS(replay_layer(slow, {"", 5, 5, 5, 1}), Error);
+  CHECK(replay_layer(ArrayConfig{}, {"", 1, 1 << 16, huge, 1}).cycles > 0);
   const std::string path = "test_array_shapes.json";  // in the test's working directory
   for (const char* text : {"", "{", "[]", "{\"gemms\": []}", "{\"gemms\": [1]}",
                            "{\"gemms\": [{\"n\": 1}]}", "{\"gemms\": [{\"n\": -1, \"k\": 2}]}",

@@ -90,6 +90,8 @@ APPROVED = [
     ("eval_fail_above", "eval small.safetensors --include a.weight --format nvfp4 --fail-above sqnr_db=5", 1),
     ("eval_fail_below", "eval small.safetensors --include a.weight --format nvfp4 --fail-below sqnr_db=90", 1),
     ("eval_fail_neither", "eval small.safetensors --include a.weight --format nvfp4 --fail-above mse=1e9 --fail-below cosine=0.5", 0),
+    ("eval_nothing", "eval small.safetensors --include nobody --format nvfp4", 2),
+    ("eval_nothing_held", "eval small.safetensors --include ids --fail-below sqnr_db=20", 2),
     ("eval_help", "eval --help", 0),
     ("quantize_help", "quantize --help", 0),
     ("dequantize_help", "dequantize --help", 0),

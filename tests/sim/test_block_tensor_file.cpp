@@ -128,6 +128,9 @@ TEST_CASE("malformed tensors are refused by name") {
   Texts missing = texts;
   missing.erase("x.columns");
   refused(missing, good, "x.columns");
+  Texts tall = with("x.columns", "0");
+  tall["x.rows"] = "9223372036854775808";
+  refused(tall, BlockTensor{}, "x.rows");
   missing = texts;
   missing.erase("x.encode_constant");
   refused(missing, good, "x.encode_constant");
