@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Installs, builds and runs every test: first under the address and undefined-behaviour sanitizers
-# (the libraries and the command), then everything, MAC units and GPU builds included, without them.
+# (the libraries and their tests), then everything, the command, MAC units and GPU builds included, without them.
 # usage: scripts/test.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
