@@ -26,5 +26,6 @@ void add_mac_report(CLI::App& mac);
 
 // Subcommands of `lowbit verify`.
 void add_verify_gemm(CLI::App& verify);
+void add_verify_quantize(CLI::App& verify);
 
 }  // namespace lowbit::cli

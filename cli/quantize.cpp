@@ -10,9 +10,9 @@
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
-#include "lowbit/layout.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
+#include "quantize_input.hpp"
 #include "tensor_options.hpp"
 
 namespace lowbit::cli {
@@ -103,28 +103,11 @@ RandomNumbers random_numbers(const std::string& path) {
 
 NamedBlockTensor quantize_one(const TensorInfo& tensor, const Options& options,
                               QuantizeOptions request) {
-  const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
-  AxisView view;
-  try {
-    view = view_along(shape, options.axis);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::invalid_input, error.what());
-  }
-  std::vector<float> values = to_f32(tensor);
-  std::vector<float> matrix(values.size());
-  gather_rows(values, view, matrix);
-  std::size_t rows = view.rows();
-  std::size_t columns = view.length;
-  if (options.transposed) {
-    values.resize(matrix.size());
-    transpose(matrix, rows, columns, values);
-    matrix.swap(values);
-    std::swap(rows, columns);
-  }
+  const QuantizeInput input = quantize_input(tensor, options.axis, options.transposed);
   request.input_type = input_type_of(*tensor.dtype);
   NamedBlockTensor named;
   named.name = tensor.name;
-  named.tensor = quantize(matrix, rows, columns, request);
+  named.tensor = quantize(input.values, input.rows, input.columns, request);
   named.scale_layout = *find_scale_layout(options.scale_layout);
   named.attributes = {{"rule", std::string(name_of(*request.rule))},
                       {"dialect", options.dialect},

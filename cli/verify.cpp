@@ -9,6 +9,7 @@ void add_verify(CLI::App& app) {
       app.add_subcommand("verify", "Compare another program's output with the model, word for word");
   command->require_subcommand(1);
   add_verify_gemm(*command);
+  add_verify_quantize(*command);
 }
 
 }  // namespace lowbit::cli
