@@ -4,7 +4,7 @@
 module lowbit_mac_exact #(
     parameter int FORMAT = 13,
     parameter int LANES = 16,
-    parameter int ACC_W = lowbit_formats::has_e8m0_scale(FORMAT) != 0 ? 96 : 72,
+    parameter int ACC_W = lowbit_formats::accumulator_bits(FORMAT),
     parameter int WINDOW_LSB = -48,
     parameter int DEPTH = 16,
     localparam int BITS = lowbit_formats::element_bits(FORMAT)

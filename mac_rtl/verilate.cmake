@@ -58,6 +58,16 @@ function(lowbit_format_number format out)
   set(${out} ${CMAKE_MATCH_1} PARENT_SCOPE)
 endfunction()
 
+# The width of the exact unit's accumulator, from the same table.
+function(lowbit_accumulator_bits format out)
+  lowbit_format_number(${format} number)
+  file(STRINGS ${PROJECT_SOURCE_DIR}/mac_rtl/lowbit_formats.sv line REGEX " ${number}: accumulator_bits =")
+  if(NOT line MATCHES "= ([0-9]+)")
+    message(FATAL_ERROR "mac_rtl/lowbit_formats.sv has no accumulator width for ${format}")
+  endif()
+  set(${out} ${CMAKE_MATCH_1} PARENT_SCOPE)
+endfunction()
+
 # lowbit_verilate(CLASS DIR LANGUAGE TOP ARGUMENTS... ): DIR/CLASS__all.cpp from SystemVerilog sources
 # (absolute paths and -G parameters), one file to compile.
 function(lowbit_verilate class dir language top)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Plants bugs in the RTL of the MAC units, one at a time, and runs tests/mac/test_mac_units.cpp on
-# the unit that has it: every bug must be caught. Prints which test cases caught it.
+# the unit that has it: every bug must be caught. Prints the first test case that caught it.
 # usage: scripts/mac_mutations.sh [BUILD_DIR [NAME...]]   (BUILD_DIR, default build/dev, must hold
 # a finished build of test_mac_units)
 set -uo pipefail
@@ -61,16 +61,16 @@ CPP
       "$build/sim/liblowbit_sim.a" "$build/formats/liblowbit_formats.a" \
       $(find /usr/lib /usr/local/lib -name 'libCatch2*.a' 2> /dev/null | tr '\n' ' ') -lfmt -lzip -ltbb -lpthread -o mutant
   ) > "$work/log" 2>&1 || { echo "NOT BUILT $name"; tail -5 "$work/log"; missed=$((missed + 1)); return; }
-  local caught=()
+  local caught=""
   while IFS= read -r test; do
     [ -n "$test" ] || continue
-    timeout 300 "$work/mutant" "$test" > /dev/null 2>&1 || caught+=("$test")
+    timeout 300 "$work/mutant" "$test" > /dev/null 2>&1 || { caught=$test; break; }
   done < <(tests)
-  if [ ${#caught[@]} = 0 ]; then
+  if [ -z "$caught" ]; then
     echo "MISSED $name"
     missed=$((missed + 1))
   else
-    echo "caught $name ($unit $format): ${caught[0]}$([ ${#caught[@]} -gt 1 ] && echo " (and $((${#caught[@]} - 1)) more)")"
+    echo "caught $name ($unit $format): $caught"
   fi
 }
 
@@ -112,8 +112,8 @@ mutate fraction_bits_36 gst nvfp4 $g "s/FRACTION_BITS = 35/FRACTION_BITS = 36/"
 mutate floor_not_truncation gst nvfp4 $g "s/sum = scaled\[SCALED_W-1\] \? sum - term : sum \+ term;/sum = scaled[SCALED_W-1] ? sum - term - 64'd1 : sum + term;/"
 mutate cancelled_group_ignored gst nvfp4 $g "s/\(\(\|nonzero\) && significand != 8'd0\)/((|nonzero) \&\& significand != 8'd0 \&\& sum != '0)/"
 mutate block_not_rounded block_fp32 if4 $b "s/\{5'd0, shift3_q\}, 1'b1\)/{5'd0, shift3_q}, 1'b0)/"
-mutate shift_by_one exact if4 $x "s/assign value = wide\[VALUE_W\+1:2\];/assign value = wide[VALUE_W:1];/"
-mutate bubble_counted exact if4 $x "s/significand_q <= significand & \{SIG_W\{valid_i\}\};/significand_q <= significand;/"
+mutate shift_by_one exact if4 $x "s/wide\[VALUE_W:2\]/wide[VALUE_W-1:1]/"
+mutate bubble_counted exact if4 $x "s/significand \& \{SIG_W\{valid_i\}\}/significand/"
 mutate epilogue_sticky exact if4 $e "s/\(m\[ACC_W-26:0\] != '0\)/m[ACC_W-26]/"
 echo "$planted planted, $missed missed"
 exit $((missed > 0))

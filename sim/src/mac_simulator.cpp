@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "lowbit/error.hpp"
 #include "mac_harness.hpp"
 
@@ -92,6 +94,10 @@ MacRunStats run_mac(const BeatStream& stream, std::span<const MacResult> expecte
     if (v.backend != backend) continue;
     any_backend = true;
     if (v.unit == shape.unit && v.format == shape.format->name && v.lanes == shape.lanes) {
+      // Neither Verilator nor SystemC reports a waveform that it cannot write.
+      if (!options.vcd.empty() && !std::ofstream(options.vcd)) {
+        throw Error(ErrorKind::invalid_input, options.vcd + ": cannot be written; check the folder and its rights");
+      }
       return v.run(stream, expected, options);
     }
     built += fmt::format("{}{}/{}/{}", built.empty() ? "" : ", ", name_of(v.unit), v.format, v.lanes);
