@@ -57,7 +57,49 @@ def digest(*parts):
 def atomically(path, text):
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=os.path.dirname(path), delete=False) as f:
         f.write(text)
+    # The temporary file is private to its owner; the result has the permissions of any other new file.
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(f.name, 0o666 & ~mask)
     os.replace(f.name, path)
+
+
+STORED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stored.json")
+
+
+def stored_key(unit, fmt, recipe, library):
+    """Hash of what decides a synthesis: the RTL, parameters, the recipe and the library's contents."""
+    top = UNITS[unit][0]
+    return digest(top, json.dumps(parameters(unit, fmt, recipe)), json.dumps(synth.RECIPES[recipe]), library.path, *synth.sources(top, None))
+
+
+def stored_row(unit, fmt, recipe, library):
+    """The row of stored.json for this synthesis, or None. `stored_matches` says whether RTL, recipe
+    and library are still those that it was made from."""
+    with open(STORED, encoding="utf-8") as f:
+        stored = json.load(f)
+    for result in stored["results"]:
+        if (result["unit"], result["format"], result["recipe"], result["library"]) == (unit, fmt["name"], recipe, library.name):
+            row = dict(result)
+            row["stored"] = True
+            row["stored_matches"] = row.pop("key") == stored_key(unit, fmt, recipe, library)
+            row["tools"] = stored["tools"]
+            return row
+    return None
+
+
+def wanted(spec, unit, fmt, recipe):
+    """Whether a default set has this recipe: speed is for the two formats whose frequency is at stake."""
+    return bool(spec["recipes"]) or recipe == "area" or (unit == "exact" and fmt["name"] in ("if4", "nvfp4"))
+
+
+def judge(row, clock_mhz):
+    """Adds whether the design reaches the clock; a line for standard error where it does not."""
+    row["clock_mhz"], row["meets_timing"] = clock_mhz, row["fmax_mhz"] >= clock_mhz
+    if row["meets_timing"]:
+        return None
+    return (f"{row['unit']} {row['format']} {row['recipe']}: does not meet timing at {clock_mhz:g} MHz: "
+            f"it reaches {row['fmax_mhz']:.1f} MHz, slack {1000 / clock_mhz - 1000 / row['fmax_mhz']:.2f} ns")
 
 
 def one(spec, unit, fmt, recipe, library, tools):
@@ -119,19 +161,22 @@ def ratios(rows):
             o = at.get((unit, other, recipe))
             if o:
                 r = at[(unit, fmt, recipe)]
-                e = r["pj_per_mac"] / o["pj_per_mac"] if r["pj_per_mac"] and o["pj_per_mac"] else None
+                e = r["pj_per_mac"] / o["pj_per_mac"] if r.get("pj_per_mac") and o.get("pj_per_mac") else None
                 out.append((unit, recipe, f"if4/{other}", r["nand2"] / o["nand2"], e))
     return out
 
 
 COLUMNS = ("unit", "format", "lanes", "integers", "recipe", "library", "nand2", "area_um2", "fmax_mhz", "flip_flops",
-           "gmac_per_s_per_mm2", "pj_per_mac", "glitch_pj_per_mac", "sqnr_db")
+           "gmac_per_s_per_mm2", "pj_per_mac", "glitch_pj_per_mac", "sqnr_db",
+           "accumulator_rel_rmse", "stored")
 
 
 def cell(value):
     if value is None:
         return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2e}" if 0 < abs(value) < 0.01 else f"{value:.2f}"
+    return str(value)
 
 
 def markdown(rows):
@@ -200,24 +245,41 @@ def render(rows, spec):
 
 def report(spec):
     library = Library(spec["liberty"] or DEFAULT_LIBERTY)
-    recipes = [r for r in spec["recipes"].split(",") if r]
+    recipes = [r for r in (spec["recipes"] or "area,speed").split(",") if r]
     for r in recipes:
         if r not in synth.RECIPES:
             raise synth.FlowError(f"--recipes: no recipe {r}; there are {', '.join(sorted(synth.RECIPES))}", 2)
     tools = synth.versions()
+    for line in synth.version_warnings(tools):
+        print("lowbit mac report: warning: " + line, file=sys.stderr)
     todo = [(u, f, r) for u in spec["units"] for f in spec["formats"] if UNITS[u][2] is None or f["name"] in UNITS[u][2]
-            for r in recipes]
+            for r in recipes if wanted(spec, u, f, r)]
     if not todo:
         raise synth.FlowError("no unit has any of these formats", 2)
-    rows, begun = [], time.time()
+    rows, late, begun = [], [], time.time()
     for i, (unit, fmt, recipe) in enumerate(todo):
         if sys.stderr.isatty():
             print(f"\r[{i}/{len(todo)}] {time.time() - begun:.0f} s  {unit} {fmt['name']} {recipe}\033[K", end="", file=sys.stderr, flush=True)
-        row = dict(one(spec, unit, fmt, recipe, library, tools))
+        row = stored_row(unit, fmt, recipe, library) if spec.get("stored", True) else None
+        if row is None:
+            row = dict(one(spec, unit, fmt, recipe, library, tools), stored=False)
+        elif not row["stored_matches"]:
+            print(f"lowbit mac report: warning: {unit} {fmt['name']} {recipe}: stored result of another RTL, recipe or library; "
+                  "--fresh measures it", file=sys.stderr)
+        row["accumulator_rel_rmse"] = fmt.get("accumulator_rel_rmse", {}).get(unit)
         row["sqnr_db"], row["input_sqnr_db"] = round(fmt["sqnr_db"], 3), round(fmt["input_sqnr_db"], 3)
         rows.append(row)
+        if spec.get("clock_mhz"):
+            line = judge(row, spec["clock_mhz"])
+            if line:
+                late.append(line)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
+    for unit, recipe, name, area, _ in ratios(rows):
+        base = next(r for r in rows if (r["unit"], r["format"], r["recipe"]) == (unit, "if4", recipe))
+        base["nand2_over_" + name.split("/")[1]] = round(area, 4)
+    for line in late:
+        print("lowbit mac report: " + line, file=sys.stderr)
     text = render(rows, spec)
     if spec["output"]:
         atomically(os.path.abspath(spec["output"]), text)

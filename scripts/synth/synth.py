@@ -54,6 +54,20 @@ def versions():
     return {"yosys": tool("yosys", "-V"), "opensta": tool("sta", "-version"), "abc": "of yosys"}
 
 
+# What docs/mac_area.md was measured with.
+TESTED = {"yosys": "0.23", "opensta": "2.0.17"}
+
+
+def version_warnings(tools):
+    """A line for each tool of another version than the tested one: areas and periods may differ."""
+    lines = []
+    for name, version in TESTED.items():
+        found = re.search(r"\d+(\.\d+)+", tools[name])
+        if not found or found.group(0) != version:
+            lines.append(f"{name} {found.group(0) if found else tools[name]}: the recorded figures are of {version}; areas and periods may differ")
+    return lines
+
+
 def run(command, log, cwd, limit=1800):
     with open(log, "w", encoding="utf-8") as out:
         try:
