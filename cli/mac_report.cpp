@@ -15,7 +15,6 @@
 #include "lowbit/metrics.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/quantize.hpp"
-#include "lowbit/sim/mac_accuracy.hpp"
 #include "lowbit/sim/mac_operands.hpp"
 #include "lowbit/tensor_file.hpp"
 
@@ -28,17 +27,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Rows of the activation tensor in the product that accumulators are judged on: 6,144 outputs with
-/// the shipped weight, under a second.
-constexpr std::size_t accumulator_rows = 16;
-
 struct Options {
   std::vector<std::string> units{"exact", "block_fp32", "gst", "published"};
-  std::vector<std::string> formats{"if4", "nvfp4", "nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3"};
-  std::string liberty, lef, models, sample, input, weight, cache, recipes, output;
+  std::vector<std::string> formats{"if4", "nvfp4", "nvint4", "if3", "if6_e2m3", "if6_e3m2"};
+  std::string liberty, lef, models, sample, input, weight, cache, recipes = "area,speed", output;
   std::string style = "json", given;
-  bool glitches = false, no_energy = false, fresh = false;
-  double clock_mhz = 0;
+  bool glitches = false, no_energy = false;
   std::size_t beats = 1040;
 };
 
@@ -90,8 +84,6 @@ void report(const Options& o) {
   spec["models"] = o.models;
   spec["cache"] = fs::absolute(cache).string();
   spec["recipes"] = o.recipes;
-  spec["stored"] = !o.fresh;
-  spec["clock_mhz"] = o.clock_mhz;
   spec["glitches"] = o.glitches;
   spec["energy"] = !o.no_energy;
   spec["beats"] = o.beats;
@@ -105,12 +97,6 @@ void report(const Options& o) {
     const BlockTensor a = quantized(input, *format, x), b = quantized(weight, *format, w);
     nlohmann::ordered_json entry{{"name", name}, {"id", format - block_formats().data()}, {"integers", format->is_adaptive()},
                          {"sqnr_db", sqnr_db(b, w)}, {"input_sqnr_db", sqnr_db(a, x)}};
-    for (const std::string& unit : o.units) {
-      const sim::MacShape shape{*sim::find_mac_unit(unit), format, unit == "gst" ? 64 : 16};
-      if (!sim::supports(shape.unit, *format)) continue;
-      const sim::AccumulatorError error = sim::accumulator_error(shape, a, b, accumulator_rows);
-      entry["accumulator_rel_rmse"][unit] = error.relative_rmse;
-    }
     for (const int lanes : {16, 64}) {
       const fs::path beats = cache / ("beats_" + name + "_" + std::to_string(lanes) + "_" + std::to_string(::getpid()) + ".txt");
       std::ofstream(beats) << sim::operand_beats(a, b, lanes, o.beats);
@@ -135,10 +121,7 @@ void add_mac_report(CLI::App& mac) {
   app->add_option("--liberty", o->liberty, "Liberty file (default: OSU 0.18 um)");
   app->add_option("--lef", o->lef, "LEF file: the NAND2's area comes from it");
   app->add_option("--models", o->models, "Verilog models of the cells (default: beside the Liberty file)");
-  app->add_option("--recipes", o->recipes, "area, speed, default; comma separated. Default: area, and speed too for exact IF4 and NVFP4");
-  app->add_option("--clock", o->clock_mhz, "Clock in MHz that the designs should reach: says which do not")->check(CLI::PositiveNumber);
-  app->add_flag("--stored,!--fresh", [o](std::int64_t stored) { o->fresh = stored < 0; },
-                "Stored results for the published unit (default) / synthesize it too (minutes)");
+  app->add_option("--recipes", o->recipes, "area, speed, default; comma separated")->capture_default_str();
   app->add_option("--sample", o->sample, "Tensor file with the operands (default: the shipped sample)");
   app->add_option("--input", o->input, "Activation tensor")->default_val("encoder.layer.3.attention.self.query.input");
   app->add_option("--weight", o->weight, "Weight tensor")->default_val("encoder.layer.3.attention.self.query.weight");
