@@ -159,6 +159,7 @@ class DefectCount {
 };
 
 int run_random(const Options& o, MacBackend backend) {
+  if (o.beats == 0) throw Error(ErrorKind::usage, "--beats 0: nothing would be checked; 1 or more");
   const MacShape shape = shape_of(o, nullptr);
   DefectCount defects(shape);
   constexpr std::size_t chunk = 1 << 18;

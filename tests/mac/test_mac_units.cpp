@@ -85,7 +85,7 @@ TEST_CASE("a segment starts after reset and after last, with or without first; f
       }
     }
     check_unit(stream);
-    check_unit(stream, {.input_stall = 0.2, .output_stall = 0.5, .reset = 0.005, .seed = 9});
+    check_unit(stream, {.input_stall = 0.2, .output_stall = 0.5, .reset = 0.05, .seed = 9});
   }
 }
 
