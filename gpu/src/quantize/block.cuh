@@ -19,9 +19,11 @@
 #ifdef __CUDACC__
 #define LOWBIT_HD __host__ __device__ __forceinline__
 #define LOWBIT_HD_RARE __host__ __device__ __noinline__
+#define LOWBIT_UNROLL _Pragma("unroll")
 #else
 #define LOWBIT_HD inline
 #define LOWBIT_HD_RARE inline
+#define LOWBIT_UNROLL
 #endif
 
 // Blackwell converts to E2M1, E2M3 and E3M2 in hardware, with the same rounding and saturation (not
@@ -235,7 +237,7 @@ struct Signs {
 template <bool kNibbles>
 LOWBIT_HD Signs signs_of_pairs(const std::uint32_t (&pair)[8]) {
   Signs s;
-#pragma unroll
+LOWBIT_UNROLL
   for (int g = 0; g < 2; ++g) {
     if constexpr (kNibbles) {
       const std::uint32_t t0 = permute(pair[4 * g], pair[4 * g + 1], 0x7351);
@@ -252,7 +254,7 @@ LOWBIT_HD Signs signs_of_pairs(const std::uint32_t (&pair)[8]) {
 template <bool kNibbles>
 LOWBIT_HD Signs signs_of_floats(const float (&x)[16]) {
   std::uint32_t pair[8];
-#pragma unroll
+LOWBIT_UNROLL
   for (int i = 0; i < 8; ++i) pair[i] = permute(bits_of(x[2 * i]), bits_of(x[2 * i + 1]), 0x7632);
   return signs_of_pairs<kNibbles>(pair);
 }
@@ -267,7 +269,7 @@ LOWBIT_HD void convert(const float (&q)[16], std::uint32_t (&packed)[packed_word
 #if LOWBIT_HARDWARE_FP4
   constexpr float up = 1.0F / E::scale;
   if constexpr (F::nibbles) {
-#pragma unroll
+LOWBIT_UNROLL
     for (int g = 0; g < 2; ++g) {
       const float* p = q + 8 * g;
       packed[g] = to_e2m1x2(p[0] * up, p[1] * up) | to_e2m1x2(p[2] * up, p[3] * up) << 8 |
@@ -275,7 +277,7 @@ LOWBIT_HD void convert(const float (&q)[16], std::uint32_t (&packed)[packed_word
     }
     return;
   } else if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
-#pragma unroll
+LOWBIT_UNROLL
     for (int w = 0; w < 4; ++w) {
       packed[w] = to_fp6x2<E::e5m2>(q[4 * w] * up, q[4 * w + 1] * up) |
                   to_fp6x2<E::e5m2>(q[4 * w + 2] * up, q[4 * w + 3] * up) << 16;
@@ -284,7 +286,7 @@ LOWBIT_HD void convert(const float (&q)[16], std::uint32_t (&packed)[packed_word
   }
 #endif
   if constexpr (packed_words<F> == 4) {
-#pragma unroll
+LOWBIT_UNROLL
     for (int w = 0; w < 4; ++w) {
       if constexpr (F::nibbles) {
         const float* p = q + 8 * (w / 2) + w % 2;
@@ -299,7 +301,7 @@ LOWBIT_HD void convert(const float (&q)[16], std::uint32_t (&packed)[packed_word
 /// Converted magnitudes and signs to codes in memory order.
 template <class E, class F>
 LOWBIT_HD void merge(const std::uint32_t (&packed)[packed_words<F>], const Signs& signs, std::uint32_t (&out)[F::words]) {
-#pragma unroll
+LOWBIT_UNROLL
   for (int w = 0; w < F::words; ++w) {
     if constexpr (F::nibbles) {
       const std::uint32_t sign =
@@ -331,10 +333,10 @@ template <class I, class F>
 LOWBIT_HD void pack_integer(const float (&z)[16], const Signs& signs, std::uint32_t (&out)[F::words]) {
   constexpr std::uint32_t magic = std::bit_cast<std::uint32_t>(integer_magic<typename F::F>);
   if constexpr (F::nibbles) {
-#pragma unroll
+LOWBIT_UNROLL
     for (int g = 0; g < 2; ++g) {
       std::uint32_t m = bits_of(z[8 * g + 7]);
-#pragma unroll
+LOWBIT_UNROLL
       for (int i = 6; i >= 0; --i) m = m * 16 + bits_of(z[8 * g + i]);
       m -= magic * 0x11111111U;
       const std::uint32_t sign =
@@ -344,10 +346,10 @@ LOWBIT_HD void pack_integer(const float (&z)[16], const Signs& signs, std::uint3
       out[g] = (0x88888888U + m - 2 * negative) ^ 0x88888888U;
     }
   } else {
-#pragma unroll
+LOWBIT_UNROLL
     for (int w = 0; w < 4; ++w) {
       std::uint32_t m = bits_of(z[4 * w + 3]);
-#pragma unroll
+LOWBIT_UNROLL
       for (int i = 2; i >= 0; --i) m = m * 256 + bits_of(z[4 * w + i]);
       m -= magic * 0x01010101U;
       if constexpr (std::is_same_v<I, Int<3>>) {
@@ -477,7 +479,7 @@ LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, const Te
   using E = typename F::F;
   float error = 0.0F;
   const float s = kExact ? e4m3_value(byte) * (1.0F / E::scale) : 0.0F;
-#pragma unroll
+LOWBIT_UNROLL
   for (int i = 0; i < 16; ++i) {
     float y = x[i] * entry.inverse;
     float value;
@@ -674,10 +676,10 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     if constexpr (adaptive) {
       std::uint32_t floats[F::words];
       merge<typename F::F, F>(packed, signs, floats);
-#pragma unroll
+LOWBIT_UNROLL
       for (int w = 0; w < F::words; ++w) out[w] = second ? out[w] : floats[w];
     } else {
-#pragma unroll
+LOWBIT_UNROLL
       for (int w = 0; w < packed_words<F>; ++w) packed[w] = second ? packed2[w] : packed[w];
       merge<typename F::F, F>(packed, signs, out);
     }
@@ -692,7 +694,7 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     }
     const std::uint32_t chosen = second ? byte2 : byte;
     if (chosen == 0) {
-#pragma unroll
+LOWBIT_UNROLL
       for (int w = 0; w < F::words; ++w) out[w] = 0;
     }
     return adaptive && second ? chosen | 0x80 : chosen;
