@@ -60,11 +60,11 @@ std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format, const 
   result.median_seconds = seconds;
   result.bytes = static_cast<double>(gemm_bytes(problem));
   result.operations = 2.0 * m * n * k;
-  // The wgmma kernel reads A once for every 192 columns and B once for every 128 rows of D, from the
+  // The wgmma kernel reads A once for every 256 columns and B once for every 128 rows of D, from the
   // L2 where it is found there.
   if (!decode) {
     const double row = static_cast<double>(blocks) * 9;
-    result.bytes_moved = row * (static_cast<double>(m) * ((n + 191) / 192) + static_cast<double>(n) * ((m + 127) / 128)) +
+    result.bytes_moved = row * (static_cast<double>(m) * ((n + 255) / 256) + static_cast<double>(n) * ((m + 127) / 128)) +
                          4.0 * m * n;
   }
   return {result};

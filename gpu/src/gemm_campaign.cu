@@ -203,8 +203,8 @@ __device__ void replay_output(int k_blocks, const std::uint16_t* a, const std::u
                               const std::uint16_t* swapped, std::uint32_t (&sum)[rule_count]) {
   const int columns = k_blocks * 16;
   if constexpr (kernel == GemmKernel::wgmma) {
-    const auto column = [](int step, int slot) { return step * 16 + slot; };
-    replay_steps<mutants>(0, k_blocks, 1, columns, column, a, b, swapped, true, sum);
+    const auto column = [](int step, int slot) { return wgmma_column(step, slot); };
+    replay_steps<mutants>(0, wgmma_step_count(columns), 1, columns, column, a, b, swapped, true, sum);
   } else {
     constexpr int rules = mutants ? rule_count : 1;
     std::uint32_t part[decode_splits][rules];

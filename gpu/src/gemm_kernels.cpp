@@ -21,12 +21,12 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
   info.formats = {format.name};
   info.architectures = {"sm_90a"};
   info.compute_capabilities = {90};
-  info.instruction = decode ? "mma.Hopper.m16n8k16.f32.f16.f16.f32" : "wgmma.Hopper.m64n192k16.f32.f16.f16";
+  info.instruction = decode ? "mma.Hopper.m16n8k16.f32.f16.f16.f32" : "wgmma.Hopper.m64n256k16.f32.f16.f16";
   info.schedule = decode ? "K in chunks of 512 over 16 accumulators (chunk mod 16), columns by decode_column, "
                            "partials added in order in FP32, D = fl(alpha * sum)"
-                         : "K ascending in steps of 16 from +0, D = fl(alpha * accumulator)";
+                         : "K in groups of 32 ascending from +0, even columns then odd ones (wgmma_column), D = fl(alpha * accumulator)";
   info.note = decode ? "1 to 16 rows of A; codes expanded to FP16 fragments in registers"
-                     : "codes expanded to FP16 in shared memory while the tensor cores work";
+                     : "A expanded to FP16 in registers and B in shared memory while the tensor cores work";
   const GemmFormat f = format.format;
   return {info, [kernel, f](const VerifyOptions& options) { return detail::verify_gemm(kernel, f, options); },
           [kernel, f](const BenchOptions& options) { return detail::bench_gemm(kernel, f, options); }};

@@ -26,7 +26,7 @@ struct Case {
   int k = 0;
 };
 
-// Shapes off and on the tile (128 x 192 x 128; decode 16 x 64 x 2048), odd block counts, K = 0.
+// Shapes off and on the tile (128 x 256 x 256; decode 16 x 64 x 2048), odd block counts, K = 0.
 constexpr Case wgmma_short[] = {{1, 1, 16},      {128, 256, 128}, {129, 257, 144}, {200, 300, 1000},
                                 {64, 9, 4096},   {3, 513, 250},   {257, 1, 400},   {5, 7, 0},
                                 {384, 512, 768}, {16, 1024, 2048}};
@@ -54,8 +54,13 @@ struct Operands {
 std::vector<std::vector<int>> column_orders(GemmKernel kernel, int columns) {
   std::vector<std::vector<int>> orders;
   if (kernel == GemmKernel::wgmma) {
-    orders.emplace_back(static_cast<std::size_t>(columns));
-    for (int i = 0; i < columns; ++i) orders[0][static_cast<std::size_t>(i)] = i;
+    orders.emplace_back();
+    for (int step = 0; step < wgmma_step_count(columns); ++step) {
+      for (int slot = 0; slot < 16; ++slot) {
+        const int c = wgmma_column(step, slot);
+        orders[0].push_back(c < columns ? c : -1);
+      }
+    }
     return orders;
   }
   orders.resize(decode_splits);
@@ -99,7 +104,7 @@ LibraryCheck check_with_library(GemmKernel kernel, const std::vector<std::uint16
                                 std::size_t first_row, std::size_t first_column, std::size_t n, float alpha,
                                 const std::vector<float>& d) {
   const sim::Instruction& instruction =
-      sim::instruction(kernel == GemmKernel::wgmma ? "wgmma.Hopper.m64n192k16.f32.f16.f16"
+      sim::instruction(kernel == GemmKernel::wgmma ? "wgmma.Hopper.m64n256k16.f32.f16.f16"
                                                    : "mma.Hopper.m16n8k16.f32.f16.f16.f32");
   const auto orders = column_orders(kernel, static_cast<int>(k));
   std::vector<sim::MmaOperand> a_operands;

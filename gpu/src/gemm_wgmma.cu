@@ -1,43 +1,72 @@
 // SPDX-License-Identifier: MIT
-// Hopper GEMM: four-bit operands expanded to FP16 into shared memory, multiplied by wgmma.
+// Hopper GEMM: four-bit operands expanded to FP16 inside the SM, multiplied by wgmma.
 //
-// A CTA works on tiles of 128 x 192 outputs, one after the other. Two consumer warpgroups hold
-// 64 x 192 accumulators each (96 registers a thread) and only issue wgmma; two producer warpgroups
-// fetch codes and scales into registers one stage ahead and expand them into shared memory. Two
-// stages of 128 columns of K, a full and an empty barrier each. No FP16 word leaves the SM.
+// A CTA works on tiles of 128 x 256 outputs, one after the other. Codes and scales come in chunks of
+// 256 columns of K, two chunks ahead, through the bulk tensor copy engine. A producer warpgroup, two
+// rows of B a thread, expands B into shared memory in stages of 64 columns. Two consumer warpgroups of
+// 64 rows expand A into the registers from which wgmma reads it: A's FP16 words never pass through
+// shared memory, whose bandwidth would be the limit (docs/gpu_gemm.md counts it). No FP16 word
+// leaves the SM.
 //
-// Schedule (what the model replays): accumulators start at +0; k in steps of 16 ascending, one
-// m64n192k16 each; d = RN_FP32(alpha * accumulator).
-#include <cuda_runtime.h>
-
+// Schedule (what the model replays): accumulators start at +0; groups of 32 columns ascending, two
+// m64n256k16 each, first the even columns, then the odd ones (wgmma_column); d = RN_FP32(alpha *
+// accumulator).
 #include "gemm_kernels.hpp"
-#include "lowbit/gpu/gemm_expand.hpp"
+#include "lowbit/gpu/gemm_layout.hpp"
+#include "tensor_copy.cuh"
 #include "wgmma_inl.cuh"
 
 namespace lowbit::gpu::detail {
 namespace {
 
 constexpr int tile_m = 128;
-constexpr int tile_n = 192;
-constexpr int stage_k = 128;
-constexpr int stage_blocks = stage_k / 16;
-constexpr int ring = 2;
+constexpr int tile_n = 256;
+constexpr int chunk_k = 256;
+constexpr int chunk_blocks = chunk_k / gemm_block;
+constexpr int chunk_row = chunk_k / 2;  // bytes of codes
+constexpr int stage_k = 64;
+constexpr int stages = chunk_k / stage_k;  // of a chunk
+constexpr int ring = 3;
+constexpr int row_bytes = 128;  // 64 FP16 of a row of B, and 256 codes of a row
+constexpr int stage_bytes = tile_n * row_bytes;
+constexpr int a_codes_bytes = tile_m * chunk_row;
+constexpr int b_codes_bytes = tile_n * chunk_row;
+constexpr int a_scales_bytes = tile_m * chunk_blocks;
+constexpr int b_scales_bytes = tile_n * chunk_blocks;
+constexpr int chunk_bytes = a_codes_bytes + b_codes_bytes + a_scales_bytes + b_scales_bytes;
+constexpr int shared_bytes = ring * stage_bytes + 2 * chunk_bytes + 1024;  // atoms are aligned to 1024
 constexpr int consumers = 256;
-constexpr int producers = 256;
+constexpr int producers = 128;  // leaves 168 registers a thread at the start, which wgmma's operands need
 constexpr int threads = consumers + producers;
-constexpr int row_bytes = 128;               // 64 FP16 of a swizzled row
-constexpr int panel_a = tile_m * row_bytes;  // 64 columns of K
-constexpr int panel_b = tile_n * row_bytes;
-constexpr int stage_bytes = 2 * panel_a + 2 * panel_b;
-constexpr int shared_bytes = ring * stage_bytes + 1024;  // atoms are aligned to 1024
-// A producer warp expands 8 rows of 128 columns at a time, a thread 32 columns of a row.
-constexpr int producer_warps = producers / 32;
-constexpr int groups_a = tile_m / 8 / producer_warps;
-constexpr int groups_b = tile_n / 8 / producer_warps;
-constexpr int groups = groups_a + groups_b;
-constexpr int group_rows = producer_warps * 8;  // rows between a warp's consecutive groups
+constexpr int own_rows = tile_n / producers;  // rows of B of a producer thread, `producers` apart
+static_assert(tile_m == producers, "and one of A, where the copy engine does not serve");
+static_assert(chunk_row == row_bytes);
 // M-tiles that share a sweep over N, so that a wave of CTAs re-reads its operands from the L2.
 constexpr int raster_rows = 16;
+
+struct Maps {
+  CUtensorMap a_codes, a_scales, b_codes, b_scales;
+};
+
+// Barriers in shared memory, eight bytes each.
+struct Barriers {
+  std::uint32_t base;
+  __device__ std::uint32_t full(int slot) const { return base + 8 * slot; }            // a stage of B is expanded
+  __device__ std::uint32_t empty(int slot) const { return base + 8 * (ring + slot); }  // and multiplied
+  __device__ std::uint32_t a_here(int half) const { return base + 8 * (2 * ring + half); }
+  __device__ std::uint32_t b_here(int half) const { return base + 8 * (2 * ring + 2 + half); }
+  __device__ std::uint32_t b_read(int half) const { return base + 8 * (2 * ring + 4 + half); }
+  static constexpr int count = 2 * ring + 6;
+};
+
+struct Shared {
+  std::uint32_t base;  // ring of expanded stages, then two chunks
+  __device__ std::uint32_t stage(int slot) const { return base + slot * stage_bytes; }
+  __device__ std::uint32_t b_codes(int half) const { return base + ring * stage_bytes + half * b_codes_bytes; }
+  __device__ std::uint32_t a_codes(int half) const { return b_codes(2) + half * a_codes_bytes; }
+  __device__ std::uint32_t b_scales(int half) const { return a_codes(2) + half * b_scales_bytes; }
+  __device__ std::uint32_t a_scales(int half) const { return b_scales(2) + half * a_scales_bytes; }
+};
 
 struct Tile {
   int m0;
@@ -52,203 +81,267 @@ __device__ __forceinline__ Tile tile_at(int index, int tiles_m, int tiles_n) {
   return {(band * raster_rows + within % band_rows) * tile_m, within / band_rows * tile_n};
 }
 
-__device__ __forceinline__ void store_shared(std::uint32_t address, const std::uint32_t (&v)[4]) {
-  asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(v[0]), "r"(v[1]),
-               "r"(v[2]), "r"(v[3])
-               : "memory");
-}
+struct Work {
+  GemmArguments g;
+  int tiles;
+  int tiles_m;
+  int tiles_n;
+  int chunks;  // of K
+};
 
-// The rows of one operand that a producer thread reads: pointers to its columns of each row, rows
-// outside the matrix clamped to its last one (their scales become zero).
-template <int count>
-struct Rows {
-  const std::uint8_t* codes;
-  const std::uint8_t* scales;
-  int offset[count];  // in blocks; below 2^30, since K is at most 2^22
-  unsigned outside;  // bit i: group i lies outside
-
-  __device__ __forceinline__ void place(const std::uint8_t* all_codes, const std::uint8_t* all_scales,
-                                        int first, int in_tile, int rows, int k_blocks, int part) {
-    const std::size_t base = static_cast<std::size_t>(first) * k_blocks;
-    codes = all_codes + base * 8 + part * 16;
-    scales = all_scales + base + part * 2;
-    outside = 0;
-#pragma unroll
-    for (int i = 0; i < count; ++i) {
-      const int row = in_tile + i * group_rows;
-      const int last = rows - 1 - first;
-      outside |= row > last ? 1U << i : 0U;
-      offset[i] = min(row, last) * k_blocks;
+// The chunks of a CTA's tiles, one after the other.
+struct Cursor {
+  int tile;
+  int chunk = 0;
+  __device__ __forceinline__ void advance(const Work& w) {
+    if (++chunk == w.chunks) {
+      chunk = 0;
+      tile += static_cast<int>(gridDim.x);
     }
   }
 };
 
-// 32 codes and two scale bytes. `even`: rows have an even number of blocks, so that 16 bytes of
-// codes are aligned and both blocks exist or none; otherwise 8 bytes and one scale at a time.
-template <bool even, int count>
-__device__ __forceinline__ void fetch(const Rows<count>& rows, int i, int stage, int part, int k_blocks,
-                                      uint4& codes, std::uint32_t& scales) {
-  const int block = stage * stage_blocks + part * 2;
-  const bool outside = (rows.outside >> i & 1) != 0 || block >= k_blocks;
-  // Past the end of K the row's start is read instead: in bounds, and annulled by zero scales.
-  const int at = rows.offset[i] + (block < k_blocks ? stage * stage_blocks : -part * 2);
-  const std::uint8_t* from = rows.codes + static_cast<std::ptrdiff_t>(at) * 8;
-  const std::uint8_t* scale = rows.scales + at;
-  if constexpr (even) {
-    codes = __ldg(reinterpret_cast<const uint4*>(from));
-    const std::uint32_t s = __ldg(reinterpret_cast<const std::uint16_t*>(scale));
-    scales = outside ? 0 : s;
-  } else {
-    codes = make_uint4(0, 0, 0, 0);
-    scales = 0;
-    if (outside) return;
-    const uint2 first = __ldg(reinterpret_cast<const uint2*>(from));
-    codes.x = first.x;
-    codes.y = first.y;
-    scales = __ldg(scale);
-    if (block + 1 < k_blocks) {
-      const uint2 second = __ldg(reinterpret_cast<const uint2*>(from + 8));
-      codes.z = second.x;
-      codes.w = second.y;
-      scales |= static_cast<std::uint32_t>(__ldg(scale + 1)) << 8;
+__device__ __forceinline__ void store_shared(std::uint32_t address, std::uint32_t x, std::uint32_t y, std::uint32_t z,
+                                             std::uint32_t w) {
+  asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(x), "r"(y), "r"(z), "r"(w) : "memory");
+}
+__device__ __forceinline__ uint4 load_shared(std::uint32_t address) {
+  uint4 v;
+  asm volatile("ld.shared.v4.b32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address) : "memory");
+  return v;
+}
+__device__ __forceinline__ std::uint32_t load_shared_word(std::uint32_t address) {
+  std::uint32_t v;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(address) : "memory");
+  return v;
+}
+__device__ __forceinline__ std::uint32_t word_of(const uint4& v, int i) {
+  return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
+}
+
+// What the warpgroups hand over must cover what they take: the registers are those of the launch, 168 a thread.
+constexpr int producer_registers = 88;
+constexpr int consumer_registers = 208;
+static_assert(producers * producer_registers + consumers * consumer_registers <= threads * 168);
+
+template <int registers>
+__device__ __forceinline__ void grow_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
+}
+template <int registers>
+__device__ __forceinline__ void shrink_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
+}
+
+__device__ __forceinline__ void copy_a(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers,
+                                       const Cursor& at, int half) {
+  if (at.tile >= w.tiles) return;
+  const int m0 = tile_at(at.tile, w.tiles_m, w.tiles_n).m0;
+  expect_bytes(barriers.a_here(half), a_codes_bytes + a_scales_bytes);
+  copy_box(shared.a_codes(half), maps.a_codes, at.chunk * chunk_row, m0, barriers.a_here(half));
+  copy_box(shared.a_scales(half), maps.a_scales, at.chunk * chunk_blocks, m0, barriers.a_here(half));
+}
+__device__ __forceinline__ void copy_b(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers,
+                                       const Cursor& at, int half) {
+  if (at.tile >= w.tiles) return;
+  const int n0 = tile_at(at.tile, w.tiles_m, w.tiles_n).n0;
+  expect_bytes(barriers.b_here(half), b_codes_bytes + b_scales_bytes);
+  copy_box(shared.b_codes(half), maps.b_codes, at.chunk * chunk_row, n0, barriers.b_here(half));
+  copy_box(shared.b_scales(half), maps.b_scales, at.chunk * chunk_blocks, n0, barriers.b_here(half));
+}
+
+// A chunk of a row without the copy engine, whose pitches K does not meet: codes in the copy engine's swizzled order
+// and scales, zeros outside the matrix.
+__device__ __noinline__ void fill_row(const std::uint8_t* codes, const std::uint8_t* scales, int row, int rows,
+                                      int block, int k_blocks, std::uint32_t to_codes, std::uint32_t to_scales) {
+  const std::size_t base = static_cast<std::size_t>(row) * k_blocks;
+  for (int u = 0; u < chunk_blocks / 2; ++u) {
+    uint2 two[2] = {};
+    std::uint32_t scale = 0;
+    for (int h = 0; h < 2; ++h) {
+      const int b = block + 2 * u + h;
+      if (row >= rows || b >= k_blocks) continue;
+      two[h] = __ldg(reinterpret_cast<const uint2*>(codes + (base + b) * 8));
+      scale |= static_cast<std::uint32_t>(__ldg(scales + base + b)) << (8 * h);
+    }
+    store_shared(to_codes + ((u ^ (row & 7)) << 4), two[0].x, two[0].y, two[1].x, two[1].y);
+    asm volatile("st.shared.b16 [%0], %1;" ::"r"(to_scales + 2 * u), "h"(static_cast<std::uint16_t>(scale)) : "memory");
+  }
+}
+
+template <GemmFormat F, bool bulk>
+__device__ __forceinline__ void produce(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers) {
+  const GemmArguments& g = w.g;
+  const int row = static_cast<int>(threadIdx.x) - consumers;
+  const int lane = threadIdx.x & 31;
+  const bool copies = bulk && row == 0;
+  // Unit u of the row's 128 bytes lies at u ^ (row % 8), as codes and as FP16.
+  const std::uint32_t swizzle = (row & 7) << 4;
+  Cursor at{static_cast<int>(blockIdx.x)};
+  Cursor ahead = at;  // what the copy engine fetches next: of A; B's is the same one, earlier
+  if (copies) {
+    for (int half = 0; half < 2; ++half) {
+      copy_b(w, maps, shared, barriers, ahead, half);
+      copy_a(w, maps, shared, barriers, ahead, half);
+      ahead.advance(w);
+    }
+  }
+  int slot = 0;
+  unsigned parity = 1;  // the first pass over the ring finds it empty
+  unsigned chunk = 0;   // counted over all tiles
+  for (; at.tile < w.tiles; at.advance(w), ++chunk) {
+    const int half = chunk & 1;
+    const unsigned half_parity = chunk >> 1 & 1;
+    if (copies && chunk != 0) {
+      // Every producer has read the chunk before; the one after this one takes its place.
+      barrier_wait(barriers.b_read(half ^ 1), (chunk - 1) >> 1 & 1);
+      copy_b(w, maps, shared, barriers, ahead, half ^ 1);
+    }
+    if constexpr (bulk) {
+      __syncwarp();
+      barrier_wait(barriers.b_here(half), half_parity);
+    } else {
+      const Tile tile = tile_at(at.tile, w.tiles_m, w.tiles_n);
+      const int block = at.chunk * chunk_blocks;
+      for (int r = row; r < tile_n; r += producers) {
+        fill_row(g.b_codes, g.b_scales, tile.n0 + r, g.n, block, g.k_blocks, shared.b_codes(half) + r * chunk_row,
+                 shared.b_scales(half) + r * chunk_blocks);
+      }
+      // The consumers are done with A's chunk before the last one: they have multiplied a stage of the last one,
+      // or its first stages would still fill the ring.
+      fill_row(g.a_codes, g.a_scales, tile.m0 + row, g.m, block, g.k_blocks, shared.a_codes(half) + row * chunk_row,
+               shared.a_scales(half) + row * chunk_blocks);
+      __syncwarp();
+      if (lane == 0) barrier_arrive(barriers.a_here(half));
+    }
+    uint4 scales[own_rows];
+#pragma unroll
+    for (int i = 0; i < own_rows; ++i) scales[i] = load_shared(shared.b_scales(half) + (row + i * producers) * chunk_blocks);
+    const std::uint32_t codes = shared.b_codes(half) + row * chunk_row;
+#pragma unroll
+    for (int s = 0; s < stages; ++s) {
+      barrier_wait(barriers.empty(slot), parity);
+      if (s == 2 && copies && chunk != 0) {
+        // The stage whose place this one takes was the last of the chunk before: A's codes are used up.
+        copy_a(w, maps, shared, barriers, ahead, half ^ 1);
+        ahead.advance(w);
+      }
+      if constexpr (bulk) __syncwarp();
+      const std::uint32_t to = shared.stage(slot) + row * row_bytes;
+#pragma unroll
+      for (int i = 0; i < own_rows; ++i) {
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          const int group = 2 * s + h;
+          const uint4 c = load_shared(codes + i * producers * chunk_row + (static_cast<std::uint32_t>(group << 4) ^ swizzle));
+          BlockExpansion block[2];
+          block_expansions<F>(word_of(scales[i], group / 2) >> (group % 2 * 16), block[0], block[1]);
+          std::uint32_t out[4][4];
+#pragma unroll
+          for (int q = 0; q < 4; ++q) expand_word<F>(word_of(c, q), block[q / 2], out[q]);
+#pragma unroll
+          for (int r = 0; r < 4; ++r) {
+            store_shared(to + i * producers * row_bytes + (static_cast<std::uint32_t>((4 * h + r) << 4) ^ swizzle), out[0][r],
+                         out[1][r], out[2][r], out[3][r]);
+          }
+        }
+      }
+      fence_async_shared();
+      __syncwarp();
+      if (lane == 0) {
+        barrier_arrive(barriers.full(slot));
+        if (bulk && s == stages - 1) barrier_arrive(barriers.b_read(half));
+      }
+      if (++slot == ring) {
+        slot = 0;
+        parity ^= 1;
+      }
     }
   }
 }
 
 template <GemmFormat F>
-__device__ __forceinline__ void expand_row(const uint4& codes, std::uint32_t scales,
-                                           std::uint32_t row_address, const std::uint32_t (&chunk)[4]) {
-  BlockExpansion block[2];
-  block_expansions<F>(scales, block[0], block[1]);
-  const std::uint32_t words[4] = {codes.x, codes.y, codes.z, codes.w};
-#pragma unroll
-  for (int c = 0; c < 4; ++c) {
-    std::uint32_t out[4];
-    expand_word<F>(words[c], block[c / 2], out);
-    store_shared(row_address + chunk[c], out);
-  }
-}
-
-template <GemmFormat F, bool even>
-__device__ __forceinline__ void produce(const GemmArguments& g, int tiles, int tiles_m, int tiles_n,
-                                        std::uint32_t shared, std::uint32_t full, std::uint32_t empty) {
-  const int lane = threadIdx.x & 31;
-  const int warp = (threadIdx.x - consumers) >> 5;
-  // Four neighbouring lanes read 64 bytes of a row, eight of them two rows. They store 16 bytes each
-  // at a time; lanes of the second panel store their words in the order 2, 3, 0, 1, so that the
-  // eight stores fall into different bank groups.
-  const int row8 = lane >> 2;
-  const int part = lane & 3;  // which 32 columns of the stage
-  const bool second_panel = part >= 2;
-  const int in_tile = warp * 8 + row8;
-  const int stages = (g.k_blocks + stage_blocks - 1) / stage_blocks;
-
-  // Word w of this thread's 32 columns lands at 16-byte unit (4*(part%2) + w) ^ (row%8).
-  std::uint32_t chunk[4];
-#pragma unroll
-  for (int c = 0; c < 4; ++c) chunk[c] = static_cast<std::uint32_t>(((part & 1) * 4 + (c ^ (second_panel ? 2 : 0))) ^ row8) << 4;
-  const std::uint32_t store_a = shared + (part >> 1) * panel_a + in_tile * row_bytes;
-  const std::uint32_t store_b = shared + 2 * panel_a + (part >> 1) * panel_b + in_tile * row_bytes;
-
-  const std::uint32_t byte_order = second_panel ? 0x4401 : 0x4410;
-  Rows<groups_a> a;
-  Rows<groups_b> b;
-  uint4 codes[groups];
-  std::uint32_t scales[groups];
-  const auto fetch_group = [&](int i, int stage) {
-    if (i < groups_a) {
-      fetch<even>(a, i, stage, part, g.k_blocks, codes[i], scales[i]);
-    } else {
-      fetch<even>(b, i - groups_a, stage, part, g.k_blocks, codes[i], scales[i]);
-    }
-  };
-  int slot = 0;
-  unsigned parity = 1;  // the first pass over the ring finds it empty
-  for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
-    const Tile tile = tile_at(index, tiles_m, tiles_n);
-    if (stages == 0) continue;
-    a.place(g.a_codes, g.a_scales, tile.m0, in_tile, g.m, g.k_blocks, part);
-    b.place(g.b_codes, g.b_scales, tile.n0, in_tile, g.n, g.k_blocks, part);
-#pragma unroll
-    for (int i = 0; i < groups; ++i) fetch_group(i, 0);
-#pragma unroll 1
-    for (int s = 0; s < stages; ++s) {
-      barrier_wait(empty + 8 * slot, parity);
-      const std::uint32_t buffer = slot * stage_bytes;
-#pragma unroll
-      for (int i = 0; i < groups; ++i) {
-        const std::uint32_t row = i < groups_a ? store_a + i * group_rows * row_bytes
-                                               : store_b + (i - groups_a) * group_rows * row_bytes;
-        const uint4 v = codes[i];
-        const uint4 ordered = second_panel ? make_uint4(v.z, v.w, v.x, v.y) : v;
-        expand_row<F>(ordered, permute(scales[i], 0, byte_order), row + buffer, chunk);
-        fetch_group(i, s + 1);
-      }
-      fence_async_shared();
-      __syncwarp();
-      if (lane == 0) barrier_arrive(full + 8 * slot);
-      if (++slot == ring) {
-        slot = 0;
-        parity ^= 1;
-      }
-    }
-  }
-}
-
-__device__ __forceinline__ void consume(const GemmArguments& g, int tiles, int tiles_m, int tiles_n,
-                                        std::uint32_t shared, std::uint32_t full, std::uint32_t empty) {
+__device__ __forceinline__ void consume(const Work& w, const Shared& shared, const Barriers& barriers) {
+  const GemmArguments& g = w.g;
   const int lane = threadIdx.x & 31;
   const int warp = threadIdx.x >> 5;
-  const int stages = (g.k_blocks + stage_blocks - 1) / stage_blocks;
-  const std::uint32_t mma_a = shared + (warp >> 2) * 64 * row_bytes;
-  const std::uint32_t mma_b = shared + 2 * panel_a;
+  const int t = lane & 3;
+  const int in_tile = warp * 16 + (lane >> 2);  // and eight rows further
+  const std::uint32_t swizzle = (in_tile & 7) << 4;
+  // Scale bytes of word t of an even and of an odd group, of both rows.
+  const std::uint32_t pick_even = static_cast<std::uint32_t>((t >> 1) | ((t >> 1) + 4) << 4);
+  const std::uint32_t pick_odd = pick_even + 0x22;
   int slot = 0;
   unsigned parity = 0;
-  for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
-    float acc[96];
+  unsigned chunk = 0;
+  for (int index = blockIdx.x; index < w.tiles; index += gridDim.x) {
+    float acc[128];
 #pragma unroll
-    for (int i = 0; i < 96; ++i) acc[i] = 0.0F;
+    for (int i = 0; i < 128; ++i) acc[i] = 0.0F;
     int previous = -1;
 #pragma unroll 1
-    for (int s = 0; s < stages; ++s) {
-      barrier_wait(full + 8 * slot, parity);
-      const std::uint32_t buffer = slot * stage_bytes;
-      wgmma_fence();
+    for (int c = 0; c < w.chunks; ++c, ++chunk) {
+      const int half = chunk & 1;
+      barrier_wait(barriers.a_here(half), chunk >> 1 & 1);
+      const std::uint32_t scales_at = shared.a_scales(half) + in_tile * chunk_blocks;
+      const uint4 scales = load_shared(scales_at);
+      const uint4 scales8 = load_shared(scales_at + 8 * chunk_blocks);
+      const std::uint32_t codes = shared.a_codes(half) + in_tile * chunk_row + t * 4;
+      std::uint32_t fragment[2][4][4];  // of this stage and the one before, whose wgmma may be under way
 #pragma unroll
-      for (int step = 0; step < stage_k / 16; ++step) {
-        // 32 bytes a step within the swizzled 128-byte row, then the next panel.
-        wgmma_m64n192k16(acc, wgmma_descriptor(mma_a + buffer + step / 4 * panel_a + step % 4 * 32),
-                         wgmma_descriptor(mma_b + buffer + step / 4 * panel_b + step % 4 * 32));
-      }
-      wgmma_commit();
-      // The stage before is finished once this one is the only group under way.
-      if (previous >= 0) {
+      for (int s = 0; s < stages; ++s) {
+        auto& a = fragment[s & 1];
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          const int group = 2 * s + h;
+          const std::uint32_t unit = static_cast<std::uint32_t>(group << 4) ^ swizzle;
+          const std::uint32_t word = load_shared_word(codes + unit);
+          const std::uint32_t word8 = load_shared_word(codes + unit + 8 * chunk_row);
+          BlockExpansion block[2];
+          block_expansions<F>(permute(word_of(scales, group / 2), word_of(scales8, group / 2), group % 2 == 0 ? pick_even : pick_odd),
+                              block[0], block[1]);
+          std::uint32_t out[4];
+          std::uint32_t out8[4];
+          expand_word<F>(word, block[0], out);
+          expand_word<F>(word8, block[1], out8);
+#pragma unroll
+          for (int r = 0; r < 4; ++r) {
+            a[2 * h + r / 2][r % 2 * 2] = out[r];
+            a[2 * h + r / 2][r % 2 * 2 + 1] = out8[r];
+          }
+        }
+        barrier_wait(barriers.full(slot), parity);
+        wgmma_fence();
+        const std::uint32_t b = shared.stage(slot);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) wgmma_m64n256k16(acc, a[j], wgmma_descriptor(b + 32 * j));
+        wgmma_commit();
+        // The stage before is finished once this one is the only group under way.
         wgmma_wait<1>();
-        if (lane == 0) barrier_arrive(empty + 8 * previous);
+        if (previous >= 0 && lane == 0) barrier_arrive(barriers.empty(previous));
+        previous = slot;
+        if (++slot == ring) {
+          slot = 0;
+          parity ^= 1;
+        }
       }
-      previous = slot;
-      if (++slot == ring) {
-        slot = 0;
-        parity ^= 1;
-      }
+      // The fragments' registers are written again at the start of the next chunk.
     }
     wgmma_wait<0>();
-    if (previous >= 0 && lane == 0) barrier_arrive(empty + 8 * previous);
+    if (previous >= 0 && lane == 0) barrier_arrive(barriers.empty(previous));
 
     // Register 4j + r: row 16*(warp%4) + lane/4 + 8*(r/2), column 8j + 2*(lane%4) + r%2.
-    const Tile tile = tile_at(index, tiles_m, tiles_n);
-    const int row = tile.m0 + (warp >> 2) * 64 + (warp & 3) * 16 + (lane >> 2);
-    const int column = tile.n0 + (lane & 3) * 2;
+    const Tile tile = tile_at(index, w.tiles_m, w.tiles_n);
+    const int column = tile.n0 + t * 2;
     const bool pairs = g.n % 2 == 0;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const int r = row + 8 * h;
+      const int r = tile.m0 + in_tile + 8 * h;
       if (r >= g.m) continue;
       float* out = g.d + static_cast<std::size_t>(r) * g.n + column;
 #pragma unroll
-      for (int j = 0; j < 24; ++j) {
-        const float2 v = make_float2(__fmul_rn(g.alpha, acc[4 * j + 2 * h]),
-                                     __fmul_rn(g.alpha, acc[4 * j + 2 * h + 1]));
+      for (int j = 0; j < tile_n / 8; ++j) {
+        const float2 v = make_float2(__fmul_rn(g.alpha, acc[4 * j + 2 * h]), __fmul_rn(g.alpha, acc[4 * j + 2 * h + 1]));
         if (pairs) {
           if (column + 8 * j < g.n) *reinterpret_cast<float2*>(out + 8 * j) = v;
         } else {
@@ -260,34 +353,39 @@ __device__ __forceinline__ void consume(const GemmArguments& g, int tiles, int t
   }
 }
 
-template <GemmFormat F, bool even>
-__global__ void __launch_bounds__(threads, 1)
-    gemm_wgmma_kernel(const GemmArguments g, int tiles, int tiles_m, int tiles_n) {
+// bulk: K is a multiple of 256, so that rows of codes and of scales have the 16-byte pitch that the copy engine needs.
+template <GemmFormat F, bool bulk>
+__global__ void __launch_bounds__(threads, 1) gemm_wgmma_kernel(const Work w, const __grid_constant__ Maps maps) {
   extern __shared__ std::uint8_t dynamic_shared[];
-  __shared__ std::uint64_t barriers[2 * ring];
-  const std::uint32_t shared =
-      (static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic_shared)) + 1023U) & ~1023U;
-  const auto full = static_cast<std::uint32_t>(__cvta_generic_to_shared(barriers));
-  const std::uint32_t empty = full + 8 * ring;
+  __shared__ std::uint64_t barrier_words[Barriers::count];
+  const Shared shared{(static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic_shared)) + 1023U) & ~1023U};
+  const Barriers barriers{static_cast<std::uint32_t>(__cvta_generic_to_shared(barrier_words))};
   if (threadIdx.x == 0) {
     for (int i = 0; i < ring; ++i) {
-      barrier_init(full + 8 * i, producer_warps);
-      barrier_init(empty + 8 * i, consumers / 32);
+      barrier_init(barriers.full(i), producers / 32);
+      barrier_init(barriers.empty(i), consumers / 32);
+    }
+    for (int half = 0; half < 2; ++half) {
+      barrier_init(barriers.a_here(half), bulk ? 1 : producers / 32);
+      barrier_init(barriers.b_here(half), 1);
+      barrier_init(barriers.b_read(half), producers / 32);
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   __syncthreads();
   if (threadIdx.x < consumers) {
-    consume(g, tiles, tiles_m, tiles_n, shared, full, empty);
+    grow_registers<consumer_registers>();
+    consume<F>(w, shared, barriers);
   } else {
-    produce<F, even>(g, tiles, tiles_m, tiles_n, shared, full, empty);
+    shrink_registers<producer_registers>();
+    if (w.chunks != 0) produce<F, bulk>(w, maps, shared, barriers);
   }
 }
 
-template <GemmFormat F, bool even>
+template <GemmFormat F, bool bulk>
 cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
-  const int tiles_m = (g.m + tile_m - 1) / tile_m;
-  const int tiles_n = (g.n + tile_n - 1) / tile_n;
+  Work w{g, 0, (g.m + tile_m - 1) / tile_m, (g.n + tile_n - 1) / tile_n, (g.k_blocks + chunk_blocks - 1) / chunk_blocks};
+  w.tiles = w.tiles_m * w.tiles_n;
   int device = 0;
   int multiprocessors = 0;
   cudaError_t status = cudaGetDevice(&device);
@@ -295,18 +393,28 @@ cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
     status = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
   }
   if (status == cudaSuccess) {
-    status = cudaFuncSetAttribute(gemm_wgmma_kernel<F, even>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+    status = cudaFuncSetAttribute(gemm_wgmma_kernel<F, bulk>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
   }
   if (status != cudaSuccess) return status;
-  const int tiles = tiles_m * tiles_n;
-  const int grid = tiles < multiprocessors ? tiles : multiprocessors;
-  gemm_wgmma_kernel<F, even><<<grid, threads, shared_bytes, stream>>>(g, tiles, tiles_m, tiles_n);
+  Maps maps{};
+  if constexpr (bulk) {
+    const auto blocks = static_cast<std::size_t>(g.k_blocks);
+    if (!encode_tensor_map(maps.a_codes, g.a_codes, blocks * 8, g.m, chunk_row, tile_m, true) ||
+        !encode_tensor_map(maps.b_codes, g.b_codes, blocks * 8, g.n, chunk_row, tile_n, true) ||
+        !encode_tensor_map(maps.a_scales, g.a_scales, blocks, g.m, chunk_blocks, tile_m, false) ||
+        !encode_tensor_map(maps.b_scales, g.b_scales, blocks, g.n, chunk_blocks, tile_n, false)) {
+      return cudaErrorNotSupported;
+    }
+  }
+  const int grid = w.tiles < multiprocessors ? w.tiles : multiprocessors;
+  gemm_wgmma_kernel<F, bulk><<<grid, threads, shared_bytes, stream>>>(w, maps);
   return cudaGetLastError();
 }
 
 template <GemmFormat F>
 cudaError_t launch(const GemmArguments& g, cudaStream_t stream) {
-  return g.k_blocks % 2 == 0 ? launch_variant<F, true>(g, stream) : launch_variant<F, false>(g, stream);
+  const bool bulk = g.k_blocks != 0 && g.k_blocks % chunk_blocks == 0;
+  return bulk ? launch_variant<F, true>(g, stream) : launch_variant<F, false>(g, stream);
 }
 
 }  // namespace

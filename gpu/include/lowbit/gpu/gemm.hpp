@@ -48,7 +48,7 @@ struct GemmProblem {
 
 /// The kernels. Names as `lowbit gpu list` prints them.
 enum class GemmKernel : std::uint8_t {
-  wgmma,   ///< sm_90a: wgmma m64n192k16, any M
+  wgmma,   ///< sm_90a: wgmma m64n256k16, any M
   decode,  ///< sm_90a: mma.sync m16n8k16, M <= 16, K split over 16 warps
   /// Native NVFP4 on Blackwell, not run on hardware. Their scales lie in the 128x4 layout
   /// (lowbit::swizzle_scales), padded with zeros, and their alpha is native_alpha.

@@ -89,6 +89,23 @@ LOWBIT_HD std::uint32_t and_xor(std::uint32_t a, std::uint32_t mask, std::uint32
 #endif
 }
 
+// One half of a word in both halves. As moves of halves and not a permute of bytes, so that the instruction that uses it
+// takes it as an operand's modifier.
+template <int half>
+LOWBIT_HD std::uint32_t both(std::uint32_t w) {
+#ifdef __CUDACC__
+  std::uint32_t r;
+  if constexpr (half == 0) {
+    asm("{.reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {l, l};}" : "=r"(r) : "r"(w));
+  } else {
+    asm("{.reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {h, h};}" : "=r"(r) : "r"(w));
+  }
+  return r;
+#else
+  return (w >> (16 * half) & 0xFFFF) * 0x10001;
+#endif
+}
+
 // Two FP16 products, round to nearest even.
 LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
   std::uint32_t r = 0;
@@ -184,16 +201,16 @@ LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first
   const std::uint32_t values = detail::e4m3x2_to_half2(scale_bytes & 0x7F7F);
   if constexpr (F == GemmFormat::nvfp4) {
     const std::uint32_t s = detail::mul2(values, float_words);
-    first = block_expansion<F>(detail::permute(s, s, 0x1010), 0);
-    second = block_expansion<F>(detail::permute(s, s, 0x3232), 0);
+    first = block_expansion<F>(detail::both<0>(s), 0);
+    second = block_expansion<F>(detail::both<1>(s), 0);
   } else {
     constexpr std::uint32_t differ = (float_word ^ integer_word) | (float_word ^ integer_word) << 16;
     const std::uint32_t flags = detail::permute(scale_bytes, scale_bytes, 0x9988);
     const std::uint32_t s = detail::mul2(values, float_words ^ (flags & differ));
     const std::uint32_t m0 = detail::permute(scale_bytes, scale_bytes, 0x8888);
     const std::uint32_t m1 = detail::permute(scale_bytes, scale_bytes, 0x9999);
-    first = block_expansion<F>(detail::permute(s, s, 0x1010), m0);
-    second = block_expansion<F>(detail::permute(s, s, 0x3232), m1);
+    first = block_expansion<F>(detail::both<0>(s), m0);
+    second = block_expansion<F>(detail::both<1>(s), m1);
   }
 }
 

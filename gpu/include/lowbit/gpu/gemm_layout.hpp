@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// Which column of K each operand slot of the decode kernel's instructions takes. Host-device, so
-/// that the kernel, the model that replays it and the tests use one definition.
+/// Which column of K each operand slot of the kernels' instructions takes. Host-device, so that the
+/// kernels, the model that replays them and the tests use one definition.
 #pragma once
 
 #include "lowbit/gpu/gemm_expand.hpp"
@@ -37,5 +37,19 @@ inline constexpr int decode_instructions = decode_super_step / 16;
   const int reg = (j % 2) * 2 + slot / 8;
   return 32 * lane + 8 * (j / 2) + expanded_column(reg, slot % 2);
 }
+
+/// Columns of K that the wgmma kernel treats together: two instructions of 16.
+inline constexpr int wgmma_group = 32;
+
+/// The column of K that term `slot` (0..15) of the step-th instruction of the wgmma kernel takes: of its group the
+/// even columns in the first instruction, the odd ones in the second. Word t of a row's four words in the group holds
+/// what lane t of a row of A feeds to both: expanded registers 2j and 2j + 1 are slots 2t, 2t + 1 and 8 + 2t, 9 + 2t.
+[[nodiscard]] constexpr int wgmma_column(int step, int slot) {
+  const int word = slot % 8 / 2;
+  const int reg = step % 2 * 2 + slot / 8;
+  return step / 2 * wgmma_group + 8 * word + expanded_column(reg, slot % 2);
+}
+/// Instructions that take K columns.
+[[nodiscard]] constexpr int wgmma_step_count(int columns) { return (columns + wgmma_group - 1) / wgmma_group * 2; }
 
 }  // namespace lowbit::gpu
