@@ -71,7 +71,8 @@ void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
                                 static_cast<int>(p.m),
                                 static_cast<int>(p.n),
                                 static_cast<int>((p.k + gemm_block - 1) / gemm_block),
-                                p.alpha};
+                                p.alpha,
+                                p.b_settled};
   auto* const s = static_cast<cudaStream_t>(stream);
   cudaError_t status = cudaErrorInvalidValue;
   switch (kernel) {

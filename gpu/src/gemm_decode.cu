@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Hopper decode GEMM: at most 16 rows of activations (A) against many rows of weights (B).
 //
-// The time is the reading of B once, so everything is arranged around keeping reads in flight: each
-// of the 16 warps of a CTA takes its own share of K. Its lanes load 16 bytes of eight rows each, a
-// super-step ahead, straight into registers: as soon as a register has been expanded, the load of its
-// next content starts. Codes are expanded in registers into mma.sync fragments (no shuffle, no FP16 in
-// shared memory). Scale bytes, four super-steps at a time, pass through shared memory by the bulk tensor
-// copy engine.
+// The time is the reading of B once, so everything is arranged around keeping reads in flight and in
+// order: the 16 warps of a CTA take neighbouring super-steps of 128 columns, so that they read 1 KiB of each
+// of 64 rows at about the same time. (With shares of K that lie apart, memory delivered half of its rate.)
+// The bulk tensor copy engine brings codes in boxes for two warps, three rounds ahead, and scale bytes for
+// all warps, four rounds ahead; what is needed first is asked for first, A before all. Codes are expanded in registers straight into mma.sync fragments (no
+// shuffle, no FP16 in shared memory).
 //
 // Schedule (what the model replays): warp w of 16 keeps its own accumulators, from +0, over
-// chunks w, w+16, ... of 512 columns in super-steps of 128; a super-step is eight m16n8k16 in
-// order, whose columns decode_column names. Partial sums are added in FP32 to nearest, ((p0 + p1) + p2) + ... + p15, and
+// super-steps w, w+16, ... of 128 columns; a super-step is eight m16n8k16 in order, whose columns
+// decode_column names. Partial sums are added in FP32 to nearest, ((p0 + p1) + p2) + ... + p15, and
 // d = RN_FP32(alpha * sum). Warps without a super-step contribute +0.
 #include "gemm_kernels.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
@@ -23,11 +23,22 @@ namespace {
 constexpr int tile_n = 64;
 constexpr int groups = tile_n / 8;
 constexpr int warps = decode_splits;
-constexpr int chunk_blocks = decode_chunk * decode_super_step / 16;
-constexpr int scale_bytes = tile_n * chunk_blocks;  // of a warp's chunk
-constexpr int partial_pitch = tile_n + 8;           // floats; rows 8 banks apart
-constexpr int partial_bytes = warps * 16 * partial_pitch * 4;
-constexpr int shared_bytes = partial_bytes > 2 * warps * scale_bytes ? partial_bytes : 2 * warps * scale_bytes;
+constexpr int pairs = warps / 2;  // of warps, whose super-steps are 128 bytes of a row together
+constexpr int ring = 3;
+constexpr int scale_ring = 4;
+constexpr int step_bytes = decode_super_step / 2;  // of codes of a row
+constexpr int step_blocks = decode_super_step / 16;
+constexpr int row_bytes = 128;  // of a box, of codes or of scales
+constexpr int box_bytes = tile_n * row_bytes;
+constexpr int round_bytes = pairs * box_bytes;
+// Codes come in halves of a box, so that the first rows can be worked on before the last ones are here.
+constexpr int halves = 2;
+constexpr int half_rows = tile_n / halves;
+constexpr int half_bytes = box_bytes / halves;
+constexpr int shared_bytes = ring * round_bytes + scale_ring * box_bytes + 1024;  // boxes are aligned to 1024
+static_assert(2 * step_bytes == row_bytes && warps * step_blocks == row_bytes);
+constexpr int partial_pitch = tile_n + 8;  // floats; rows 8 banks apart
+static_assert(warps * 16 * partial_pitch * 4 <= ring * round_bytes, "partial sums reuse the ring");
 
 __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], std::uint32_t a0, std::uint32_t a1,
                                              std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
@@ -55,91 +66,113 @@ __device__ __forceinline__ uint4 load_codes(const std::uint8_t* codes, int block
   return out;
 }
 
-__device__ __forceinline__ uint4 load_streaming(const std::uint8_t* from) {
-  uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(from));
-  return v;
-}
+// Byte `column` of row r in a box: the copy engine exchanges the row's 16-byte units.
+__device__ __forceinline__ int in_box(int r, int column) { return r * row_bytes + (column ^ (r & 7) << 4); }
 
-// Two words of a row of A or B, 16 columns under one scale byte, to their fragments' registers.
-template <GemmFormat F>
-__device__ __forceinline__ void expand_block(std::uint32_t word0, std::uint32_t word1, std::uint32_t scale,
-                                             std::uint32_t (&out)[2][4]) {
-  BlockExpansion block[2];
-  block_expansions<F>(scale, block[0], block[1]);
-  expand_word<F>(word0, block[0], out[0]);
-  expand_word<F>(word1, block[0], out[1]);
-}
-
-// bulk: K is a multiple of 256: rows of codes are then aligned to 16 bytes and whole in every super-step, and rows of
-// scales have the pitch that the copy engine needs.
+// bulk: K is a multiple of 256, so that rows of codes and of scales have the 16-byte pitch that the
+// copy engine needs; it fills rows and columns outside the matrix with zeros.
 template <GemmFormat F, bool bulk>
-__global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmArguments g, const __grid_constant__ CUtensorMap scale_map) {
-  extern __shared__ __align__(128) std::uint8_t dynamic_shared[];
-  __shared__ std::uint64_t barriers[warps][2];
+__global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmArguments g, const __grid_constant__ CUtensorMap code_map,
+                       const __grid_constant__ CUtensorMap scale_map) {
+  extern __shared__ std::uint8_t dynamic_shared[];
+  __shared__ std::uint64_t codes_here[ring][halves][pairs];
+  __shared__ std::uint64_t scales_here[scale_ring];
+  __shared__ unsigned codes_read[ring][pairs];  // warps that have read a box, counted over all rounds
+  __shared__ unsigned scales_read[scale_ring];
+  std::uint8_t* const codes_of_rounds = dynamic_shared + (-__cvta_generic_to_shared(dynamic_shared) & 1023);
+  std::uint8_t* const scales_of_rounds = codes_of_rounds + ring * round_bytes;
+  const auto address = [](const void* p) { return static_cast<std::uint32_t>(__cvta_generic_to_shared(p)); };
   const int lane = threadIdx.x & 31;
   const int warp = threadIdx.x >> 5;
+  const int pair = warp >> 1;
   const int row = lane >> 2;   // of the weights in a group of 8, and of A (with row + 8)
   const int part = lane & 3;   // which 32 columns of a super-step
   const int n0 = blockIdx.x * tile_n;
   const std::size_t pitch = static_cast<std::size_t>(g.k_blocks) * 8;
-  const int super_steps = (g.k_blocks + 7) / 8;
-  const int rows = g.n - n0;  // of B that exist in this tile
-  std::uint8_t* my_scales = dynamic_shared + warp * 2 * scale_bytes;
-  const auto my_barriers = static_cast<std::uint32_t>(__cvta_generic_to_shared(barriers[warp]));
-  if (bulk && lane == 0) {
-    for (int i = 0; i < 2; ++i) barrier_init(my_barriers + 8 * i, 1);
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-  }
-  __syncwarp();
+  const int super_steps = (g.k_blocks + step_blocks - 1) / step_blocks;
   const int steps = decode_step_count(warp, super_steps);
-  const std::uint8_t* b_codes = g.b_codes + static_cast<std::size_t>(n0) * pitch + part * 16;
-  // Scale bytes of the chunk that begins with this warp's i-th super-step, 32 a row.
-  const auto fill_scales = [&](int i) {
-    if (i >= steps) return;
-    const int slot = i / decode_chunk & 1;
-    const int block = decode_step(warp, i) * 8;
-    std::uint8_t* to = my_scales + slot * scale_bytes;
-    if constexpr (bulk) {
-      if (lane == 0) {
-        expect_bytes(my_barriers + 8 * slot, scale_bytes);
-        copy_box(static_cast<std::uint32_t>(__cvta_generic_to_shared(to)), scale_map, block, n0, my_barriers + 8 * slot);
-      }
-    } else {
-      const bool inside = block + lane < g.k_blocks;
+  const int rows = g.n - n0;  // of B that exist in this tile
+
+  const auto copy_codes = [&](int i, int p, int half) {  // one thread, for the pair p of warps
+    if (decode_step(p * 2, i) >= super_steps) return;
+    const std::uint32_t here = address(&codes_here[i % ring][half][p]);
+    expect_bytes(here, half_bytes);
+    copy_box_once(address(codes_of_rounds + i % ring * round_bytes + p * box_bytes + half * half_bytes), code_map,
+                  decode_step(p * 2, i) * step_bytes, n0 + half * half_rows, here);
+  };
+  const auto copy_scales = [&](int i) {  // one thread, for all warps
+    if (decode_step(0, i) >= super_steps) return;
+    expect_bytes(address(&scales_here[i % scale_ring]), box_bytes);
+    copy_box_once(address(scales_of_rounds + i % scale_ring * box_bytes), scale_map, decode_step(0, i) * step_blocks, n0,
+             address(&scales_here[i % scale_ring]));
+  };
+  // A warp's own part of a box, without the copy engine.
+  const auto fill = [&](int i) {
+    const int block = decode_step(warp, i) * step_blocks;
+    std::uint8_t* codes = codes_of_rounds + i % ring * round_bytes + pair * box_bytes;
+    std::uint8_t* scales = scales_of_rounds + i % scale_ring * box_bytes;
 #pragma unroll 1
-      for (int n = 0; n < tile_n; ++n) {
-        to[n * chunk_blocks + lane] =
-            inside && n < rows ? __ldg(g.b_scales + static_cast<std::size_t>(n0 + n) * g.k_blocks + block + lane) : 0;
+    for (int n = row; n < tile_n; n += 8) {
+      uint4 c = make_uint4(0, 0, 0, 0);
+      const std::uint8_t* from = g.b_codes + (n0 + n) * pitch + static_cast<std::size_t>(block) * 8 + part * 16;
+      if (n < rows) c = load_codes(from, block + part * 2, g.k_blocks);
+      *reinterpret_cast<uint4*>(codes + in_box(n, warp % 2 * step_bytes + part * 16)) = c;
+#pragma unroll
+      for (int b = part * 2; b < part * 2 + 2; ++b) {
+        const bool inside = n < rows && block + b < g.k_blocks;
+        scales[in_box(n, warp * step_blocks + b)] =
+            inside ? __ldg(g.b_scales + static_cast<std::size_t>(n0 + n) * g.k_blocks + block + b) : 0;
       }
     }
-  };
-  // 32 codes of row 8j + row. Rows that do not exist read the last one, and are annulled by zero scales.
-  const auto load_b = [&](int step, int j) {
-    const std::uint8_t* from = b_codes + static_cast<std::size_t>(min(8 * j + row, rows - 1)) * pitch + step * (decode_super_step / 2);
-    if constexpr (bulk) return load_streaming(from);
-    return load_codes(from, step * 8 + part * 2, g.k_blocks);
   };
   uint4 a_codes[2];
   std::uint32_t a_scales[2];
-  const auto load_a = [&](int step) {
+  // Rows of A that do not exist read the last one, and are annulled by zero scales when they are used.
+  const auto fetch_a = [&](int step) {
+    if (step >= super_steps) return;
+    const int block = step * step_blocks + part * 2;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const int m = row + 8 * h;
-      const std::size_t block = static_cast<std::size_t>(min(m, g.m - 1)) * g.k_blocks + step * 8 + part * 2;
+      const std::size_t at = static_cast<std::size_t>(min(row + 8 * h, g.m - 1)) * g.k_blocks + block;
       if constexpr (bulk) {
-        a_codes[h] = __ldg(reinterpret_cast<const uint4*>(g.a_codes + block * 8));
-        a_scales[h] = __ldg(reinterpret_cast<const std::uint16_t*>(g.a_scales + block));
+        a_codes[h] = __ldg(reinterpret_cast<const uint4*>(g.a_codes + at * 8));
+        a_scales[h] = __ldg(reinterpret_cast<const std::uint16_t*>(g.a_scales + at));
       } else {
-        const int inside = g.k_blocks - (step * 8 + part * 2);
-        a_codes[h] = load_codes(g.a_codes + block * 8, step * 8 + part * 2, g.k_blocks);
-        a_scales[h] = inside > 0 ? __ldg(g.a_scales + block) : 0;
-        if (inside > 1) a_scales[h] |= static_cast<std::uint32_t>(__ldg(g.a_scales + block + 1)) << 8;
+        a_codes[h] = load_codes(g.a_codes + at * 8, block, g.k_blocks);
+        a_scales[h] = block < g.k_blocks ? __ldg(g.a_scales + at) : 0;
+        if (block + 1 < g.k_blocks) a_scales[h] |= static_cast<std::uint32_t>(__ldg(g.a_scales + at + 1)) << 8;
       }
     }
   };
+
+  if (threadIdx.x < ring * halves * pairs) {
+    barrier_init(address(&codes_here[0][0][0] + threadIdx.x), 1);
+    if (threadIdx.x < ring * pairs) codes_read[0][threadIdx.x] = 0;
+    if (threadIdx.x < scale_ring) {
+      barrier_init(address(&scales_here[threadIdx.x]), 1);
+      scales_read[threadIdx.x] = 0;
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncthreads();
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  if (!g.b_settled) {
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+    fetch_a(warp);
+  }
+  if (bulk && warp == 0) {
+    if (lane == 0) copy_scales(0);
+    for (int i = 0; i < ring; ++i) {
+      if (lane < halves * pairs) copy_codes(i, lane % pairs, lane / pairs);
+      __syncwarp();
+    }
+    if (lane > 0 && lane < scale_ring) copy_scales(lane);
+    __syncwarp();
+  }
+  if (g.b_settled) {
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+    fetch_a(warp);
+  }
 
   float acc[groups][4];
 #pragma unroll
@@ -147,57 +180,66 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
 #pragma unroll
     for (int r = 0; r < 4; ++r) acc[i][r] = 0.0F;
   }
-
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-  uint4 codes[groups];
-  if (steps > 0) {
-    fill_scales(0);
-    const int step = decode_step(warp, 0);
-#pragma unroll
-    for (int j = 0; j < groups; ++j) codes[j] = load_b(step, j);
-    load_a(step);
-  }
-
 #pragma unroll 1
   for (int i = 0; i < steps; ++i) {
-    const int next = decode_step(warp, i + 1);
-    const bool more = i + 1 < steps;
-    const int slot = i / decode_chunk & 1;
-    if (i % decode_chunk == 0) {
-      fill_scales(i + decode_chunk);
-      if constexpr (bulk) barrier_wait(my_barriers + 8 * slot, i / decode_chunk >> 1 & 1);
-      __syncwarp();
-    }
-    const std::uint8_t* scales = my_scales + slot * scale_bytes + row * chunk_blocks + i % decode_chunk * 8 + part * 2;
-    // The lane's two blocks one after the other, so that half of A's fragments is held at a time.
+    std::uint32_t a[2][16];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      std::uint32_t a[2][2][4];
+      BlockExpansion block[2];
+      block_expansions<F>(row + 8 * h < g.m ? a_scales[h] : 0, block[0], block[1]);
+      const std::uint32_t words[4] = {a_codes[h].x, a_codes[h].y, a_codes[h].z, a_codes[h].w};
 #pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const std::uint32_t scale = row + 8 * r < g.m ? a_scales[r] >> (8 * h) : 0;
-        expand_block<F>(h == 0 ? a_codes[r].x : a_codes[r].z, h == 0 ? a_codes[r].y : a_codes[r].w, scale, a[r]);
-      }
-      if (h == 1 && more) load_a(next);
+      for (int q = 0; q < 4; ++q) {
+        std::uint32_t out[4];
+        expand_word<F>(words[q], block[q / 2], out);
 #pragma unroll
-      for (int j = 0; j < groups; ++j) {
-        std::uint32_t b[2][4];
-        expand_block<F>(h == 0 ? codes[j].x : codes[j].z, h == 0 ? codes[j].y : codes[j].w, scales[8 * j * chunk_blocks + h], b);
-        if (h == 1 && more) codes[j] = load_b(next, j);
-#pragma unroll
-        for (int q = 0; q < 2; ++q) {
-          mma_m16n8k16(acc[j], a[0][q][0], a[1][q][0], a[0][q][1], a[1][q][1], b[q][0], b[q][1]);
-          mma_m16n8k16(acc[j], a[0][q][2], a[1][q][2], a[0][q][3], a[1][q][3], b[q][2], b[q][3]);
-        }
+        for (int r = 0; r < 4; ++r) a[h][4 * q + r] = out[r];
       }
     }
-    __syncwarp();  // every lane has read the chunk's scales before their place is filled again
+    fetch_a(decode_step(warp, i + 1));
+
+    const int slot = i % ring;
+    if constexpr (bulk) {
+      barrier_wait(address(&scales_here[i % scale_ring]), i / scale_ring & 1);
+    } else {
+      fill(i);
+    }
+    __syncwarp();
+    const std::uint8_t* codes = codes_of_rounds + slot * round_bytes + pair * box_bytes + in_box(row, warp % 2 * step_bytes + part * 16);
+    const std::uint8_t* scales = scales_of_rounds + i % scale_ring * box_bytes + in_box(row, warp * step_blocks + part * 2);
+#pragma unroll
+    for (int j = 0; j < groups; ++j) {
+      if (bulk && j % (groups / halves) == 0) {
+        barrier_wait(address(&codes_here[slot][j / (groups / halves)][pair]), i / ring & 1);
+        __syncwarp();
+      }
+      const uint4 c = *reinterpret_cast<const uint4*>(codes + 8 * j * row_bytes);
+      const std::uint32_t s = *reinterpret_cast<const std::uint16_t*>(scales + 8 * j * row_bytes);
+      BlockExpansion block[2];
+      block_expansions<F>(s, block[0], block[1]);
+      const std::uint32_t words[4] = {c.x, c.y, c.z, c.w};
+#pragma unroll
+      for (int q = 0; q < 4; ++q) {
+        std::uint32_t b[4];
+        expand_word<F>(words[q], block[q / 2], b);
+        mma_m16n8k16(acc[j], a[0][4 * q], a[1][4 * q], a[0][4 * q + 1], a[1][4 * q + 1], b[0], b[1]);
+        mma_m16n8k16(acc[j], a[0][4 * q + 2], a[1][4 * q + 2], a[0][4 * q + 3], a[1][4 * q + 3], b[2], b[3]);
+      }
+    }
+    __syncwarp();
+    // Who reads a box last has it filled again.
+    if (bulk && lane == 0) {
+      __threadfence_block();
+      if (atomicAdd(&codes_read[slot][pair], 1U) % 2 == 1) {
+        for (int half = 0; half < halves; ++half) copy_codes(i + ring, pair, half);
+      }
+      if (atomicAdd(&scales_read[i % scale_ring], 1U) % warps == warps - 1) copy_scales(i + scale_ring);
+    }
   }
 
   // Partial sums [warp][row of A][column], then a fixed order of additions.
   __syncthreads();
-  float* partial = reinterpret_cast<float*>(dynamic_shared);
+  float* partial = reinterpret_cast<float*>(codes_of_rounds);
 #pragma unroll
   for (int i = 0; i < groups; ++i) {
 #pragma unroll
@@ -221,11 +263,13 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
 
 template <GemmFormat F, bool bulk>
 cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
-  const cudaError_t raised = cudaFuncSetAttribute(
-      gemm_decode_kernel<F, bulk>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+  const cudaError_t raised = raise_shared_limit<gemm_decode_kernel<F, bulk>>(shared_bytes);
   if (raised != cudaSuccess) return raised;
+  CUtensorMap code_map{};
   CUtensorMap scale_map{};
-  if (bulk && !encode_tensor_map(scale_map, g.b_scales, static_cast<std::size_t>(g.k_blocks), g.n, chunk_blocks, tile_n, false)) {
+  const auto blocks = static_cast<std::size_t>(g.k_blocks);
+  if (bulk && !(encode_tensor_map(code_map, g.b_codes, blocks * 8, g.n, row_bytes, half_rows, true) &&
+                encode_tensor_map(scale_map, g.b_scales, blocks, g.n, row_bytes, tile_n, true))) {
     return cudaErrorNotSupported;
   }
   // The launch overlaps the end of the kernel before it in the stream; the kernel itself waits for
@@ -240,7 +284,7 @@ cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
   config.stream = stream;
   config.attrs = &overlap;
   config.numAttrs = 1;
-  return cudaLaunchKernelEx(&config, gemm_decode_kernel<F, bulk>, g, scale_map);
+  return cudaLaunchKernelEx(&config, gemm_decode_kernel<F, bulk>, g, code_map, scale_map);
 }
 
 template <GemmFormat F>

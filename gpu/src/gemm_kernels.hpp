@@ -2,7 +2,10 @@
 // Launchers of the GEMM kernels, one translation unit each. Each returns what cudaGetLastError says.
 #pragma once
 
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
+
+#include <atomic>
+#include <cstdint>
 
 #include "lowbit/gpu/gemm.hpp"
 
@@ -19,7 +22,23 @@ struct GemmArguments {
   int n;
   int k_blocks;  // blocks of 16 along K, the last one padded with code 0
   float alpha;
+  bool b_settled;
 };
+
+/// Lets a kernel have that much dynamic shared memory on the current device. The driver is asked once a device: the
+/// call takes longer than a launch.
+template <auto kernel>
+cudaError_t raise_shared_limit(int bytes) {
+  static std::atomic<std::uint64_t> raised{0};  // a bit a device
+  int device = 0;
+  cudaError_t status = cudaGetDevice(&device);
+  if (status != cudaSuccess) return status;
+  const std::uint64_t bit = device < 64 ? std::uint64_t{1} << device : 0;
+  if ((raised.load(std::memory_order_relaxed) & bit) != 0) return cudaSuccess;
+  status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  if (status == cudaSuccess) raised.fetch_or(bit, std::memory_order_relaxed);
+  return status;
+}
 
 cudaError_t launch_gemm_wgmma(GemmFormat format, const GemmArguments& g, cudaStream_t stream);
 cudaError_t launch_gemm_decode(GemmFormat format, const GemmArguments& g, cudaStream_t stream);

@@ -218,6 +218,19 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
 #pragma unroll
     for (int i = 0; i < own_rows; ++i) scales[i] = load_shared(shared.b_scales(half) + (row + i * producers) * chunk_blocks);
     const std::uint32_t codes = shared.b_codes(half) + row * chunk_row;
+    // A stage's codes are in registers before its place is waited for, and loaded all at once: each load is tens of
+    // cycles, and one warp a scheduler has nothing else to do meanwhile.
+    uint4 c[own_rows][2];
+    const auto load_codes = [&](int s) {
+#pragma unroll
+      for (int i = 0; i < own_rows; ++i) {
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          c[i][h] = load_shared(codes + i * producers * chunk_row + (static_cast<std::uint32_t>((2 * s + h) << 4) ^ swizzle));
+        }
+      }
+    };
+    load_codes(0);
 #pragma unroll
     for (int s = 0; s < stages; ++s) {
       barrier_wait(barriers.empty(slot), parity);
@@ -233,12 +246,11 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
           const int group = 2 * s + h;
-          const uint4 c = load_shared(codes + i * producers * chunk_row + (static_cast<std::uint32_t>(group << 4) ^ swizzle));
           BlockExpansion block[2];
           block_expansions<F>(word_of(scales[i], group / 2) >> (group % 2 * 16), block[0], block[1]);
           std::uint32_t out[4][4];
 #pragma unroll
-          for (int q = 0; q < 4; ++q) expand_word<F>(word_of(c, q), block[q / 2], out[q]);
+          for (int q = 0; q < 4; ++q) expand_word<F>(word_of(c[i][h], q), block[q / 2], out[q]);
 #pragma unroll
           for (int r = 0; r < 4; ++r) {
             store_shared(to + i * producers * row_bytes + (static_cast<std::uint32_t>((4 * h + r) << 4) ^ swizzle), out[0][r],
@@ -246,6 +258,7 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
           }
         }
       }
+      if (s + 1 < stages) load_codes(s + 1);
       fence_async_shared();
       __syncwarp();
       if (lane == 0) {
@@ -393,7 +406,7 @@ cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
     status = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
   }
   if (status == cudaSuccess) {
-    status = cudaFuncSetAttribute(gemm_wgmma_kernel<F, bulk>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+    status = raise_shared_limit<gemm_wgmma_kernel<F, bulk>>(shared_bytes);
   }
   if (status != cudaSuccess) return status;
   Maps maps{};

@@ -19,6 +19,15 @@ __device__ __forceinline__ void copy_box(std::uint32_t shared, const CUtensorMap
       "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared), "l"(&map), "r"(x), "r"(y), "r"(barrier)
       : "memory");
 }
+/// The same for bytes that nobody reads again: they leave the L2 first.
+__device__ __forceinline__ void copy_box_once(std::uint32_t shared, const CUtensorMap& map, int x, int y,
+                                              std::uint32_t barrier) {
+  asm volatile(
+      "{.reg .b64 policy; createpolicy.fractional.L2::evict_first.b64 policy, 1.0; "
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint "
+      "[%0], [%1, {%2, %3}], [%4], policy;}" ::"r"(shared), "l"(&map), "r"(x), "r"(y), "r"(barrier)
+      : "memory");
+}
 /// Arrives at the barrier, whose phase then waits for that many copied bytes too.
 __device__ __forceinline__ void expect_bytes(std::uint32_t barrier, std::uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");

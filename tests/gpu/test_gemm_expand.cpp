@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Four-bit codes to FP16: every code under every scale byte, at every place of a word, against the
 // format's own definition in integers.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "catch.hpp"
 #include "lowbit/block_format.hpp"
@@ -103,6 +105,47 @@ TEST_CASE("the decode kernel's instructions take every column of a super-step on
       CHECK(column / 32 == slot % 8 / 2);
     }
   }
+}
+
+TEST_CASE("each super-step belongs to one warp of the decode kernel") {
+  for (const int super_steps : {0, 1, 15, 16, 17, 31, 64, 100}) {
+    std::vector<int> owners(static_cast<std::size_t>(super_steps), 0);
+    for (int w = 0; w < gpu::decode_splits; ++w) {
+      const int count = gpu::decode_step_count(w, super_steps);
+      for (int i = 0; i < count; ++i) {
+        REQUIRE(gpu::decode_step(w, i) < super_steps);
+        ++owners[static_cast<std::size_t>(gpu::decode_step(w, i))];
+      }
+      CHECK(gpu::decode_step(w, count) >= super_steps);
+    }
+    CHECK(std::all_of(owners.begin(), owners.end(), [](int n) { return n == 1; }));
+  }
+}
+
+TEST_CASE("the wgmma kernel's operands name the same columns") {
+  for (int group = 0; group < 3; ++group) {
+    bool seen[gpu::wgmma_group] = {};
+    for (int word = 0; word < 4; ++word) {
+      for (int r = 0; r < 4; ++r) {
+        for (int half = 0; half < 2; ++half) {
+          const int column = group * gpu::wgmma_group + 8 * word + gpu::expanded_column(r, half);
+          // B: a producer's 16-byte unit r of the group holds register r of the four words; two units an instruction.
+          const int position = 8 * r + 2 * word + half;
+          CHECK(gpu::wgmma_column(group * 2 + position / 16, position % 16) == column);
+          // A: lane t = word feeds slots 2t + half (first two registers) and 8 + 2t + half (last two) of instruction r / 2.
+          CHECK(gpu::wgmma_column(group * 2 + r / 2, r % 2 * 8 + 2 * word + half) == column);
+          const int within = column - group * gpu::wgmma_group;
+          CHECK(within % 2 == r / 2);
+          CHECK_FALSE(seen[within]);
+          seen[within] = true;
+        }
+      }
+    }
+  }
+  CHECK(gpu::wgmma_step_count(0) == 0);
+  CHECK(gpu::wgmma_step_count(16) == 2);
+  CHECK(gpu::wgmma_step_count(32) == 2);
+  CHECK(gpu::wgmma_step_count(48) == 4);
 }
 
 }  // namespace

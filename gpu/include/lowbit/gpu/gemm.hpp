@@ -33,6 +33,9 @@ struct GemmProblem {
   float* d = nullptr;  ///< m x n, row-major
   /// gemm_alpha(...) for the kernels that expand to FP16, native_alpha(...) for the Blackwell ones.
   float alpha = 1.0F;
+  /// B was complete before the kernel ahead of this one in the stream was launched, as weights are. Lets the decode kernel
+  /// begin to read B while that kernel ends.
+  bool b_settled = false;
 };
 
 /// The multiplier of the epilogue of the FP16 kernels, rounded to FP32 once:

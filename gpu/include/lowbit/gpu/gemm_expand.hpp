@@ -106,6 +106,9 @@ LOWBIT_HD std::uint32_t both(std::uint32_t w) {
 #endif
 }
 
+// b where m is all ones, a where it is zero, as one multiply-add: the lanes for logic are the scarcer ones.
+LOWBIT_HD std::uint32_t choose(std::uint32_t m, std::uint32_t a, std::uint32_t b) { return m * (a - b) + a; }
+
 // Two FP16 products, round to nearest even.
 LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
   std::uint32_t r = 0;
@@ -153,8 +156,8 @@ LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
 
 }  // namespace detail
 
-/// What the 16 codes under one scale byte share. Only the integer units count as work here: a
-/// GPU has half as many lanes for logic and byte permutes as for FP16 arithmetic.
+/// What the 16 codes under one scale byte share. Only logic, shifts to the right and byte permutes count as work
+/// here: a GPU has half as many lanes for them as for FP16 arithmetic, and multiplies beside them.
 struct BlockExpansion {
   std::uint32_t scale;   ///< 2^4 * factor * E4M3 in both halves
   std::uint32_t addend;  ///< -72 * 2^-14 * scale in integer blocks, else 0
@@ -179,12 +182,12 @@ LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t m) {
     // Float blocks: the bytes are the high ones, over a zero (byte 4 of the permute). Integer
     // blocks: they are the low ones, under 0x1C (byte 5).
     return {scale,
-            detail::mul2(scale, m & offsets),
-            detail::and_xor(m, integer_bits, sign),
-            detail::and_xor(m, magnitude, magnitude),
-            m & sign,
-            detail::and_xor(m, 0x2404 ^ 0x5250, 0x2404),
-            detail::and_xor(m, 0x3414 ^ 0x5351, 0x3414)};
+            detail::mul2(scale, detail::choose(m, 0, offsets)),
+            detail::choose(m, sign, sign | integer_bits),
+            detail::choose(m, magnitude, 0),
+            detail::choose(m, 0, sign),
+            detail::choose(m, 0x2404, 0x5250),
+            detail::choose(m, 0x3414, 0x5351)};
   }
 }
 

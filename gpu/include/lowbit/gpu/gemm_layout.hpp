@@ -10,22 +10,16 @@ namespace lowbit::gpu {
 
 /// Columns of K that a warp of the decode kernel reads at once.
 inline constexpr int decode_super_step = 128;
-/// Super-steps that follow each other in one warp: the scale bytes of a row are then a 32-byte sector.
-inline constexpr int decode_chunk = 4;
-/// Warps that split K between them: warp w sums chunks w, w + 16, w + 32, ... of 512 columns.
+/// Warps that split K between them: warp w sums super-steps w, w + 16, w + 32, ..., so that together they read rows on.
 inline constexpr int decode_splits = 16;
 /// mma.sync instructions in a super-step.
 inline constexpr int decode_instructions = decode_super_step / 16;
 
 /// The i-th super-step of warp w.
-[[nodiscard]] constexpr int decode_step(int w, int i) {
-  return (w + i / decode_chunk * decode_splits) * decode_chunk + i % decode_chunk;
-}
+[[nodiscard]] constexpr int decode_step(int w, int i) { return w + i * decode_splits; }
 /// How many of the first `super_steps` super-steps are warp w's.
 [[nodiscard]] constexpr int decode_step_count(int w, int super_steps) {
-  constexpr int round = decode_chunk * decode_splits;
-  const int rest = super_steps % round - w * decode_chunk;
-  return super_steps / round * decode_chunk + (rest < 0 ? 0 : rest > decode_chunk ? decode_chunk : rest);
+  return super_steps <= w ? 0 : (super_steps - w - 1) / decode_splits + 1;
 }
 
 /// The column of K that term `slot` (0..15, the instruction's own k index) of instruction j
