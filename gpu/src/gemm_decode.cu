@@ -4,8 +4,9 @@
 // The time is the reading of B once, so everything is arranged around keeping reads in flight and in
 // order: the 16 warps of a CTA take neighbouring super-steps of 128 columns, so that they read 1 KiB of each
 // of 64 rows at about the same time. (With shares of K that lie apart, memory delivered half of its rate.)
-// The bulk tensor copy engine brings codes in boxes for two warps, three rounds ahead, and scale bytes for
-// all warps, four rounds ahead; what is needed first is asked for first, A before all. Codes are expanded in registers straight into mma.sync fragments (no
+// The bulk tensor copy engine brings codes in boxes for two warps and scale bytes for all. A round is asked for when the
+// one before begins to arrive: 64 KiB under way are enough for the full rate, and with more of them the rounds
+// would arrive together, the first one as late as the last. Codes are expanded in registers straight into mma.sync fragments (no
 // shuffle, no FP16 in shared memory).
 //
 // Schedule (what the model replays): warp w of 16 keeps its own accumulators, from +0, over
@@ -68,6 +69,12 @@ __device__ __forceinline__ uint4 load_codes(const std::uint8_t* codes, int block
 
 // Byte `column` of row r in a box: the copy engine exchanges the row's 16-byte units.
 __device__ __forceinline__ int in_box(int r, int column) { return r * row_bytes + (column ^ (r & 7) << 4); }
+
+// Until that many warps have read a box, over all rounds.
+__device__ __forceinline__ void wait_for(const unsigned& readers, int count) {
+  while (static_cast<int>(*static_cast<const volatile unsigned*>(&readers)) < count) {
+  }
+}
 
 // bulk: K is a multiple of 256, so that rows of codes and of scales have the 16-byte pitch that the
 // copy engine needs; it fills rows and columns outside the matrix with zeros.
@@ -162,14 +169,12 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
   }
   if (bulk && warp == 0) {
     if (lane == 0) copy_scales(0);
-    for (int i = 0; i < ring; ++i) {
-      if (lane < halves * pairs) copy_codes(i, lane % pairs, lane / pairs);
-      __syncwarp();
-    }
-    if (lane > 0 && lane < scale_ring) copy_scales(lane);
+    __syncwarp();
+    if (lane < halves * pairs) copy_codes(0, lane % pairs, lane / pairs);
     __syncwarp();
   }
   if (g.b_settled) {
+    // No more than the first round by now: the end of the kernel before would wait behind these reads.
     asm volatile("griddepcontrol.wait;" ::: "memory");
     fetch_a(warp);
   }
@@ -211,6 +216,16 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     for (int j = 0; j < groups; ++j) {
       if (bulk && j % (groups / halves) == 0) {
         barrier_wait(address(&codes_here[slot][j / (groups / halves)][pair]), i / ring & 1);
+        if (j == 0 && lane == 0) {
+          if (warp == 0) {
+            wait_for(scales_read[(i + 1) % scale_ring], (i + 1) / scale_ring * warps);
+            copy_scales(i + 1);
+          }
+          if (warp % 2 == 0) {
+            wait_for(codes_read[(i + 1) % ring][pair], (i + 1) / ring * 2);
+            for (int half = 0; half < halves; ++half) copy_codes(i + 1, pair, half);
+          }
+        }
         __syncwarp();
       }
       const uint4 c = *reinterpret_cast<const uint4*>(codes + 8 * j * row_bytes);
@@ -227,13 +242,10 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
       }
     }
     __syncwarp();
-    // Who reads a box last has it filled again.
     if (bulk && lane == 0) {
       __threadfence_block();
-      if (atomicAdd(&codes_read[slot][pair], 1U) % 2 == 1) {
-        for (int half = 0; half < halves; ++half) copy_codes(i + ring, pair, half);
-      }
-      if (atomicAdd(&scales_read[i % scale_ring], 1U) % warps == warps - 1) copy_scales(i + scale_ring);
+      atomicAdd(&codes_read[slot][pair], 1U);
+      atomicAdd(&scales_read[i % scale_ring], 1U);
     }
   }
 
@@ -249,15 +261,24 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     }
   }
   __syncthreads();
-  for (int o = threadIdx.x; o < 16 * tile_n; o += warps * 32) {
-    const int m = o / tile_n;
-    const int n = o % tile_n;
-    if (m >= g.m || n0 + n >= g.n) continue;
-    const float* from = partial + m * partial_pitch + n;
-    float sum = from[0];
+  static_assert(16 * tile_n == 2 * warps * 32, "two neighbouring outputs a thread");
+  const int m = threadIdx.x / (tile_n / 2);
+  const int n = n0 + threadIdx.x % (tile_n / 2) * 2;
+  if (m >= g.m || n >= g.n) return;
+  const float* from = partial + m * partial_pitch + n - n0;
+  float2 sum = *reinterpret_cast<const float2*>(from);
 #pragma unroll
-    for (int w = 1; w < warps; ++w) sum = __fadd_rn(sum, from[w * 16 * partial_pitch]);
-    g.d[static_cast<std::size_t>(m) * g.n + n0 + n] = __fmul_rn(g.alpha, sum);
+  for (int w = 1; w < warps; ++w) {
+    const float2 next = *reinterpret_cast<const float2*>(from + w * 16 * partial_pitch);
+    sum = make_float2(__fadd_rn(sum.x, next.x), __fadd_rn(sum.y, next.y));
+  }
+  float* out = g.d + static_cast<std::size_t>(m) * g.n + n;
+  const float2 d = make_float2(__fmul_rn(g.alpha, sum.x), __fmul_rn(g.alpha, sum.y));
+  if (g.n % 2 == 0) {
+    *reinterpret_cast<float2*>(out) = d;
+  } else {
+    out[0] = d.x;
+    if (n + 1 < g.n) out[1] = d.y;
   }
 }
 
