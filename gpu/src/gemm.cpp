@@ -78,6 +78,7 @@ void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
   switch (kernel) {
     case GemmKernel::wgmma: status = detail::launch_gemm_wgmma(p.format, g, s); break;
     case GemmKernel::decode: status = detail::launch_gemm_decode(p.format, g, s); break;
+    case GemmKernel::mma_f16: status = detail::launch_gemm_mma_f16(p.format, g, s); break;
     case GemmKernel::native_sm120: status = detail::launch_gemm_sm120(g, s); break;
     case GemmKernel::native_sm100: status = detail::launch_gemm_sm100(g, s); break;
   }

@@ -7,6 +7,7 @@
 #include "gemm_harness.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/device.hpp"
+#include "lowbit/gpu/mma_f16_layout.hpp"
 
 namespace lowbit::gpu::detail {
 
@@ -60,11 +61,14 @@ std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format, const 
   result.median_seconds = seconds;
   result.bytes = static_cast<double>(gemm_bytes(problem));
   result.operations = 2.0 * m * n * k;
-  // The wgmma kernel reads A once for every 256 columns and B once for every 128 rows of D, from the
-  // L2 where it is found there.
+  // A kernel of tiles reads A once for every tile's columns and B once for every tile's rows of D, from
+  // the L2 where it is found there.
   if (!decode) {
+    const int tile_m = 128;
+    const int tile_n = kernel == GemmKernel::wgmma ? 256 : MmaF16::tile;
     const double row = static_cast<double>(blocks) * 9;
-    result.bytes_moved = row * (static_cast<double>(m) * ((n + 255) / 256) + static_cast<double>(n) * ((m + 127) / 128)) +
+    result.bytes_moved = row * (static_cast<double>(m) * ((n + tile_n - 1) / tile_n) +
+                                static_cast<double>(n) * ((m + tile_m - 1) / tile_m)) +
                          4.0 * m * n;
   }
   return {result};

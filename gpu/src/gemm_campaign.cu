@@ -2,6 +2,7 @@
 #include "gemm_campaign.hpp"
 
 #include "lowbit/gpu/gemm_replay.hpp"
+#include "lowbit/gpu/mma_f16_layout.hpp"
 
 namespace lowbit::gpu::detail {
 namespace {
@@ -205,6 +206,9 @@ __device__ void replay_output(int k_blocks, const std::uint16_t* a, const std::u
   if constexpr (kernel == GemmKernel::wgmma) {
     const auto column = [](int step, int slot) { return wgmma_column(step, slot); };
     replay_steps<mutants>(0, wgmma_step_count(columns), 1, columns, column, a, b, swapped, true, sum);
+  } else if constexpr (kernel == GemmKernel::mma_f16) {
+    const auto column = [](int i, int slot) { return mma_f16_column(i, slot); };
+    replay_steps<mutants>(0, mma_f16_instructions(k_blocks), 1, columns, column, a, b, swapped, true, sum);
   } else {
     constexpr int rules = mutants ? rule_count : 1;
     std::uint32_t part[decode_splits][rules];
@@ -300,9 +304,14 @@ cudaError_t expand_operand(GemmFormat format, bool swap_scales, int rows, int k_
 cudaError_t replay_compare(GemmKernel kernel, int m, int n, int k_blocks, const std::uint16_t* a,
                            const std::uint16_t* b, const std::uint16_t* b_swapped, float alpha,
                            const float* d, ReplayCounts* counts, cudaStream_t stream) {
-  return kernel == GemmKernel::wgmma
-             ? replay<GemmKernel::wgmma>(m, n, k_blocks, a, b, b_swapped, alpha, d, counts, stream)
-             : replay<GemmKernel::decode>(m, n, k_blocks, a, b, b_swapped, alpha, d, counts, stream);
+  switch (kernel) {
+    case GemmKernel::wgmma: return replay<GemmKernel::wgmma>(m, n, k_blocks, a, b, b_swapped, alpha, d, counts, stream);
+    case GemmKernel::decode: return replay<GemmKernel::decode>(m, n, k_blocks, a, b, b_swapped, alpha, d, counts, stream);
+    case GemmKernel::mma_f16: return replay<GemmKernel::mma_f16>(m, n, k_blocks, a, b, b_swapped, alpha, d, counts, stream);
+    case GemmKernel::native_sm120:
+    case GemmKernel::native_sm100: break;  // never run by the harness
+  }
+  return cudaErrorInvalidValue;
 }
 
 }  // namespace lowbit::gpu::detail

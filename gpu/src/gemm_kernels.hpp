@@ -42,6 +42,8 @@ cudaError_t raise_shared_limit(int bytes) {
 
 cudaError_t launch_gemm_wgmma(GemmFormat format, const GemmArguments& g, cudaStream_t stream);
 cudaError_t launch_gemm_decode(GemmFormat format, const GemmArguments& g, cudaStream_t stream);
+// Any architecture; the Blackwell machine code is not run on hardware.
+cudaError_t launch_gemm_mma_f16(GemmFormat format, const GemmArguments& g, cudaStream_t stream);
 // NVFP4, scales in the 128x4 layout; not run on hardware.
 cudaError_t launch_gemm_sm120(const GemmArguments& g, cudaStream_t stream);
 cudaError_t launch_gemm_sm100(const GemmArguments& g, cudaStream_t stream);

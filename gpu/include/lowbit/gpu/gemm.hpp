@@ -53,6 +53,8 @@ struct GemmProblem {
 enum class GemmKernel : std::uint8_t {
   wgmma,   ///< sm_90a: wgmma m64n256k16, any M
   decode,  ///< sm_90a: mma.sync m16n8k16, M <= 16, K split over 16 warps
+  /// sm_90a, sm_100a, sm_120a: mma.sync m16n8k16, any M. Not run on hardware on the Blackwells.
+  mma_f16,
   /// Native NVFP4 on Blackwell, not run on hardware. Their scales lie in the 128x4 layout
   /// (lowbit::swizzle_scales), padded with zeros, and their alpha is native_alpha.
   native_sm120,  ///< sm_120a: mma.sync kind::mxf4nvf4 m16n8k64
