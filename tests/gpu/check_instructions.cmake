@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Whether the instructions that a kernel is written for are in its code:
 #   cmake -DNVCC=... -DSOURCE=a.cu -DINCLUDES="x;y" -DARCHITECTURE=sm_90a -DWORK=dir -DPTX="a;b" -DSASS="c;d" [-DABSENT="e"]
-#         -P check_instructions.cmake
-# The PTX must hold each of PTX and none of ABSENT, and ptxas must accept it for the target; where
-# cuobjdump is installed the machine code must hold each of SASS.
+#         [-DSTORES="st.global.f32"] -P check_instructions.cmake
+# The PTX must hold each of PTX and none of ABSENT, where STORES is given no other store to global memory
+# than those, and ptxas must accept it for the target; where cuobjdump is installed the machine code must
+# hold each of SASS.
 string(REPLACE "sm_" "compute_" virtual ${ARCHITECTURE})
 get_filename_component(name ${SOURCE} NAME_WE)
 set(base ${WORK}/${name}_${ARCHITECTURE})
@@ -33,6 +34,18 @@ foreach(instruction ${ABSENT})
     message(FATAL_ERROR "${name} for ${ARCHITECTURE}: ${instruction} in the PTX")
   endif()
 endforeach()
+if(STORES)
+  string(REGEX MATCHALL "[ \t](st|red|atom|cp\\.reduce|cp\\.async\\.bulk)\\.[a-z_:.]*global[a-z0-9_:.]*" stores "${ptx}")
+  string(REGEX REPLACE "[ \t]" "" stores "${stores}")
+  list(REMOVE_DUPLICATES stores)
+  if(NOT stores)
+    message(FATAL_ERROR "${name} for ${ARCHITECTURE}: no store to global memory in the PTX")
+  endif()
+  list(REMOVE_ITEM stores ${STORES})
+  if(stores)
+    message(FATAL_ERROR "${name} for ${ARCHITECTURE}: ${stores} in the PTX, which stores to global memory")
+  endif()
+endif()
 get_filename_component(bin ${NVCC} DIRECTORY)
 execute_process(COMMAND ${bin}/ptxas -v -arch=${ARCHITECTURE} -o ${base}.cubin ${base}.ptx
   RESULT_VARIABLE failed ERROR_VARIABLE report)
