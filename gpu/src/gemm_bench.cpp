@@ -61,6 +61,13 @@ std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format, const 
   result.median_seconds = seconds;
   result.bytes = static_cast<double>(gemm_bytes(problem));
   result.operations = 2.0 * m * n * k;
+  if (decode) {
+    result.bar_kind = BenchResult::Bar::share_of_copy;
+    result.bar = 0.7;
+  } else if (kernel == GemmKernel::wgmma) {
+    result.bar_kind = BenchResult::Bar::share_of_cublas;
+    result.bar = 0.6;
+  }
   // A kernel of tiles reads A once for every tile's columns and B once for every tile's rows of D, from
   // the L2 where it is found there.
   if (!decode) {

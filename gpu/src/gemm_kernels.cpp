@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "gemm_harness.hpp"
-#include "lowbit/error.hpp"
 
 namespace lowbit::gpu {
 namespace {
@@ -12,6 +13,11 @@ struct Named {
   const char* name;
 };
 constexpr Named formats[] = {{GemmFormat::nvfp4, "nvfp4"}, {GemmFormat::if4, "if4"}, {GemmFormat::if3, "if3"}};
+
+Kernel held_to_model(KernelInfo info, GemmKernel kernel, GemmFormat f) {
+  return {std::move(info), [kernel, f](const VerifyOptions& options) { return detail::verify_gemm(kernel, f, options); },
+          [kernel, f](const BenchOptions& options) { return detail::bench_gemm(kernel, f, options); }};
+}
 
 Kernel hopper(GemmKernel kernel, const Named& format) {
   const bool decode = kernel == GemmKernel::decode;
@@ -27,12 +33,27 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
                          : "K in groups of 32 ascending from +0, even columns then odd ones (wgmma_column), D = fl(alpha * accumulator)";
   info.note = decode ? "1 to 16 rows of A; codes expanded to FP16 fragments in registers"
                      : "A expanded to FP16 in registers and B in shared memory while the tensor cores work";
-  const GemmFormat f = format.format;
-  return {info, [kernel, f](const VerifyOptions& options) { return detail::verify_gemm(kernel, f, options); },
-          [kernel, f](const BenchOptions& options) { return detail::bench_gemm(kernel, f, options); }};
+  return held_to_model(std::move(info), kernel, format.format);
 }
 
-// Native Blackwell kernels. Nobody has run them, so the harness offers no verdict on them: their
+// One source for Hopper and both Blackwells. It can be run and verified on each of them; so far only
+// Hoppers have been at hand.
+Kernel portable(const Named& format) {
+  KernelInfo info;
+  info.name = fmt::format("gemm_{}_mma_f16", format.name);
+  info.operation = Operation::gemm;
+  info.formats = {format.name};
+  info.architectures = {"sm_90a", "sm_100a", "sm_120a"};
+  info.compute_capabilities = {90, 100, 120};
+  info.instruction = "mma.Hopper.m16n8k16.f32.f16.f16.f32";
+  info.schedule = "K ascending from +0 in super-steps of 128 of eight instructions, columns by decode_column, "
+                  "D = fl(alpha * accumulator)";
+  info.note = "codes expanded to FP16 fragments in registers; on Blackwell held to mma.Blackwell or "
+              "mma.RTX_Blackwell of the same shape; its sm_100a and sm_120a machine code is not run on hardware";
+  return held_to_model(std::move(info), GemmKernel::mma_f16, format.format);
+}
+
+// Native Blackwell kernels. Nobody has run them, so the harness has no verdict on them to offer: their
 // layouts are held to the model on the CPU (tests/gpu/test_blackwell_layout.cpp).
 Kernel blackwell(const char* name, const char* architecture, int capability, const char* instruction) {
   KernelInfo info;
@@ -43,12 +64,8 @@ Kernel blackwell(const char* name, const char* architecture, int capability, con
   info.compute_capabilities = {capability};
   info.instruction = instruction;
   info.schedule = "K ascending in steps of 64 from +0, D = fl(alpha * accumulator)";
-  info.note = "not run on hardware; layouts checked on the CPU; scales in the 128x4 layout";
-  const auto refuse = [info]() {
-    throw Error(ErrorKind::unavailable, info.name + ": not run on hardware; verify and bench are not offered for it");
-  };
-  return {info, [refuse](const VerifyOptions&) -> VerifyResult { refuse(); return {}; },
-          [refuse](const BenchOptions&) -> std::vector<BenchResult> { refuse(); return {}; }};
+  info.note = "not run on hardware, no verify or bench; layouts checked on the CPU; scales in the 128x4 layout";
+  return {info, nullptr, nullptr};
 }
 
 }  // namespace
@@ -58,6 +75,7 @@ std::vector<Kernel> gemm_kernels() {
   for (const GemmKernel kernel : {GemmKernel::wgmma, GemmKernel::decode}) {
     for (const Named& format : formats) all.push_back(hopper(kernel, format));
   }
+  for (const Named& format : formats) all.push_back(portable(format));
   all.push_back(blackwell("gemm_nvfp4_sm120", "sm_120a", 120, "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"));
   all.push_back(blackwell("gemm_nvfp4_sm100", "sm_100a", 100, "tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3"));
   return all;

@@ -59,8 +59,11 @@ struct VerifyResult {
   std::uint64_t library_compared = 0;  ///< GEMM: of them, also with the library's model on the host
   std::string first_mismatch;     ///< one line; empty if none
   double kernel_seconds = 0;      ///< device time of the kernel, all cases
-  /// How many cases would expose each named mutant of the reference (GEMM campaigns).
+  /// How many outputs would expose each named mutant of the reference (GEMM campaigns), of
+  /// mutants_compared outputs on which they were evaluated.
   std::vector<std::pair<std::string, std::uint64_t>> mutants;
+  std::uint64_t mutants_compared = 0;
+  std::uint64_t next_seed = 0;    ///< a campaign goes on with new inputs from this seed
 };
 
 struct BenchOptions {
@@ -76,10 +79,23 @@ struct BenchResult {
   double bytes = 0;              ///< that the launch must move at least
   double operations = 0;         ///< multiply-adds times two; 0 for quantize kernels
   double bytes_moved = 0;        ///< that it does move by design, where larger; else 0
+  /// What the time is held to: `bar` times the time of `bytes` at the rate of the copy (at most), a
+  /// share `bar` of that rate (at least), or of cuBLAS' operations a second (at least).
+  enum class Bar : std::uint8_t { none, times_floor, share_of_copy, share_of_cublas };
+  Bar bar_kind = Bar::none;
+  double bar = 0;
 };
 
+/// The figure that the bar is about, and whether it is met.
+struct BarOutcome {
+  double value = 0;  ///< NaN where the run has nothing to compare with (no cuBLAS)
+  bool met = false;
+};
+[[nodiscard]] BarOutcome judge(const BenchResult& result, const BenchOptions& options);
+
 /// A kernel that the harness can run. The functions throw lowbit::Error: `unavailable` where the
-/// device, the driver or its memory do not do, `usage` for a shape that makes no sense.
+/// device, the driver or its memory do not do, `usage` for a shape that makes no sense. Empty ones: not
+/// offered, for kernels that nobody has run.
 struct Kernel {
   KernelInfo info;
   std::function<VerifyResult(const VerifyOptions&)> verify;
