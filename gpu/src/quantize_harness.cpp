@@ -12,16 +12,17 @@
 #include <limits>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/device.hpp"
 #include "lowbit/tensor_file.hpp"
+#include "parallel.hpp"
 #include "test_inputs.hpp"
 
 namespace lowbit::gpu {
 namespace {
 
+using detail::in_parallel;
 using detail::InputKind;
 
 constexpr std::size_t guard = 256;
@@ -33,30 +34,34 @@ std::string_view type_name(InputType type) {
   return type == InputType::float32 ? "f32" : type == InputType::float16 ? "f16" : "bf16";
 }
 
-/// Calls f(first, last) on all cores for parts of [0, count), part boundaries multiples of `grain`.
-template <class F>
-void in_parallel(std::size_t count, std::size_t grain, F&& f) {
-  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t grains = (count + grain - 1) / grain;
-  const std::size_t part = std::max<std::size_t>(1, (grains + 4 * cores - 1) / (4 * cores)) * grain;
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr failure;
-  std::atomic<bool> failed{false};
-  std::vector<std::thread> threads;
-  for (std::size_t t = 0; t < std::min(cores, (count + part - 1) / part); ++t) {
-    threads.emplace_back([&] {
-      try {
-        for (std::size_t first = next.fetch_add(part); first < count; first = next.fetch_add(part)) {
-          f(first, std::min(count, first + part));
-        }
-      } catch (...) {
-        if (!failed.exchange(true)) failure = std::current_exception();
-      }
-    });
+/// Page-locked host memory, kept from case to case: copies of ordinary memory, and its first touch, would
+/// take longer than the reference on many cores.
+class HostBuffer {
+ public:
+  HostBuffer() = default;
+  HostBuffer(const HostBuffer&) = delete;
+  HostBuffer& operator=(const HostBuffer&) = delete;
+  ~HostBuffer() { cudaFreeHost(data_); }
+  std::span<std::uint8_t> take(std::size_t bytes) {
+    if (bytes > size_) {
+      cudaFreeHost(data_);
+      data_ = nullptr;
+      size_ = 0;
+      check(cudaMallocHost(&data_, bytes), "page-locked memory");
+      size_ = bytes;
+    }
+    return {static_cast<std::uint8_t*>(data_), bytes};
   }
-  for (std::thread& thread : threads) thread.join();
-  if (failure) std::rethrow_exception(failure);
-}
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// What a kernel's cases share on the host.
+struct HostMemory {
+  HostBuffer raw, values, scales;
+};
 
 void to_raw(std::span<const float> x, InputType type, std::uint8_t* out) {
   if (type == InputType::float32) {
@@ -168,22 +173,36 @@ void compare(const Case& c, std::span<const std::uint8_t> values, std::span<cons
   outcome.add(dirty, c.name + ": padding of the swizzled scales is not 0");
 }
 
-void check_guards(const std::vector<std::uint8_t>& bytes, std::size_t from, std::size_t size, const std::string& what,
+void check_guards(std::span<const std::uint8_t> bytes, std::size_t from, std::size_t size, const std::string& what,
                   Outcome& outcome) {
-  std::uint64_t touched = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    touched += (i < from || i >= from + size) && bytes[i] != guard_byte ? 1 : 0;
-  }
-  outcome.add(touched, what + " was written outside");
+  const auto touched = [](std::span<const std::uint8_t> part) {
+    return static_cast<std::uint64_t>(std::count_if(part.begin(), part.end(), [](std::uint8_t b) { return b != guard_byte; }));
+  };
+  outcome.add(touched(bytes.first(from)) + touched(bytes.subspan(from + size)), what + " was written outside");
 }
 
-Outcome run(const QuantizeKernel& kernel, const Case& c) {
+/// Index of the first NaN or infinity, all ones if there is none.
+std::uint64_t first_nonfinite(std::span<const float> x) {
+  std::atomic<std::uint64_t> first{std::numeric_limits<std::uint64_t>::max()};
+  in_parallel(x.size(), 65536, [&](std::size_t begin, std::size_t end) {
+    const auto found = std::find_if(x.begin() + static_cast<std::ptrdiff_t>(begin), x.begin() + static_cast<std::ptrdiff_t>(end),
+                                    [](float v) { return !std::isfinite(v); });
+    const auto at = static_cast<std::uint64_t>(found - x.begin());
+    if (at == end) return;
+    std::uint64_t seen = first;
+    while (at < seen && !first.compare_exchange_weak(seen, at)) {
+    }
+  });
+  return first;
+}
+
+Outcome run(const QuantizeKernel& kernel, const Case& c, HostMemory& host) {
   Outcome outcome;
   const BlockFormat& format = *c.config.format;
   const std::size_t input_bytes = c.values.size() * element_bytes(c.config.input_type);
   const std::size_t values_size = value_bytes(format, c.rows, c.columns);
   const std::size_t scales_size = scale_bytes(format, c.rows, c.columns, c.config.scale_layout);
-  std::vector<std::uint8_t> raw(input_bytes);
+  const auto raw = host.raw.take(input_bytes);
   in_parallel(c.values.size(), 4096, [&](std::size_t first, std::size_t last) {
     to_raw(c.values.subspan(first, last - first), c.config.input_type, raw.data() + first * element_bytes(c.config.input_type));
   });
@@ -209,8 +228,8 @@ Outcome run(const QuantizeKernel& kernel, const Case& c) {
   b.workspace = workspace.get();
   outcome.seconds = median_seconds(1, [&](int) { kernel.launch(c.config, b); }, 0);
 
-  std::vector<std::uint8_t> out_values(values.size());
-  std::vector<std::uint8_t> out_scales(scales.size());
+  const auto out_values = host.values.take(values.size());
+  const auto out_scales = host.scales.take(scales.size());
   struct {
     float amax;
     std::uint32_t unused;
@@ -221,15 +240,12 @@ Outcome run(const QuantizeKernel& kernel, const Case& c) {
   small.download(&out, sizeof out);
   check_guards(out_values, guard + c.output_offset, values_size, c.name + ": values", outcome);
   check_guards(out_scales, guard + c.output_offset, scales_size, c.name + ": scales", outcome);
-  const auto values_at = std::span(out_values).subspan(guard + c.output_offset, values_size);
-  const auto scales_at = std::span(out_scales).subspan(guard + c.output_offset, scales_size);
+  const auto values_at = out_values.subspan(guard + c.output_offset, values_size);
+  const auto scales_at = out_scales.subspan(guard + c.output_offset, scales_size);
   compare(c, values_at, scales_at, out.amax, outcome);
   if (b.first_nonfinite != nullptr) {
-    std::uint64_t expected = std::numeric_limits<std::uint64_t>::max();
-    for (std::size_t i = 0; i < c.values.size() && expected == std::numeric_limits<std::uint64_t>::max(); ++i) {
-      if (!std::isfinite(c.values[i])) expected = i;
-    }
-    if (!c.config.hadamard && out.first_nonfinite != expected) {
+    const std::uint64_t expected = c.config.hadamard ? out.first_nonfinite : first_nonfinite(c.values);
+    if (out.first_nonfinite != expected) {
       outcome.add(1, fmt::format("{}: first non-finite element {} instead of {}", c.name, out.first_nonfinite, expected));
     }
   }
@@ -247,7 +263,7 @@ void add(VerifyResult& result, const Case& c, const Outcome& outcome) {
 std::vector<bool> options_of(bool feature) { return feature ? std::vector<bool>{false, true} : std::vector<bool>{false}; }
 
 /// Small tensors: every combination of features, the kinds of input taking turns.
-void directed_cases(const QuantizeKernel& kernel, std::uint64_t seed, VerifyResult& result) {
+void directed_cases(const QuantizeKernel& kernel, std::uint64_t seed, HostMemory& host, VerifyResult& result) {
   const QuantizeFeatures& f = kernel.features;
   const int size = kernel.config.format->block_size;
   std::vector<std::pair<std::int64_t, std::int64_t>> shapes{{64, 512}, {2 * size, 16 * size}};
@@ -290,7 +306,7 @@ void directed_cases(const QuantizeKernel& kernel, std::uint64_t seed, VerifyResu
                 c.name = fmt::format("{} {}x{}{}{}{}{}{} {}", type_name(type), rows, columns, block_2d ? " 2D" : "",
                                      hadamard ? " hadamard" : "", swizzled ? " swizzled" : "", given ? " given" : "",
                                      misaligned != 0 ? " misaligned" : "", name_of(kind));
-                add(result, c, run(kernel, c));
+                add(result, c, run(kernel, c, host));
               }
             }
           }
@@ -300,7 +316,7 @@ void directed_cases(const QuantizeKernel& kernel, std::uint64_t seed, VerifyResu
   }
 }
 
-void golden_cases(const QuantizeKernel& kernel, const std::string& folder, VerifyResult& result) {
+void golden_cases(const QuantizeKernel& kernel, const std::string& folder, HostMemory& host, VerifyResult& result) {
   std::vector<std::filesystem::path> paths;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
@@ -326,14 +342,14 @@ void golden_cases(const QuantizeKernel& kernel, const std::string& folder, Verif
         c.config.block_2d = block_2d;
         c.config.hadamard = hadamard;
         c.name = fmt::format("{}{}{}", path.stem().string(), block_2d ? " 2D" : "", hadamard ? " hadamard" : "");
-        add(result, c, run(kernel, c));
+        add(result, c, run(kernel, c, host));
       }
     }
   }
 }
 
 /// Large tensors until that many elements have been compared.
-void bulk_cases(const QuantizeKernel& kernel, const VerifyOptions& options, VerifyResult& result) {
+void bulk_cases(const QuantizeKernel& kernel, const VerifyOptions& options, HostMemory& host, VerifyResult& result) {
   const QuantizeFeatures& f = kernel.features;
   const std::int64_t rows = options.shape.m != 0 ? options.shape.m : 4096;
   const std::int64_t columns = options.shape.k != 0 ? options.shape.k : 8192;
@@ -344,8 +360,10 @@ void bulk_cases(const QuantizeKernel& kernel, const VerifyOptions& options, Veri
   require_memory(count * 8, kernel.info.name);
   std::vector<float> x(count);
   std::uint64_t done = 0;
+  constexpr std::uint64_t tensors_a_seed = 1000;
   for (std::uint64_t i = 0; done < options.elements || (i == 0 && options.shape.m != 0); ++i) {
     if (count == 0) break;
+    result.next_seed = options.seed + i / tensors_a_seed + 1;
     // Half of them 1D BF16 (the fast path); the others every type, 2D and Hadamard in turn.
     const InputType type = i % 2 == 0 ? f.input_types.front() : f.input_types[i / 2 % f.input_types.size()];
     const auto kind = static_cast<InputKind>(i * 3 % static_cast<std::uint64_t>(InputKind::count));
@@ -357,9 +375,9 @@ void bulk_cases(const QuantizeKernel& kernel, const VerifyOptions& options, Veri
     c.name = fmt::format("{} {}x{}{}{} {} seed {}+{}", type_name(type), rows, columns, c.config.block_2d ? " 2D" : "",
                          c.config.hadamard ? " hadamard" : "", name_of(kind), options.seed, i);
     in_parallel(count, 4096, [&](std::size_t first, std::size_t last) {
-      detail::make_input(kind, type, options.seed * 1000 + i, first, std::span(x).subspan(first, last - first));
+      detail::make_input(kind, type, options.seed * tensors_a_seed + i, first, std::span(x).subspan(first, last - first));
     });
-    add(result, c, run(kernel, c));
+    add(result, c, run(kernel, c, host));
     done += count;
   }
 }
@@ -370,9 +388,11 @@ VerifyResult verify_quantize(const QuantizeKernel& kernel, const VerifyOptions& 
   if (kernel.config.format == nullptr || !kernel.launch) throw Error(ErrorKind::usage, kernel.info.name + ": no format or no launch function");
   require_device(kernel.info.compute_capabilities, kernel.info.name);
   VerifyResult result;
-  directed_cases(kernel, options.seed, result);
-  if (!options.golden_dir.empty()) golden_cases(kernel, options.golden_dir, result);
-  if (options.elements != 0 || options.shape.m != 0) bulk_cases(kernel, options, result);
+  result.next_seed = options.seed + 1;
+  HostMemory host;
+  directed_cases(kernel, options.seed, host, result);
+  if (!options.golden_dir.empty()) golden_cases(kernel, options.golden_dir, host, result);
+  if (options.elements != 0 || options.shape.m != 0) bulk_cases(kernel, options, host, result);
   return result;
 }
 
@@ -418,6 +438,8 @@ std::vector<BenchResult> bench_quantize(const QuantizeKernel& kernel, const Benc
     config.input_type = InputType::bfloat16;
     BenchResult result{.what = mx ? "quantize" : (given ? "given amax" : "amax+quantize")};
     result.bytes = given || mx ? once : once + static_cast<double>(input_bytes);
+    result.bar_kind = BenchResult::Bar::times_floor;
+    result.bar = 1.25;
     result.median_seconds = median_seconds(options.repeats, [&](int i) {
       const std::size_t n = static_cast<std::size_t>(i) % buffers;
       QuantizeBuffers b{.input = inputs[n].get(), .rows = rows, .columns = columns, .values = values[n].as<std::uint8_t>(),
