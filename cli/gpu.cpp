@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <fstream>
 #include <memory>
@@ -40,6 +43,7 @@ struct Options {
   std::string shape;
   std::uint64_t seed = 1;
   double elements = 0;
+  double outputs = 0;
   std::string golden;
   std::string record;
   std::string commit = "unknown";
@@ -66,11 +70,10 @@ std::vector<Kernel> select(const std::string& name) {
   if (name == "all") return all;
   std::vector<Kernel> chosen;
   for (Kernel& kernel : all) {
-    const bool prefix = name.ends_with('*') && kernel.info.name.starts_with(name.substr(0, name.size() - 1));
-    if (prefix || kernel.info.name == name) chosen.push_back(std::move(kernel));
+    if (fnmatch(name.c_str(), kernel.info.name.c_str(), 0) == 0) chosen.push_back(std::move(kernel));
   }
   if (chosen.empty()) {
-    throw Error(ErrorKind::usage, fmt::format("no GPU kernel is named '{}'; lowbit gpu list names them (a trailing * matches any end)", name));
+    throw Error(ErrorKind::usage, fmt::format("no GPU kernel is named '{}'; lowbit gpu list names them (a pattern with * matches several)", name));
   }
   return chosen;
 }
@@ -116,8 +119,9 @@ std::string utc_date() {
   return text;
 }
 
-void write_record(const Options& options, const gpu::Device& device,
-                  const std::vector<std::pair<std::string, gpu::VerifyResult>>& results) {
+using Results = std::vector<std::pair<std::string, gpu::VerifyResult>>;
+
+void write_record(const Options& options, const gpu::Device& device, const Results& results) {
   nlohmann::ordered_json json{{"device", device.name},
                               {"architecture", fmt::format("sm_{}{}", device.capability, device.capability >= 90 ? "a" : "")},
                               {"driver", device.driver},
@@ -128,9 +132,12 @@ void write_record(const Options& options, const gpu::Device& device,
   auto& counts = json["results"] = nlohmann::ordered_json::object();
   for (const auto& [name, result] : results) {
     if (result.mismatched == 0 && result.compared != 0) names.push_back(name);
-    counts[name] = {{"compared", result.compared}, {"mismatched", result.mismatched}, {"cases", result.cases}};
-    if (result.library_compared != 0) counts[name]["library_compared"] = result.library_compared;
-    for (const auto& [mutant, exposed] : result.mutants) counts[name]["mutants"][mutant] = exposed;
+    auto& entry = counts[name] = {{"compared", result.compared}, {"mismatched", result.mismatched},
+                                  {"cases", result.cases}, {"next_seed", result.next_seed}};
+    if (!result.first_mismatch.empty()) entry["first_mismatch"] = result.first_mismatch;
+    if (result.library_compared != 0) entry["library_compared"] = result.library_compared;
+    if (!result.mutants.empty()) entry["mutants_compared"] = result.mutants_compared;
+    for (const auto& [mutant, exposed] : result.mutants) entry["mutants"][mutant] = exposed;
   }
   const std::string temporary = options.record + ".tmp";
   std::ofstream out(temporary);
@@ -141,38 +148,84 @@ void write_record(const Options& options, const gpu::Device& device,
   }
 }
 
+/// Why the kernel is passed over on this device; empty if it is not.
+std::string passed_over(const Kernel& kernel, bool has_function, const gpu::Device& device) {
+  if (!has_function) return "not run: " + kernel.info.note;
+  const auto& capable = kernel.info.compute_capabilities;
+  const bool runs = std::find(capable.begin(), capable.end(), device.capability) != capable.end();
+  return runs ? "" : "not run: needs another architecture";
+}
+
+/// Whether to pass the kernel over, with a line; a kernel asked for by its very name is an error instead.
+bool skip(const Options& options, const Kernel& kernel, bool has_function, const gpu::Device& device) {
+  const std::string why = passed_over(kernel, has_function, device);
+  if (why.empty()) return false;
+  if (options.kernel == kernel.info.name) {
+    if (has_function) gpu::require_device(kernel.info.compute_capabilities, kernel.info.name);
+    throw Error(ErrorKind::unavailable, kernel.info.name + ": " + why);
+  }
+  fmt::print("{:<28} {}\n", kernel.info.name, why);
+  return true;
+}
+
+void print_result(const std::string& name, const gpu::VerifyResult& result, double wall_seconds) {
+  const double rate = result.kernel_seconds > 0 ? static_cast<double>(result.compared) / result.kernel_seconds * 1e-9 : 0;
+  fmt::print("{:<28} {:>7} {:>14} {:>11} {:>14} {:>12.1f} {:>8.1f}\n", name, result.cases, result.compared,
+             result.mismatched, result.library_compared == 0 ? "-" : std::to_string(result.library_compared), rate,
+             wall_seconds);
+  if (!result.first_mismatch.empty()) fmt::print("  first mismatch: {}\n", result.first_mismatch);
+  if (!result.mutants.empty()) {
+    std::vector<std::string> told;
+    for (const auto& [mutant, exposed] : result.mutants) told.push_back(fmt::format("{} {}", mutant, exposed));
+    fmt::print("  wrong models told, of {}: {}\n", result.mutants_compared, fmt::join(told, ", "));
+  }
+  std::fflush(stdout);
+}
+
 void verify(const Options& options) {
   const std::vector<Kernel> chosen = select(options.kernel);
-  const gpu::VerifyOptions request{.shape = parse_shape(options.shape), .seed = options.seed,
-                                   .elements = static_cast<std::uint64_t>(options.elements),
-                                   .golden_dir = options.golden};
+  gpu::VerifyOptions request{.shape = parse_shape(options.shape), .seed = options.seed, .golden_dir = options.golden};
   const gpu::Device device = gpu::current_device();
+  Results results;
+  // A record of what has been finished is on disk at any time, and a path that cannot be written is
+  // found out before the work.
+  if (!options.record.empty()) write_record(options, device, results);
   fmt::print("device: {} (compute capability {}.{}, driver for CUDA {})\n", device.name,
              device.capability / 10, device.capability % 10, device.driver);
-  fmt::print("{:<28} {:>7} {:>14} {:>11} {:>12}\n", "kernel", "cases", "compared", "mismatched", "Gelements/s");
-  std::vector<std::pair<std::string, gpu::VerifyResult>> results;
+  fmt::print("{:<28} {:>7} {:>14} {:>11} {:>14} {:>12} {:>8}\n", "kernel", "cases", "compared", "mismatched",
+             "library too", "Gelements/s", "wall s");
+  std::uint64_t compared = 0;
   std::uint64_t mismatched = 0;
+  std::uint64_t next_seed = 0;
   for (const Kernel& kernel : chosen) {
-    const auto& capable = kernel.info.compute_capabilities;
-    if (options.kernel == "all" && std::find(capable.begin(), capable.end(), device.capability) == capable.end()) {
-      fmt::print("{:<28} not run: needs another architecture\n", kernel.info.name);
-      continue;
-    }
-    gpu::require_device(capable, kernel.info.name);
+    if (skip(options, kernel, static_cast<bool>(kernel.verify), device)) continue;
+    const bool quantize = kernel.info.operation == gpu::Operation::quantize;
+    const double outputs = options.outputs != 0 ? options.outputs : options.elements / 10;
+    request.elements = static_cast<std::uint64_t>(quantize ? options.elements : outputs);
+    const auto start = std::chrono::steady_clock::now();
     const gpu::VerifyResult result = kernel.verify(request);
-    const double rate = result.kernel_seconds > 0 ? static_cast<double>(result.compared) / result.kernel_seconds * 1e-9 : 0;
-    fmt::print("{:<28} {:>7} {:>14} {:>11} {:>12.1f}\n", kernel.info.name, result.cases, result.compared,
-               result.mismatched, rate);
-    if (!result.first_mismatch.empty()) fmt::print("  first mismatch: {}\n", result.first_mismatch);
-    if (result.library_compared != 0) fmt::print("  {} of them also by the library's model on the host\n", result.library_compared);
-    for (const auto& [mutant, exposed] : result.mutants) fmt::print("  mutant {}: exposed by {} cases\n", mutant, exposed);
-    std::fflush(stdout);
+    print_result(kernel.info.name, result, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    compared += result.compared;
     mismatched += result.mismatched;
+    next_seed = std::max(next_seed, result.next_seed);
     results.emplace_back(kernel.info.name, result);
+    if (!options.record.empty()) write_record(options, device, results);
   }
-  if (!options.record.empty()) write_record(options, device, results);
   if (results.empty()) throw Error(ErrorKind::unavailable, "none of the chosen kernels runs on " + device.name);
+  fmt::print("{} kernels, {} compared, {} mismatched; new inputs from --seed {}\n", results.size(), compared, mismatched,
+             next_seed);
   if (mismatched != 0) throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
+}
+
+std::string bar_text(const gpu::BenchResult& result, const gpu::BenchOptions& options) {
+  using Bar = gpu::BenchResult::Bar;
+  if (result.bar_kind == Bar::none) return "no bar";
+  const gpu::BarOutcome outcome = gpu::judge(result, options);
+  if (std::isnan(outcome.value)) return "bar: nothing to compare with";
+  const char* const verdict = outcome.met ? "met" : "MISSED";
+  if (result.bar_kind == Bar::times_floor) return fmt::format("{:.3f} of {} x floor: {}", outcome.value, result.bar, verdict);
+  return fmt::format("{:.1f} of {:.0f} % of {}: {}", 100 * outcome.value, 100 * result.bar,
+                     result.bar_kind == Bar::share_of_copy ? "the copy rate" : "cuBLAS", verdict);
 }
 
 void bench(const Options& options) {
@@ -187,29 +240,26 @@ void bench(const Options& options) {
   }
   fmt::print("device: {}; device-to-device copy {:.0f} GB/s (read + written)", device.name, request.copy_bytes_per_second * 1e-9);
   if (request.cublas_flops_per_second > 0) fmt::print("; cuBLAS FP16 {:.0f} TFLOP/s", request.cublas_flops_per_second * 1e-12);
-  fmt::print("\n{:<28} {:<22} {:>10} {:>9} {:>9} {:>12}\n", "kernel", "case", "median ms", "GB/s", "x floor", "TFLOP/s");
+  fmt::print("\n{:<28} {:<16} {:>10} {:>8} {:>8} {:>9} {:>9} {:>10}  {}\n", "kernel", "case", "median ms", "GB/s", "x floor",
+             "TFLOP/s", "% cuBLAS", "moves MB", "bar");
+  std::size_t missed = 0;
   for (const Kernel& kernel : chosen) {
-    const auto& capable = kernel.info.compute_capabilities;
-    if (std::find(capable.begin(), capable.end(), device.capability) == capable.end()) {
-      if (options.kernel != "all") gpu::require_device(capable, kernel.info.name);
-      fmt::print("{:<28} not run: needs another architecture\n", kernel.info.name);
-      continue;
-    }
+    if (skip(options, kernel, static_cast<bool>(kernel.bench), device)) continue;
+    const auto figure = [](double value, double unit) { return value > 0 ? fmt::format("{:.1f}", value * unit) : std::string("-"); };
     for (const gpu::BenchResult& result : kernel.bench(request)) {
       const double seconds = result.median_seconds;
-      fmt::print("{:<28} {:<22} {:>10.4f} {:>9.0f} {:>9.3f}", kernel.info.name, result.what, seconds * 1e3,
-                 result.bytes / seconds * 1e-9, seconds / (result.bytes / request.copy_bytes_per_second));
-      if (result.operations > 0) {
-        fmt::print(" {:>12.1f}", result.operations / seconds * 1e-12);
-        if (request.cublas_flops_per_second > 0 && kernel.info.operation == gpu::Operation::gemm) {
-          fmt::print(" ({:.1f} % of cuBLAS)", 100 * result.operations / seconds / request.cublas_flops_per_second);
-        }
-      }
-      if (result.bytes_moved > 0) fmt::print("  moves {:.1f} MB", result.bytes_moved * 1e-6);
-      fmt::print("\n");
+      const double rate = result.operations / seconds;
+      const double of_cublas =
+          request.cublas_flops_per_second > 0 && kernel.info.operation == gpu::Operation::gemm ? rate / request.cublas_flops_per_second : 0;
+      fmt::print("{:<28} {:<16} {:>10.4f} {:>8.0f} {:>8.3f} {:>9} {:>9} {:>10}  {}\n", kernel.info.name, result.what, seconds * 1e3,
+                 result.bytes / seconds * 1e-9, seconds / (result.bytes / request.copy_bytes_per_second), figure(rate, 1e-12),
+                 figure(of_cublas, 100), figure(std::max(result.bytes, result.bytes_moved), 1e-6), bar_text(result, request));
       std::fflush(stdout);
+      const gpu::BarOutcome outcome = gpu::judge(result, request);
+      missed += !std::isnan(outcome.value) && !outcome.met ? 1 : 0;
     }
   }
+  fmt::print("bars missed: {}\n", missed);
 }
 
 }  // namespace
@@ -224,17 +274,18 @@ void add_gpu(CLI::App& app) {
   list_command->callback([options] { list(*options); });
 
   CLI::App* verify_command = gpu->add_subcommand("verify", "Run kernels and compare every output word with the reference");
-  verify_command->add_option("--kernel", options->kernel, "A name of `gpu list`, a prefix with *, or all")->capture_default_str();
+  verify_command->add_option("--kernel", options->kernel, "A name of `gpu list`, a pattern such as quantize_if4_*, or all")->capture_default_str();
   verify_command->add_option("--shape", options->shape, "M,N,K (quantize kernels: rows,0,columns)");
   verify_command->add_option("--seed", options->seed, "Of the random inputs")->capture_default_str();
-  verify_command->add_option("--elements", options->elements, "At least this many elements or outputs a kernel (1e9)")->check(CLI::Range(0.0, 1e15));
+  verify_command->add_option("--elements", options->elements, "At least this many elements a quantize kernel (1e9)")->check(CLI::Range(0.0, 1e15));
+  verify_command->add_option("--outputs", options->outputs, "At least this many outputs a GEMM kernel (default: a tenth of --elements)")->check(CLI::Range(0.0, 1e15));
   verify_command->add_option("--golden", options->golden, "Folder of golden files whose inputs are used too");
   verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file");
   verify_command->add_option("--commit", options->commit, "The commit that was built, for the record");
   verify_command->callback([options] { verify(*options); });
 
   CLI::App* bench_command = gpu->add_subcommand("bench", "Time kernels beside a device-to-device copy and cuBLAS FP16");
-  bench_command->add_option("--kernel", options->kernel, "A name of `gpu list`, a prefix with *, or all")->capture_default_str();
+  bench_command->add_option("--kernel", options->kernel, "A name of `gpu list`, a pattern such as quantize_if4_*, or all")->capture_default_str();
   bench_command->add_option("--shape", options->shape, "M,N,K (quantize kernels: rows,0,columns)");
   bench_command->add_option("--repeats", options->repeats, "Timed launches")->check(CLI::Range(3, 10000))->capture_default_str();
   bench_command->callback([options] { bench(*options); });
