@@ -78,10 +78,12 @@ std::vector<Kernel> select(const std::string& name) {
   return chosen;
 }
 
-std::string hardware_text(const std::string& name) {
-  const gpu::RunRecord* run = gpu::find_run(name);
+std::string hardware_text(const gpu::KernelInfo& kernel) {
+  const gpu::RunRecord* run = gpu::find_run(kernel.name);
   if (run == nullptr) return "not run on hardware";
-  return fmt::format("run on {} ({}, driver {}, commit {})", run->device, run->architecture, run->driver, run->commit);
+  const std::vector<std::string> left = gpu::not_run_architectures(kernel);
+  return fmt::format("run on {} ({}, driver {}, commit {}){}", run->device, run->architecture, run->driver, run->commit,
+                     left.empty() ? "" : fmt::format("; {} not run on hardware", fmt::join(left, ", ")));
 }
 
 void list(const Options& options) {
@@ -90,7 +92,7 @@ void list(const Options& options) {
     const gpu::KernelInfo& info = kernel.info;
     if (!options.json) {
       fmt::print("{:<28} {:<9} {:<24} {}\n", info.name, gpu::name_of(info.operation),
-                 fmt::format("{}", fmt::join(info.architectures, " ")), hardware_text(info.name));
+                 fmt::format("{}", fmt::join(info.architectures, " ")), hardware_text(info));
       continue;
     }
     nlohmann::ordered_json entry{
@@ -101,6 +103,7 @@ void list(const Options& options) {
         {"note", info.note}};
     const gpu::RunRecord* run = gpu::find_run(info.name);
     entry["run_on_hardware"] = run != nullptr;
+    entry["not_run_on_hardware"] = gpu::not_run_architectures(info);
     if (run != nullptr) {
       entry["run"] = {{"device", run->device}, {"architecture", run->architecture},
                       {"driver", run->driver}, {"commit", run->commit}, {"date", run->date}};

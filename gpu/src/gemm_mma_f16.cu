@@ -171,6 +171,10 @@ cudaError_t launch(const GemmArguments& g, cudaStream_t stream) {
   const int tiles_m = (g.m + Layout::tile - 1) / Layout::tile;
   const int tiles_n = (g.n + Layout::tile - 1) / Layout::tile;
   const auto tiles = static_cast<unsigned>(tiles_m) * static_cast<unsigned>(tiles_n);
+  // Two CTAs on a multiprocessor need most of its memory as shared memory on sm_120.
+  const cudaError_t raised = cudaFuncSetAttribute(
+      gemm_mma_f16_kernel<F>, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared);
+  if (raised != cudaSuccess) return raised;
   gemm_mma_f16_kernel<F><<<tiles, Layout::threads, 0, stream>>>(g, tiles_m, tiles_n);
   return cudaGetLastError();
 }

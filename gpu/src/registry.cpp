@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -66,6 +67,16 @@ const RunRecord* find_run(const std::string& kernel) {
     }
   }
   return newest;
+}
+
+std::vector<std::string> not_run_architectures(const KernelInfo& kernel) {
+  std::vector<std::string> left = kernel.architectures;
+  for (const RunRecord& record : run_records()) {
+    if (std::find(record.kernels.begin(), record.kernels.end(), kernel.name) != record.kernels.end()) {
+      std::erase(left, record.architecture);
+    }
+  }
+  return left;
 }
 
 }  // namespace lowbit::gpu

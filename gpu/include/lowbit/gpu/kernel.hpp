@@ -120,5 +120,7 @@ struct RunRecord {
 [[nodiscard]] std::span<const RunRecord> run_records();
 /// The newest record that names the kernel, or nullptr.
 [[nodiscard]] const RunRecord* find_run(const std::string& kernel);
+/// Those of the kernel's architectures whose machine code no record says has run.
+[[nodiscard]] std::vector<std::string> not_run_architectures(const KernelInfo& kernel);
 
 }  // namespace lowbit::gpu
