@@ -4,9 +4,9 @@
 // multiplied. The machine code for sm_100a and sm_120a is not run on hardware; the same source is
 // run on sm_90a.
 //
-// Why 64 x 64 outputs a warp: 64 words of codes are expanded for 256 instructions, about six
-// operations an instruction, so that neither the integer units nor shared memory decide. Each row
-// is expanded by two warps of the CTA; no FP16 word of an operand leaves the registers.
+// Why 64 x 64 outputs a warp: a lane expands 64 words of codes for 256 instructions, six operations
+// an instruction, which the tensor cores of sm_120 take longer for; smaller tiles expand more. Each
+// row is expanded by two warps of the CTA; no FP16 word of an operand leaves the registers.
 //
 // Schedule (what the model replays): accumulators from +0; K in super-steps of 128 ascending, eight
 // m16n8k16 each, whose columns decode_column names; columns past K are zeros;
