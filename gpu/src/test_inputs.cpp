@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "lowbit/hadamard.hpp"
 
@@ -81,6 +82,21 @@ void make_input(InputKind kind, InputType type, std::uint64_t seed, std::uint64_
     }
     const float largest = largest_finite(type);
     out[i] = std::fabs(x) <= largest ? x : std::copysign(largest, x);
+  }
+}
+
+std::size_t element_bytes(InputType type) { return type == InputType::float32 ? 4 : 2; }
+
+void to_raw(std::span<const float> x, InputType type, std::uint8_t* out) {
+  if (type == InputType::float32) {
+    std::memcpy(out, x.data(), x.size_bytes());
+    return;
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::uint16_t half = type == InputType::bfloat16
+                                   ? static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x[i]) >> 16)
+                                   : std::bit_cast<std::uint16_t>(static_cast<_Float16>(x[i]));
+    std::memcpy(out + 2 * i, &half, 2);
   }
 }
 

@@ -30,4 +30,8 @@ enum class InputKind : std::uint8_t {
 /// \param first  index of out[0] in the tensor; out.size() elements of it follow
 void make_input(InputKind kind, InputType type, std::uint64_t seed, std::uint64_t first, std::span<float> out);
 
+[[nodiscard]] std::size_t element_bytes(InputType type);
+/// Numbers of the type, which they are already rounded to, as the bytes that a kernel reads.
+void to_raw(std::span<const float> x, InputType type, std::uint8_t* out);
+
 }  // namespace lowbit::gpu::detail
