@@ -15,6 +15,7 @@
 // d = RN_FP32(alpha * sum). Warps without a super-step contribute +0.
 #include "gemm_kernels.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
+#include "mma_sync_inl.cuh"
 #include "tensor_copy.cuh"
 #include "wgmma_inl.cuh"
 
@@ -40,16 +41,6 @@ constexpr int shared_bytes = ring * round_bytes + scale_ring * box_bytes + 1024;
 static_assert(2 * step_bytes == row_bytes && warps * step_blocks == row_bytes);
 constexpr int partial_pitch = tile_n + 8;  // floats; rows 8 banks apart
 static_assert(warps * 16 * partial_pitch * 4 <= ring * round_bytes, "partial sums reuse the ring");
-
-__device__ __forceinline__ void mma_m16n8k16(float (&d)[4], std::uint32_t a0, std::uint32_t a1,
-                                             std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
-                                             std::uint32_t b1) {
-  asm(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-      "{%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
 
 // 32 codes of one row; zeros past the end of K.
 __device__ __forceinline__ uint4 load_codes(const std::uint8_t* codes, int block, int k_blocks) {
@@ -152,6 +143,8 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     }
   };
 
+  if (bulk && threadIdx.x == 128) prefetch_map(code_map);
+  if (bulk && threadIdx.x == 160) prefetch_map(scale_map);
   if (threadIdx.x < ring * halves * pairs) {
     barrier_init(address(&codes_here[0][0][0] + threadIdx.x), 1);
     if (threadIdx.x < ring * pairs) codes_read[0][threadIdx.x] = 0;
@@ -237,8 +230,8 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
       for (int q = 0; q < 4; ++q) {
         std::uint32_t b[4];
         expand_word<F>(words[q], block[q / 2], b);
-        mma_m16n8k16(acc[j], a[0][4 * q], a[1][4 * q], a[0][4 * q + 1], a[1][4 * q + 1], b[0], b[1]);
-        mma_m16n8k16(acc[j], a[0][4 * q + 2], a[1][4 * q + 2], a[0][4 * q + 3], a[1][4 * q + 3], b[2], b[3]);
+        mma_sync_m16n8k16(acc[j], a[0][4 * q], a[1][4 * q], a[0][4 * q + 1], a[1][4 * q + 1], b[0], b[1]);
+        mma_sync_m16n8k16(acc[j], a[0][4 * q + 2], a[1][4 * q + 2], a[0][4 * q + 3], a[1][4 * q + 3], b[2], b[3]);
       }
     }
     __syncwarp();

@@ -72,7 +72,7 @@ Kernel blackwell(const char* name, const char* architecture, int capability, con
 
 std::vector<Kernel> gemm_kernels() {
   std::vector<Kernel> all;
-  for (const GemmKernel kernel : {GemmKernel::wgmma, GemmKernel::decode}) {
+  for (const GemmKernel kernel : {GemmKernel::decode, GemmKernel::wgmma}) {
     for (const Named& format : formats) all.push_back(hopper(kernel, format));
   }
   for (const Named& format : formats) all.push_back(portable(format));

@@ -13,6 +13,7 @@
 // accumulator).
 #include "gemm_kernels.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
+#include "lowbit/gpu/gemm_raster.hpp"
 #include "tensor_copy.cuh"
 #include "wgmma_inl.cuh"
 
@@ -41,8 +42,6 @@ constexpr int threads = consumers + producers;
 constexpr int own_rows = tile_n / producers;  // rows of B of a producer thread, `producers` apart
 static_assert(tile_m == producers, "and one of A, where the copy engine does not serve");
 static_assert(chunk_row == row_bytes);
-// M-tiles that share a sweep over N, so that a wave of CTAs re-reads its operands from the L2.
-constexpr int raster_rows = 16;
 
 struct Maps {
   CUtensorMap a_codes, a_scales, b_codes, b_scales;
@@ -73,12 +72,9 @@ struct Tile {
   int n0;
 };
 
-// Tiles in bands of raster_rows M-tiles, M fastest within a band.
 __device__ __forceinline__ Tile tile_at(int index, int tiles_m, int tiles_n) {
-  const int band = index / (raster_rows * tiles_n);
-  const int within = index % (raster_rows * tiles_n);
-  const int band_rows = min(raster_rows, tiles_m - band * raster_rows);
-  return {(band * raster_rows + within % band_rows) * tile_m, within / band_rows * tile_n};
+  const TilePlace place = place_tile(index, tiles_m, tiles_n);
+  return {place.m * tile_m, place.n * tile_n};
 }
 
 struct Work {

@@ -10,6 +10,9 @@
 
 namespace lowbit::gpu::detail {
 
+__device__ __forceinline__ void prefetch_map(const CUtensorMap& map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+}
 /// Box of the map at (byte column x, row y) to shared memory; its bytes count on the barrier. What
 /// lies outside the matrix arrives as zeros.
 __device__ __forceinline__ void copy_box(std::uint32_t shared, const CUtensorMap& map, int x, int y,

@@ -49,7 +49,7 @@ LibraryProblem problem_of(GemmKernel kernel, std::size_t rows, std::size_t colum
     for (std::size_t n = 0; n < columns; ++n) {
       float total = 0;
       if (kernel == GemmKernel::wgmma) {
-        total = sum_of(m, n, blocks, [](int i, int slot) { return 16 * i + slot; });
+        total = sum_of(m, n, gpu::wgmma_step_count(static_cast<int>(k)), [](int i, int slot) { return gpu::wgmma_column(i, slot); });
       } else if (kernel == GemmKernel::mma_f16) {
         total = sum_of(m, n, gpu::mma_f16_instructions(blocks), [](int i, int slot) { return gpu::mma_f16_column(i, slot); });
       } else {

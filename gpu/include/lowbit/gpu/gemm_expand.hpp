@@ -106,18 +106,6 @@ LOWBIT_HD std::uint32_t both(std::uint32_t w) {
 #endif
 }
 
-// a >> n as the high word of a product, for the same reason.
-template <int n>
-LOWBIT_HD std::uint32_t shift_right(std::uint32_t a) {
-#ifdef __CUDACC__
-  std::uint32_t r;
-  asm("mul.hi.u32 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(1U << (32 - n)));
-  return r;
-#else
-  return a >> n;
-#endif
-}
-
 // b where m is all ones, a where it is zero, as one multiply-add: the lanes for logic are the scarcer ones.
 LOWBIT_HD std::uint32_t choose(std::uint32_t m, std::uint32_t a, std::uint32_t b) { return m * (a - b) + a; }
 
@@ -246,7 +234,7 @@ LOWBIT_HD void expand_word(std::uint32_t word, const BlockExpansion& block, std:
   const std::uint32_t odd = word << up;
   const std::uint32_t even = word << (4 + up);
   const std::uint32_t e = detail::and_xor(even, block.keep, detail::and_xor(word << (1 + up), block.moved, block.flip));
-  const std::uint32_t o = detail::and_xor(odd, block.keep, detail::and_xor(detail::shift_right<3 - up>(word), block.moved, block.flip));
+  const std::uint32_t o = detail::and_xor(odd, block.keep, detail::and_xor(word >> (3 - up), block.moved, block.flip));
   const std::uint32_t raw[4] = {
       detail::permute(e, filler, block.pick02), detail::permute(e, filler, block.pick13),
       detail::permute(o, filler, block.pick02), detail::permute(o, filler, block.pick13)};
