@@ -12,7 +12,43 @@ namespace lowbit::gpu::detail {
 
 struct CpuCounts {
   std::uint64_t blocks = 0;
+  std::uint64_t hard = 0;  ///< left to the dialect's own operations
 };
+
+/// The fast path of the selecting rules, undecided blocks by quantize_exactly, as the kernel defers them.
+template <class F, Selection kRule>
+CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, float amax,
+                               float largest, float scale_max, BlockTensor& out) {
+  CpuCounts counts;
+  const TensorScale t = make_tensor_scale(amax, largest, largest * scale_max, kRule);
+  const fast::Tensor tensor{t.largest, t.largest_reciprocal, t.encode_scale};
+  std::array<fast::Entry<F, kRule>, 128> table;
+  for (std::uint32_t byte = 0; byte < 128; ++byte) table[byte] = fast::make_entry<F, kRule>(t, byte);
+  const std::size_t blocks = (columns + 15) / 16;
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t k = 0; k < blocks; ++k) {
+      float value[16] = {};
+      float b = 0;
+      for (std::size_t i = 0; i < 16 && k * 16 + i < columns; ++i) {
+        value[i] = x[r * columns + k * 16 + i] * t.to_range * t.to_range2;
+        b = std::max(b, std::fabs(value[i]));
+      }
+      const Signs signs = signs_of_floats<F::nibbles>(value);
+      std::uint32_t words[F::words];
+      std::uint32_t byte = 0;
+      ++counts.blocks;
+      if (!fast::quantize<F, kRule>(value, signs, b, tensor, table, words, byte)) {
+        ++counts.hard;
+        for (float& v : value) v = std::fabs(v);
+        byte = fast::quantize_exactly<F, kRule>(value, signs, b, t, words);
+      }
+      const std::size_t at = r * blocks + k;
+      out.scales[at] = static_cast<std::uint8_t>(byte);
+      std::memcpy(out.values.data() + at * sizeof words, words, sizeof words);
+    }
+  }
+  return counts;
+}
 
 template <class F, Selection kRule>
 void quantize_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, float amax, float largest,

@@ -26,6 +26,11 @@
 #define LOWBIT_UNROLL
 #endif
 
+// Tuning. 1: the rounding anchor by a float maximum and an integer addition instead of one fused instruction.
+#ifndef LOWBIT_ROUND_IN_THREE
+#define LOWBIT_ROUND_IN_THREE 0
+#endif
+
 // Blackwell converts to E2M1, E2M3 and E3M2 in hardware, with the same rounding and saturation (not
 // run on hardware; tests/formats/test_vendor_headers.cpp compares the toolkit's own model of these
 // conversions with lowbit's).
@@ -48,6 +53,16 @@ LOWBIT_HD float fused(float a, float b, float c) {
 }
 LOWBIT_HD float larger(float a, float b) { return fmaxf(a, b); }
 LOWBIT_HD float smaller(float a, float b) { return fminf(a, b); }
+
+/// max(a + b, c), one instruction from sm_90 on.
+LOWBIT_HD std::int32_t larger_sum(std::int32_t a, std::int32_t b, std::int32_t c) {
+#ifdef __CUDA_ARCH__
+  return __viaddmax_s32(a, b, c);
+#else
+  const auto sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+  return sum > c ? sum : c;
+#endif
+}
 
 /// The bytes of {b, a} (a the low word) that the four nibbles of the selector name.
 LOWBIT_HD std::uint32_t permute(std::uint32_t a, std::uint32_t b, std::uint32_t selector) {
@@ -110,21 +125,26 @@ LOWBIT_HD float e4m3_value(std::uint32_t byte) {
   return float_of(byte << 20) * 0x1p120F;
 }
 
-// Element formats. scale: 2^-t. unit: magic / unit is the exponent step of the rounding below.
+// Element formats. scale: 2^-t. steps: log2 of 2^23 steps at 1, which is where the rounding below anchors y.
+// first: below it the anchor is the same everywhere, first times 2^steps.
 struct E2M1 {
-  static constexpr float scale = 0x1p-6F, least_normal = 1.0F, magic = 1.5F * 0x1p22F, max = 6.0F;
+  static constexpr float scale = 0x1p-6F, first = 1.5F, max = 6.0F;
+  static constexpr std::int32_t steps = 22;
   static constexpr bool e5m2 = false;
 };
 struct E2M0 {
-  static constexpr float scale = 0x1p-6F, least_normal = 1.0F, magic = 1.5F * 0x1p23F + 2.0F, max = 4.0F;
+  static constexpr float scale = 0x1p-6F, first = 1.75F, max = 4.0F;
+  static constexpr std::int32_t steps = 23;
   static constexpr bool e5m2 = false;
 };
 struct E2M3 {
-  static constexpr float scale = 0x1p-6F, least_normal = 1.0F, magic = 1.5F * 0x1p20F, max = 7.5F;
+  static constexpr float scale = 0x1p-6F, first = 1.5F, max = 7.5F;
+  static constexpr std::int32_t steps = 20;
   static constexpr bool e5m2 = false;
 };
 struct E3M2 {
-  static constexpr float scale = 0x1p-12F, least_normal = 0.25F, magic = 1.5F * 0x1p21F, max = 28.0F;
+  static constexpr float scale = 0x1p-12F, first = 0.375F, max = 28.0F;
+  static constexpr std::int32_t steps = 21;
   static constexpr bool e5m2 = true;
 };
 struct E4M3 {
@@ -143,21 +163,27 @@ struct Int {
 using None = void;
 
 /// y (scaled, not negative, below the point where the largest value is no longer the nearest) to
-/// the nearest value of the format, ties to the even code. Adding 2^22 times the power of two below
-/// y (times 2^(1 - mantissa bits)) makes the last place of the sum the format's step at y.
+/// the nearest value of the format, ties to the even code.
+///
+/// The anchor is y's own bits with the exponent raised so far that its last place is the format's step
+/// at y (below `first` a constant of the same last place): a multiple of that step, so subtracting y from
+/// it rounds y to the step, and subtracting the result from it gives the rounded y, exactly. The rest of
+/// y's significand in the anchor does no harm: where y is a tie, it has few digits and the anchor is even.
+/// A difference may fall below the anchor's binade, where places are half a step; but then y is within
+/// 2^-18 steps above a power of two, which is its rounding either way.
 template <class E>
 LOWBIT_HD float round_element(float y) {
-  const float power =
-      float_of(bits_of(larger(y, E::least_normal * E::scale)) & 0x7F800000U);
-  if constexpr (std::is_same_v<E, E2M0>) {
-    // Codes 2 and 3 (2 and 4) meet at 3, and the even code is the lower: the sum's offset is made
-    // an odd multiple of the step there.
-    const float offset = fused(power, E::magic, -2.0F * E::scale);
-    return (y + offset) - offset;
-  } else {
-    const float sum = fused(power, E::magic, y);
-    return fused(power, -E::magic, sum);
-  }
+  // E2M0: codes 2 and 3 (2 and 4) meet at 3, and the even code is the lower: the anchor is odd there.
+  constexpr std::int32_t odd = std::is_same_v<E, E2M0> ? 1 : 0;
+  constexpr std::int32_t raise = (E::steps << 23) + odd;
+  constexpr std::int32_t least = std::bit_cast<std::int32_t>(E::first * E::scale) + (E::steps << 23);
+#if LOWBIT_ROUND_IN_THREE
+  constexpr float floor = std::bit_cast<float>(std::bit_cast<std::int32_t>(E::first * E::scale) - odd);
+  const float anchor = float_of(bits_of(larger(y, floor)) + static_cast<std::uint32_t>(raise));
+#else
+  const float anchor = std::bit_cast<float>(larger_sum(std::bit_cast<std::int32_t>(y), raise, least));
+#endif
+  return anchor - (anchor - y);
 }
 
 /// What rounds integers: adding it leaves the integer in the low bits.
@@ -700,6 +726,220 @@ LOWBIT_UNROLL
     return adaptive && second ? chosen | 0x80 : chosen;
   }
 }
+
+/// The fast path of the selecting rules: 1D blocks, decided where a cheap error decides for certain.
+///
+/// Errors are taken in units of the (float, or for NVFP4 the first) candidate's step 1: no element but y is
+/// needed, and in the IF formats both candidates share y, so that no unit is needed either.
+namespace fast {
+
+/// Below this y (of the block's amax) the fast path applies: nothing has to be clamped, or where a format
+/// clamps, its errors are bounded.
+template <class F>
+inline constexpr float limit = F::clamps ? (F::F::e5m2 ? 30.0F : 8.0F) : F::limit;
+
+/// Errors that differ by no more than this (for NVFP4 in units of candidate 4's step 1) might be ordered otherwise
+/// by the dialect's roundings; docs/gpu.md derives it. V: the largest value, D: the largest |d|, in steps of 1.
+template <class F, Selection kRule>
+LOWBIT_HD constexpr float margin() {
+  constexpr double u = 0x1p-24;
+  constexpr double v = F::F::max;
+  constexpr double d = F::F::e5m2 ? 2.0 : (F::clamps ? 0.5 : 1.0);
+  constexpr double scale = F::F::scale;
+  // 2 candidates, and a quarter for what is of second order and for the margin's own rounding.
+  if (kRule == Selection::mse) return static_cast<float>(2.5 * 16 * (16 * d * v + 54 * d * d) * u * scale * scale);
+  if (kRule == Selection::mae) return static_cast<float>(2.5 * 16 * (8 * v + 45 * d) * u * scale);
+  return static_cast<float>(2.5 * (8 * v + 10 * d) * u * scale);
+}
+
+/// What a scale byte fixes.
+template <class F, Selection kRule>
+struct Entry {
+  float inverse;  ///< inv * 2^-t
+};
+/// NVFP4: what makes errors of the two candidates comparable; NaN for byte 0, whose blocks are never decided here.
+template <Selection kRule>
+struct Entry<Nvfp4, kRule> {
+  float inverse;
+  float weight;
+};
+/// The dialect's values of the largest code of either candidate, which all clamped elements get.
+template <class F>
+struct alignas(16) LargestEntry {
+  float inverse;
+  float largest_float;
+  float largest_integer;
+};
+template <>
+struct Entry<If6E2M3, Selection::abs_max> : LargestEntry<If6E2M3> {};
+template <>
+struct Entry<If6E3M2, Selection::abs_max> : LargestEntry<If6E3M2> {};
+
+template <class F, Selection kRule>
+inline constexpr bool compares_largest = F::clamps && kRule == Selection::abs_max;
+
+template <class F, Selection kRule>
+LOWBIT_HD Entry<F, kRule> make_entry(const TensorScale& t, std::uint32_t byte) {
+  const ScaleEntry both = make_scale_entry<F>(t, byte);
+  Entry<F, kRule> e;
+  e.inverse = both.inverse;
+  if constexpr (F::four_over_six) {
+    e.weight = kRule == Selection::mse ? both.unit * both.unit : both.unit;
+    if (byte == 0) e.weight = float_of(0x7FC00000U);
+  }
+  if constexpr (compares_largest<F, kRule>) {
+    const float s = e4m3_value(byte);
+    e.largest_float = F::F::max * s * t.scaled_amax / t.constant;
+    e.largest_integer = F::I::max * s * t.scaled_amax * Ratios<F>::expand / t.constant;
+  }
+  return e;
+}
+
+/// The part of TensorScale that every block needs.
+struct Tensor {
+  float largest, largest_reciprocal, encode_scale;
+};
+
+/// \return byte | byte2 << 8
+template <class F>
+LOWBIT_HD std::uint32_t scale_bytes(const Tensor& t, float b) {
+  const float h = divide_by_constant(b, t.largest, t.largest_reciprocal) * t.encode_scale;
+  return to_fp8x2<false>(h, F::four_over_six ? h * 1.5F : 0.0F);
+}
+
+/// Float candidate: y to packed codes; its error.
+template <class F, Selection kRule>
+LOWBIT_HD float evaluate_float(const float (&y)[16], std::uint32_t (&packed)[packed_words<F>]) {
+  using E = typename F::F;
+  float q[16];
+  float error = 0.0F;
+LOWBIT_UNROLL
+  for (int i = 0; i < 16; ++i) {
+    const float clamped = F::clamps ? smaller(y[i], E::max * E::scale) : y[i];
+    q[i] = round_element<E>(clamped);
+    // abs_max: elements that are clamped are compared by themselves (quantize).
+    error = add_error<kRule>(error, q[i] - (compares_largest<F, kRule> ? clamped : y[i]), kRule);
+  }
+  convert<E, F>(q, packed);
+  return error;
+}
+
+/// Integer candidate: z as pack_integer takes it; its error.
+template <class F, Selection kRule>
+LOWBIT_HD float evaluate_integer(const float (&y)[16], float (&z)[16]) {
+  using E = typename F::F;
+  constexpr float magic = integer_magic<E>;
+  float error = 0.0F;
+LOWBIT_UNROLL
+  for (int i = 0; i < 16; ++i) {
+    // The largest float value times R rounds to the largest integer, so this clamps either.
+    const float clamped = F::clamps ? smaller(y[i], E::max * E::scale) : y[i];
+    z[i] = clamped * Ratios<F>::shrink + magic;
+    const float n = z[i] - magic;
+    error = add_error<kRule>(error, fused(n, Ratios<F>::expand, -(compares_largest<F, kRule> ? clamped : y[i])), kRule);
+  }
+  return error;
+}
+
+/// One block.
+/// x: its elements (signs are ignored), b: their largest magnitude, table: an Entry a scale byte.
+/// \return whether it was decided; else `out` and `byte` are not what they should be
+template <class F, Selection kRule, class Table>
+LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const Tensor& t, const Table& table,
+                        std::uint32_t (&out)[F::words], std::uint32_t& byte) {
+  using E = typename F::F;
+  const std::uint32_t bytes = scale_bytes<F>(t, b);
+  const std::uint32_t first = bytes & 0xFF;
+  const Entry<F, kRule> entry = table[first];
+  const float top = b * entry.inverse;
+  bool decided = top < limit<F> * E::scale;
+  bool second;
+  float y[16];
+LOWBIT_UNROLL
+  for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry.inverse;
+  std::uint32_t packed[packed_words<F>];
+  const float error = evaluate_float<F, kRule>(y, packed);
+  if constexpr (F::four_over_six) {
+    const std::uint32_t other = bytes >> 8;
+    const Entry<F, kRule> entry2 = table[other];
+LOWBIT_UNROLL
+    for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry2.inverse;
+    std::uint32_t packed2[packed_words<F>];
+    const float error2 = evaluate_float<F, kRule>(y, packed2) * entry2.weight;
+    const float difference = fused(error, entry.weight, -error2);
+    decided = (decided && std::fabs(difference) > margin<F, kRule>() * entry2.weight) || bytes == 0;
+    second = difference > 0.0F;
+LOWBIT_UNROLL
+    for (int w = 0; w < packed_words<F>; ++w) packed[w] = second ? packed2[w] : packed[w];
+    merge<E, F>(packed, signs, out);
+    byte = second ? other : first;
+  } else {
+    float z[16];
+    float error2 = evaluate_integer<F, kRule>(y, z);
+    float difference = error - error2;
+    constexpr float near = margin<F, kRule>();
+    bool certain = std::fabs(difference) > near;
+    second = difference > 0.0F;
+    if constexpr (compares_largest<F, kRule>) {
+      // Elements clamped to the largest code err by b less its value, and b itself by most. Where that exceeds the
+      // others' errors under both candidates, both errors are known exactly.
+      const float excess = top - E::max * E::scale;
+      const float worst = larger(error, excess);
+      const float worst2 = larger(error2, excess);
+      difference = worst - worst2;
+      const bool clamped_decide = excess > larger(error, error2) + near;
+      certain = std::fabs(difference) > near || clamped_decide;
+      const float exact = std::fabs(entry.largest_float - b) - std::fabs(entry.largest_integer - b);
+      second = (clamped_decide ? exact : difference) > 0.0F;
+    }
+    decided = (decided && certain) || first == 0;
+    second = second && first != 0;
+    pack_integer<typename F::I, F>(z, signs, out);
+    std::uint32_t floats[F::words];
+    merge<E, F>(packed, signs, floats);
+LOWBIT_UNROLL
+    for (int w = 0; w < F::words; ++w) out[w] = second ? out[w] : floats[w];
+    byte = first;
+  }
+  if (byte == 0) {
+LOWBIT_UNROLL
+    for (int w = 0; w < F::words; ++w) out[w] = 0;
+  }
+  if (F::adaptive && second) byte |= 0x80;
+  return decided;
+}
+
+/// The same block in the dialect's own operations, whatever it is. x: magnitudes.
+template <class F, Selection kRule>
+LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& signs, float b, const TensorScale& t,
+                                         std::uint32_t (&out)[F::words]) {
+  using E = typename F::F;
+  const std::uint32_t bytes = scale_bytes<F>({t.largest, t.largest_reciprocal, t.encode_scale}, b);
+  std::uint32_t byte = bytes & 0xFF;
+  const std::uint32_t byte2 = F::adaptive ? byte : bytes >> 8;
+  ScaleEntry entry = make_scale_entry<F>(t, byte);
+  const ScaleEntry entry2 = F::adaptive ? entry : make_scale_entry<F>(t, byte2);
+  float q[16];
+  const float error = evaluate<F, false, true, kRule, true>(x, entry, t, byte, q);
+  const float error2 = evaluate<F, F::adaptive, true, kRule, true>(x, entry2, t, byte2, q);
+  const bool second = error2 < error;
+  if constexpr (F::adaptive) {
+    pack_integer<typename F::I, F>(q, signs, out);
+  } else {
+    byte = second ? byte2 : byte;
+    entry = second ? entry2 : entry;
+  }
+  if (!F::adaptive || !second) {
+    evaluate<F, false, true, Selection::none, false>(x, entry, t, byte, q);
+    pack_float<E, F>(q, signs, out);
+  }
+  if (byte == 0) {
+    for (int w = 0; w < F::words; ++w) out[w] = 0;
+  }
+  return F::adaptive && second ? byte | 0x80 : byte;
+}
+
+}  // namespace fast
 
 enum class MxRule : int { floor = 0, rceil = 1, ceil = 2, even = 3, rceil_4 = 4 };
 

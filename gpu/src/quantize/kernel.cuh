@@ -29,9 +29,8 @@ __device__ __forceinline__ void store_words(const Arguments& a, std::size_t segm
   }
 }
 
-/// The tensor's constants and, in shared memory, what each scale byte fixes. All threads call it.
-template <class F>
-__device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* table) {
+/// The tensor's constants. All threads call it.
+__device__ __forceinline__ TensorScale tensor_scale(const Arguments& a) {
   __shared__ std::uint32_t shared[quantize_threads / 32];
   // This kernel may have been started while the amax pass was still running (start below).
   cudaGridDependencySynchronize();
@@ -49,7 +48,13 @@ __device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* tabl
     amax = __uint_as_float(m);
   }
   if (a.amax != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *a.amax = amax;
-  const TensorScale t = make_tensor_scale(amax, a.largest, a.constant, static_cast<Selection>(a.rule));
+  return make_tensor_scale(amax, a.largest, a.constant, static_cast<Selection>(a.rule));
+}
+
+/// The same, and what each scale byte fixes, in shared memory.
+template <class F>
+__device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* table) {
+  const TensorScale t = tensor_scale(a);
   for (std::uint32_t i = threadIdx.x; i < 128; i += quantize_threads) table[i] = make_scale_entry<F>(t, i);
   if (threadIdx.x == 0) scale = t;
   __syncthreads();
@@ -170,6 +175,139 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
     }
     a.scales[at] = static_cast<std::uint8_t>(byte);
   }
+}
+
+/// Knobs of the selecting kernel.
+#ifndef LOWBIT_SELECT_RESIDENT
+#define LOWBIT_SELECT_RESIDENT 4
+#endif
+#ifndef LOWBIT_SELECT_AHEAD
+#define LOWBIT_SELECT_AHEAD 1
+#endif
+/// Thread blocks a multiprocessor holds; whether a block is loaded one round ahead.
+inline constexpr int select_resident = LOWBIT_SELECT_RESIDENT;
+inline constexpr bool select_ahead = LOWBIT_SELECT_AHEAD != 0;
+
+/// Blocks that a warp's lanes could not decide, by item; redone 32 at a time by all lanes together.
+struct Undecided {
+  std::uint32_t item[64];
+};
+
+__device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item, std::uint32_t byte) {
+  std::size_t at = item;
+  if (a.swizzled) {
+    const std::uint32_t row = divide(item, a.per_row);
+    at = scale_offset(a, row, item - row * a.per_row.divisor);
+  }
+  a.scales[at] = static_cast<std::uint8_t>(byte);
+}
+
+/// A block in the dialect's own operations, loaded again.
+template <class F, Selection kRule>
+__device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, std::uint32_t item) {
+  const TensorScale t = scale;
+  Raw raw = load_raw(a.input, item);
+  float x[16];
+  Signs signs;
+  float b;
+  const bool nonfinite = unpack<F::nibbles>(a, raw, item, x, signs, b);
+  if (t.to_range != 1.0F) {
+#pragma unroll
+    for (float& v : x) v = v * t.to_range * t.to_range2;
+    b = b * t.to_range * t.to_range2;
+  }
+  std::uint32_t out[F::words];
+  std::uint32_t byte = fast::quantize_exactly<F, kRule>(x, signs, b, t, out);
+  if (nonfinite) byte = 0x7F;
+  store_words<true>(a, item, out);
+  store_scale(a, item, byte);
+}
+
+/// items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what the amax pass has left in
+/// the L2. The lanes of a warp stay together: what a lane cannot decide for certain waits in the warp's queue.
+template <class F, Selection kRule>
+__global__ void __launch_bounds__(quantize_threads, select_resident) quantize_selecting(const __grid_constant__ Arguments a) {
+  __shared__ fast::Entry<F, kRule> table[128];
+  __shared__ TensorScale scale;
+  __shared__ Undecided undecided[quantize_threads / 32];
+  const std::uint32_t lane = threadIdx.x % 32;
+  const auto stride = static_cast<std::int32_t>(gridDim.x * quantize_threads);
+  // Items of this lane, the last of them below 0 where the warp's others still have one.
+  auto item = static_cast<std::int32_t>(a.items - 1 - (blockIdx.x * quantize_threads + threadIdx.x));
+  const auto lead = static_cast<std::int32_t>(lane);  // item + lead is lane 0's
+  const auto load = [&](std::int32_t at) { return load_raw(a.input, static_cast<std::uint32_t>(max(at, 0))); };
+  Raw next = load(item);
+  const TensorScale all = tensor_scale(a);
+  if (threadIdx.x < 128) table[threadIdx.x] = fast::make_entry<F, kRule>(all, threadIdx.x);
+  if (threadIdx.x == 128) scale = all;
+  __syncthreads();
+  const fast::Tensor t{all.largest, all.largest_reciprocal, all.encode_scale};
+  const bool rescales = all.to_range != 1.0F;
+  const bool is_bf16 = a.type == Input::bf16;
+  const std::uint32_t infinity = is_bf16 ? 0x7F80 : 0x7C00;
+  std::uint32_t* const queue = undecided[threadIdx.x / 32].item;
+  std::uint32_t queued = 0;
+  bool again = item + lead >= 0;
+  while (again) {
+    const Raw raw = next;
+    std::uint32_t m = 0;
+    std::uint32_t negative = 0;
+#pragma unroll
+    for (const std::uint32_t pair : raw.pair) {
+      asm("max.s16x2 %0, %1, %2;" : "=r"(m) : "r"(m), "r"(pair));
+      asm("max.u16x2 %0, %1, %2;" : "=r"(negative) : "r"(negative), "r"(pair));
+    }
+    asm("max.s16x2 %0, %1, %2;" : "=r"(m) : "r"(m), "r"(negative & 0x7FFF7FFFU));
+    m = max(m & 0xFFFF, m >> 16);
+    const Signs signs = signs_of_pairs<F::nibbles>(raw.pair);
+    float x[16];
+    float b;
+    if (is_bf16) {
+      b = __uint_as_float(m << 16);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        x[2 * i] = __uint_as_float(raw.pair[i] << 16);
+        x[2 * i + 1] = __uint_as_float(raw.pair[i] & 0xFFFF0000U);
+      }
+    } else {
+      b = __half2float(__ushort_as_half(static_cast<std::uint16_t>(m)));
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&raw.pair[i]));
+        x[2 * i] = v.x;
+        x[2 * i + 1] = v.y;
+      }
+    }
+    const std::int32_t following = item - stride;
+    again = following + lead >= 0;
+    if (select_ahead && again) next = load(following);
+    if (rescales) {
+#pragma unroll
+      for (float& v : x) v = v * all.to_range * all.to_range2;
+      b = b * all.to_range * all.to_range2;
+    }
+    std::uint32_t out[F::words];
+    std::uint32_t byte;
+    const bool decided = fast::quantize<F, kRule>(x, signs, b, t, table, out, byte) && m < infinity;
+    if (decided && item >= 0) {
+      store_words<true>(a, static_cast<std::uint32_t>(item), out);
+      store_scale(a, static_cast<std::uint32_t>(item), byte);
+    }
+    const std::uint32_t hard = __ballot_sync(0xFFFFFFFFU, !decided && item >= 0);
+    if (hard != 0) {
+      if ((hard >> lane & 1) != 0) queue[queued + __popc(hard & ((1U << lane) - 1))] = static_cast<std::uint32_t>(item);
+      queued += __popc(hard);
+      __syncwarp();
+      if (queued >= 32) {
+        queued -= 32;
+        redo<F, kRule>(a, scale, queue[queued + lane]);
+        __syncwarp();
+      }
+    }
+    item = following;
+    if (!select_ahead && again) next = load(item);
+  }
+  if (lane < queued) redo<F, kRule>(a, scale, queue[lane]);
 }
 
 /// items: halves of 1x32 blocks, even and odd lanes together.
@@ -352,7 +490,12 @@ template <class F, Selection kRule>
 cudaError_t start_nv(const Arguments& a, const Launch& launch) {
   constexpr Selection general = kRule == Selection::none ? Selection::none : Selection::at_run_time;
   switch (launch.kind) {
-    case Kind::fast: return start(quantize_nv_fast<F, kRule>, a, a.items, launch);
+    case Kind::fast:
+      if constexpr (kRule == Selection::none) {
+        return start(quantize_nv_fast<F, kRule>, a, a.items, launch);
+      } else {
+        return start(quantize_selecting<F, kRule>, a, a.items, launch);
+      }
     case Kind::general: return start(quantize_nv_general<F, general, false>, a, a.items, launch);
     case Kind::general_2d: return start(quantize_nv_general<F, general, true>, a, a.items * 32, launch);
   }
