@@ -335,7 +335,7 @@ LOWBIT_UNROLL
       if constexpr (packed_words<F> == 2) {
         out[w] = packed[w] | sign;
       } else {
-        out[w] = (packed[2 * w + 1] << 2) + (packed[2 * w] >> 2) + sign;
+        out[w] = packed[2 * w + 1] * 4 + ((packed[2 * w] >> 2) + sign);
       }
     } else if constexpr (std::is_same_v<E, E2M0>) {
       out[w] = packed[w] >> 3 | ((signs.word[w] >> 5) & 0x04040404U);

@@ -65,7 +65,7 @@ struct Raw {
   std::uint32_t pair[8];
 };
 __device__ __forceinline__ Raw load_raw(const void* input, std::uint32_t segment) {
-  const uint4* p = static_cast<const uint4*>(input) + static_cast<std::size_t>(segment) * 2;
+  const auto* p = reinterpret_cast<const uint4*>(static_cast<const std::uint8_t*>(input) + std::size_t{segment} * 32);
   const uint4 lo = __ldg(p);
   const uint4 hi = __ldg(p + 1);
   return {{lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w}};
@@ -194,12 +194,12 @@ struct Undecided {
 };
 
 __device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item, std::uint32_t byte) {
-  std::size_t at = item;
   if (a.swizzled) {
     const std::uint32_t row = divide(item, a.per_row);
-    at = scale_offset(a, row, item - row * a.per_row.divisor);
+    a.scales[scale_offset(a, row, item - row * a.per_row.divisor)] = static_cast<std::uint8_t>(byte);
+  } else {
+    a.scales[item] = static_cast<std::uint8_t>(byte);
   }
-  a.scales[at] = static_cast<std::uint8_t>(byte);
 }
 
 /// A block in the dialect's own operations, loaded again.
@@ -223,32 +223,55 @@ __device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, 
   store_scale(a, item, byte);
 }
 
+/// The table in shared memory, by an address of the shared window: no generic one is made for each access.
+template <class Entry>
+struct SharedTable {
+  std::uint32_t address;
+
+  __device__ __forceinline__ Entry operator[](std::uint32_t byte) const {
+    const std::uint32_t at = address + byte * sizeof(Entry);
+    Entry e;
+    if constexpr (sizeof(Entry) == 4) {
+      asm("ld.shared.f32 %0, [%1];" : "=f"(e.inverse) : "r"(at));
+    } else if constexpr (sizeof(Entry) == 8) {
+      asm("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(e.inverse), "=f"(e.weight) : "r"(at));
+    } else {
+      float unused;
+      asm("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+          : "=f"(e.inverse), "=f"(e.largest_float), "=f"(e.largest_integer), "=f"(unused)
+          : "r"(at));
+    }
+    return e;
+  }
+};
+
 /// items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what the amax pass has left in
 /// the L2. The lanes of a warp stay together: what a lane cannot decide for certain waits in the warp's queue.
+/// Lanes past the last item take item 0 once more, and write the same there.
 template <class F, Selection kRule>
 __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_selecting(const __grid_constant__ Arguments a) {
-  __shared__ fast::Entry<F, kRule> table[128];
+  using Entry = fast::Entry<F, kRule>;
+  __shared__ Entry table[128];
   __shared__ TensorScale scale;
   __shared__ Undecided undecided[quantize_threads / 32];
   const std::uint32_t lane = threadIdx.x % 32;
-  const auto stride = static_cast<std::int32_t>(gridDim.x * quantize_threads);
-  // Items of this lane, the last of them below 0 where the warp's others still have one.
-  auto item = static_cast<std::int32_t>(a.items - 1 - (blockIdx.x * quantize_threads + threadIdx.x));
-  const auto lead = static_cast<std::int32_t>(lane);  // item + lead is lane 0's
-  const auto load = [&](std::int32_t at) { return load_raw(a.input, static_cast<std::uint32_t>(max(at, 0))); };
-  Raw next = load(item);
+  const auto stride = static_cast<std::int32_t>(a.stride);
+  // The item of lane 0, and so the number of items that this warp has left.
+  auto leading = static_cast<std::int32_t>(a.items - 1 - (blockIdx.x * quantize_threads + threadIdx.x - lane));
+  std::int32_t item = max(leading - static_cast<std::int32_t>(lane), 0);
+  Raw next = load_raw(a.input, item);
   const TensorScale all = tensor_scale(a);
   if (threadIdx.x < 128) table[threadIdx.x] = fast::make_entry<F, kRule>(all, threadIdx.x);
   if (threadIdx.x == 128) scale = all;
   __syncthreads();
   const fast::Tensor t{all.largest, all.largest_reciprocal, all.encode_scale};
+  // Through a shuffle, so that the address is kept and not made again in every round.
+  const SharedTable<Entry> entries{__shfl_sync(0xFFFFFFFFU, static_cast<std::uint32_t>(__cvta_generic_to_shared(table)), 0)};
   const bool rescales = all.to_range != 1.0F;
   const bool is_bf16 = a.type == Input::bf16;
-  const std::uint32_t infinity = is_bf16 ? 0x7F80 : 0x7C00;
   std::uint32_t* const queue = undecided[threadIdx.x / 32].item;
   std::uint32_t queued = 0;
-  bool again = item + lead >= 0;
-  while (again) {
+  for (; leading >= 0; leading -= stride) {
     const Raw raw = next;
     std::uint32_t m = 0;
     std::uint32_t negative = 0;
@@ -261,7 +284,7 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
     m = max(m & 0xFFFF, m >> 16);
     const Signs signs = signs_of_pairs<F::nibbles>(raw.pair);
     float x[16];
-    float b;
+    float b;  // infinite or NaN where an element is: undecided
     if (is_bf16) {
       b = __uint_as_float(m << 16);
 #pragma unroll
@@ -278,9 +301,8 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
         x[2 * i + 1] = v.y;
       }
     }
-    const std::int32_t following = item - stride;
-    again = following + lead >= 0;
-    if (select_ahead && again) next = load(following);
+    const std::int32_t following = max(item - stride, 0);
+    if (select_ahead && leading >= stride) next = load_raw(a.input, following);
     if (rescales) {
 #pragma unroll
       for (float& v : x) v = v * all.to_range * all.to_range2;
@@ -288,14 +310,13 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
     }
     std::uint32_t out[F::words];
     std::uint32_t byte;
-    const bool decided = fast::quantize<F, kRule>(x, signs, b, t, table, out, byte) && m < infinity;
-    if (decided && item >= 0) {
-      store_words<true>(a, static_cast<std::uint32_t>(item), out);
-      store_scale(a, static_cast<std::uint32_t>(item), byte);
-    }
-    const std::uint32_t hard = __ballot_sync(0xFFFFFFFFU, !decided && item >= 0);
+    const bool decided = fast::quantize<F, kRule>(x, signs, b, t, entries, out, byte);
+    // Undecided ones are overwritten later.
+    store_words<true>(a, item, out);
+    store_scale(a, item, byte);
+    const std::uint32_t hard = __ballot_sync(0xFFFFFFFFU, !decided);
     if (hard != 0) {
-      if ((hard >> lane & 1) != 0) queue[queued + __popc(hard & ((1U << lane) - 1))] = static_cast<std::uint32_t>(item);
+      if (!decided) queue[queued + __popc(hard & ((1U << lane) - 1))] = item;
       queued += __popc(hard);
       __syncwarp();
       if (queued >= 32) {
@@ -305,8 +326,9 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
       }
     }
     item = following;
-    if (!select_ahead && again) next = load(item);
+    if (!select_ahead && leading >= stride) next = load_raw(a.input, item);
   }
+  __syncwarp();
   if (lane < queued) redo<F, kRule>(a, scale, queue[lane]);
 }
 
@@ -483,7 +505,9 @@ cudaError_t start(Kernel kernel, const Arguments& a, std::uint32_t threads_wante
   attribute.val.programmaticStreamSerializationAllowed = 1;
   config.attrs = &attribute;
   config.numAttrs = launch.follows_amax ? 1 : 0;
-  return cudaLaunchKernelEx(&config, kernel, a);
+  Arguments arguments = a;
+  arguments.stride = config.gridDim.x * quantize_threads;
+  return cudaLaunchKernelEx(&config, kernel, arguments);
 }
 
 template <class F, Selection kRule>

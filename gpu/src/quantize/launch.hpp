@@ -40,6 +40,7 @@ struct Arguments {
   std::uint32_t rows, columns;
   std::uint32_t blocks;            ///< a row
   std::uint32_t items;             ///< of the kernel: see there
+  std::uint32_t stride;            ///< threads of the launch
   Divisor per_row;                 ///< items a row (of items)
   float largest, constant;         ///< Q, C
   int rule;                        ///< Selection or MxRule
