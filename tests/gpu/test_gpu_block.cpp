@@ -180,30 +180,117 @@ TEST_CASE("division by the constants as product and correction, for every signif
 
 namespace {
 
-template <class E>
+/// Every float from 2^-6 to the limit, then every BF16 number times every scale byte's multiplier.
+template <class E, class F>
 void check_rounding(const ElementFormat& format, float limit) {
   std::uint32_t wrong = 0;
-  const auto check_at = [&](float y) {
-    if (!(y >= 0) || y >= limit) return;
-    const float expected = to_float(format, from_float(format, y));
-    wrong += round_element<E>(y * E::scale) != expected * E::scale ? 1 : 0;
-  };
-  for (std::uint32_t bits = 0; bits < 0x42000000U; bits += 251) check_at(std::bit_cast<float>(bits));
-  // Both sides step up, so they agree everywhere if they agree beside every boundary.
+  const std::uint32_t end = std::bit_cast<std::uint32_t>(limit);
+  std::uint32_t bits = 0x3C800000U;
   for (std::uint32_t code = 0; code < format.max_code(); ++code) {
-    const float middle = (to_float(format, code) + to_float(format, code + 1)) / 2;
-    for (int i = -3; i <= 3; ++i) check_at(std::bit_cast<float>(std::bit_cast<std::uint32_t>(middle) + static_cast<std::uint32_t>(i)));
-    for (int i = -3; i <= 3; ++i) check_at(std::bit_cast<float>(std::bit_cast<std::uint32_t>(to_float(format, code + 1)) + static_cast<std::uint32_t>(i)));
+    const float low = to_float(format, code);
+    const float high = to_float(format, code + 1);
+    const float middle = (low + high) / 2;  // exact
+    const float at_tie = code % 2 == 0 ? low : high;
+    CHECK(to_float(format, from_float(format, middle)) == at_tie);
+    const bool last = code + 1 == format.max_code();
+    for (; bits < end && (last || std::bit_cast<float>(bits) < high); ++bits) {
+      const float y = std::bit_cast<float>(bits);
+      const float expected = y < middle ? low : (y > middle ? high : at_tie);
+      wrong += round_element<E>(y * E::scale) != expected * E::scale ? 1 : 0;
+    }
   }
+  CHECK(bits >= end);
   INFO(format.name);
+  CHECK(wrong == 0);
+
+  const TensorScale t = make_tensor_scale(5.6F, E::max, E::max * 448.0F, Selection::none);
+  for (std::uint32_t byte = 1; byte < 127; ++byte) {
+    const float inverse = make_scale_entry<F>(t, byte).inverse;
+    for (std::uint32_t x = 0; x < 0x7F80; ++x) {
+      const float y = std::bit_cast<float>(x << 16) * inverse;
+      if (!(y < limit * E::scale)) break;
+      wrong += round_element<E>(y) != to_float(format, from_float(format, y / E::scale)) * E::scale ? 1 : 0;
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+/// Blocks on either side of the point where the choice changes: one element is moved there by bisection of the
+/// reference's own decision. What the fast path decides there must be right, and it must leave some undecided.
+template <class F, Selection kRule>
+void check_boundary(const char* name, ScaleRule rule) {
+  const BlockFormat* format = find_block_format(name);
+  const QuantizeOptions options{.format = format, .rule = rule, .amax = 6.0F};
+  const float largest = format->largest_element();
+  std::mt19937_64 random(7);
+  std::normal_distribution<float> normal;
+  std::uint64_t boundaries = 0;
+  std::uint64_t undecided = 0;
+  std::uint64_t wrong = 0;
+  std::string first;
+  for (int trial = 0; trial < 1500; ++trial) {
+    std::vector<float> x(16);
+    for (float& v : x) v = normal(random);
+    x[3] = std::copysign(trial % 3 == 0 ? 5.9F : 2.0F, x[3]);
+    for (float& v : x) v = std::clamp(v, -5.95F, 5.95F);
+    const auto decision = [&] {
+      const std::uint8_t scale = quantize(x, 1, 16, options).scales[0];
+      return F::adaptive ? scale >> 7 : static_cast<int>(scale);
+    };
+    // Any element but the largest: the scale stays.
+    const std::size_t moved = x[5] == x[3] ? 6 : 5;
+    float low = 0.0F;
+    float high = 1.9F;
+    x[moved] = low;
+    const int at_low = decision();
+    x[moved] = high;
+    if (decision() == at_low) continue;
+    while (std::bit_cast<std::uint32_t>(high) - std::bit_cast<std::uint32_t>(low) > 1) {
+      const float middle = std::bit_cast<float>((std::bit_cast<std::uint32_t>(low) + std::bit_cast<std::uint32_t>(high)) / 2);
+      x[moved] = middle;
+      (decision() == at_low ? low : high) = middle;
+    }
+    ++boundaries;
+    const auto centre = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(low));
+    for (int step = -40; step <= 40; ++step) {
+      // Close by one by one, then further away.
+      const std::int32_t bits = centre + (std::abs(step) <= 16 ? step : step * step * step / 16);
+      if (bits < 0) continue;
+      x[moved] = std::bit_cast<float>(bits);
+      const BlockTensor reference = quantize(x, 1, 16, options);
+      BlockTensor ours = reference;
+      const CpuCounts counts =
+          quantize_fast_on_cpu<F, kRule>(x, 1, 16, 6.0F, largest, reference.encode_constant / largest, ours);
+      undecided += counts.hard;
+      const Difference d = compare(reference, ours);
+      if (d.bytes != 0 && wrong++ == 0) first = d.first;
+    }
+  }
+  INFO(name << ' ' << name_of(rule) << ": " << boundaries << " boundaries, " << undecided << " undecided, " << wrong
+            << " wrong, first " << first);
+  CHECK(boundaries > 2);
+  CHECK(undecided > boundaries);
   CHECK(wrong == 0);
 }
 
 }  // namespace
 
+TEST_CASE("blocks at the point where the choice changes are left to the dialect's own operations") {
+  const auto all = []<class F>(std::type_identity<F>, const char* name) {
+    check_boundary<F, Selection::mse>(name, ScaleRule::mse);
+    check_boundary<F, Selection::mae>(name, ScaleRule::mae);
+    check_boundary<F, Selection::abs_max>(name, ScaleRule::abs_max);
+  };
+  all(std::type_identity<Nvfp4>{}, "nvfp4");
+  all(std::type_identity<If4>{}, "if4");
+  all(std::type_identity<If3>{}, "if3");
+  all(std::type_identity<If6E2M3>{}, "if6_e2m3");
+  all(std::type_identity<If6E3M2>{}, "if6_e3m2");
+}
+
 TEST_CASE("elements round as the format's one conversion routine rounds") {
-  check_rounding<E2M1>(e2m1, 7.0F);
-  check_rounding<E2M0>(e2m0, 6.0F);
-  check_rounding<E2M3>(e2m3, 7.75F);
-  check_rounding<E3M2>(e3m2, 30.0F);
+  check_rounding<E2M1, Nvfp4>(e2m1, 7.0F);
+  check_rounding<E2M0, If3>(e2m0, 6.0F);
+  check_rounding<E2M3, If6E2M3>(e2m3, 7.75F);
+  check_rounding<E3M2, If6E3M2>(e3m2, 30.0F);
 }
