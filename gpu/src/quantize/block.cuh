@@ -858,8 +858,8 @@ LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const
 LOWBIT_UNROLL
   for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry.inverse;
   std::uint32_t packed[packed_words<F>];
-  const float error = evaluate_float<F, kRule>(y, packed);
   if constexpr (F::four_over_six) {
+    const float error = evaluate_float<F, kRule>(y, packed);
     const std::uint32_t other = bytes >> 8;
     const Entry<F, kRule> entry2 = table[other];
 LOWBIT_UNROLL
@@ -875,7 +875,9 @@ LOWBIT_UNROLL
     byte = second ? other : first;
   } else {
     float z[16];
-    float error2 = evaluate_integer<F, kRule>(y, z);
+    const float error2 = evaluate_integer<F, kRule>(y, z);
+    pack_integer<typename F::I, F>(z, signs, out);
+    const float error = evaluate_float<F, kRule>(y, packed);
     float difference = error - error2;
     constexpr float near = margin<F, kRule>();
     bool certain = std::fabs(difference) > near;
@@ -894,7 +896,6 @@ LOWBIT_UNROLL
     }
     decided = (decided && certain) || first == 0;
     second = second && first != 0;
-    pack_integer<typename F::I, F>(z, signs, out);
     std::uint32_t floats[F::words];
     merge<E, F>(packed, signs, floats);
 LOWBIT_UNROLL
