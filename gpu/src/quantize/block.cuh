@@ -609,23 +609,8 @@ LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, s
   return second;
 }
 
-struct Sixteen {
-  float x[16];
-};
-
-/// A near-tie of a 1D block, decided by the dialect's own operations.
-template <class F, Selection kRule>
-LOWBIT_HD_RARE bool is_second_better(const Sixteen& block, const ScaleEntry& entry, const ScaleEntry& entry2,
-                                     const TensorScale& t, std::uint32_t byte, std::uint32_t byte2) {
-  float x[16];
-  float q[16];
-  for (int i = 0; i < 16; ++i) x[i] = block.x[i];
-  const float error = evaluate<F, false, F::clamps, kRule, true>(x, entry, t, byte, q);
-  const float error2 = evaluate<F, F::adaptive, F::clamps, kRule, true>(x, entry2, t, byte2, q);
-  return error2 < error;
-}
-
 /// 16 elements of an NV or IF block whose amax is b (of x'), to codes and the scale byte.
+/// Rules that select are given at run time here: the general kernels' (fast::quantize is the fast ones').
 /// Group: how the lanes that share a 2D block combine.
 /// \return the scale byte, integer flag included
 template <class F, Selection kRule, class Group, class Table>
@@ -634,6 +619,7 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
                                     std::uint32_t (&out)[F::words]) {
   constexpr bool integer_only = std::is_same_v<F, Nvint4>;
   constexpr bool selects = kRule != Selection::none;
+  static_assert(!selects || kRule == Selection::at_run_time);
   const float h = divide_by_constant(b, t.largest, t.largest_reciprocal) * t.encode_scale;
   const std::uint32_t bytes = to_fp8x2<false>(h, F::four_over_six && selects ? h * 1.5F : 0.0F);
   const std::uint32_t byte = bytes & 0xFF;
@@ -659,10 +645,6 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     return byte;
   } else {
     constexpr bool adaptive = F::adaptive;
-    constexpr bool at_run_time = kRule == Selection::at_run_time;
-    // Ties under abs_max are too common to be left to a second look, but for two formats.
-    constexpr bool ties_are_rare = std::is_same_v<F, If4> || std::is_same_v<F, If6E3M2>;
-    constexpr bool always_exact = kRule == Selection::abs_max && !ties_are_rare;
     const std::uint32_t byte2 = adaptive ? byte : bytes >> 8;
     const ScaleEntry entry2 = adaptive ? ScaleEntry{entry.inverse, entry.unit * Ratios<F>::expand} : table[byte2];
     // Candidate 4 maps b to 4, and from 5 on to 6.
@@ -674,9 +656,9 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     float error2;
     {
       float q[16];
-      error = evaluate<F, false, F::clamps, kRule, always_exact>(x, entry, t, byte, q);
+      error = evaluate<F, false, F::clamps, kRule, false>(x, entry, t, byte, q);
       convert<typename F::F, F>(q, packed);
-      error2 = evaluate<F, adaptive, F::clamps, kRule, always_exact>(x, entry2, t, byte2, q);
+      error2 = evaluate<F, adaptive, F::clamps, kRule, false>(x, entry2, t, byte2, q);
       if constexpr (adaptive) {
         pack_integer<typename F::I, F>(q, signs, out);
       } else {
@@ -686,19 +668,9 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     error = group.sum(error, t.rule);
     error2 = group.sum(error2, t.rule);
     bool second = error2 < error;
-    if constexpr (!always_exact) {
-      const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
-                                           : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
-      const bool near = is_near_tie<Group::elements>(at_run_time ? t.rule : kRule, error, error2, largest_value);
-      if constexpr (at_run_time) {
-        exact = exact || near;
-      } else if (near) {
-        // Out of line and through memory, so that the common path keeps its registers.
-        Sixteen copy;
-        for (int i = 0; i < 16; ++i) copy.x[i] = x[i];
-        second = is_second_better<F, kRule>(copy, entry, entry2, t, byte, byte2);
-      }
-    }
+    const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
+                                         : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
+    exact = exact || is_near_tie<Group::elements>(t.rule, error, error2, largest_value);
     if constexpr (adaptive) {
       std::uint32_t floats[F::words];
       merge<typename F::F, F>(packed, signs, floats);
@@ -709,14 +681,12 @@ LOWBIT_UNROLL
       for (int w = 0; w < packed_words<F>; ++w) packed[w] = second ? packed2[w] : packed[w];
       merge<typename F::F, F>(packed, signs, out);
     }
-    if constexpr (!F::clamps || at_run_time) {
-      if (exact && b != 0) {
-        ExactBlock<F> block;
-        for (int i = 0; i < 16; ++i) block.x[i] = x[i];
-        block.signs = signs;
-        second = choose_exactly(block, t, byte, byte2, group);
-        for (int w = 0; w < F::words; ++w) out[w] = block.out[w];
-      }
+    if (exact && b != 0) {
+      ExactBlock<F> block;
+      for (int i = 0; i < 16; ++i) block.x[i] = x[i];
+      block.signs = signs;
+      second = choose_exactly(block, t, byte, byte2, group);
+      for (int w = 0; w < F::words; ++w) out[w] = block.out[w];
     }
     const std::uint32_t chosen = second ? byte2 : byte;
     if (chosen == 0) {
