@@ -12,7 +12,8 @@ namespace lowbit::gpu::detail {
 
 struct CpuCounts {
   std::uint64_t blocks = 0;
-  std::uint64_t hard = 0;  ///< left to the dialect's own operations
+  std::uint64_t undecided = 0;  ///< by the loop
+  std::uint64_t hard = 0;       ///< left to the dialect's own operations
 };
 
 /// The fast path of the selecting rules, undecided blocks by quantize_exactly, as the kernel defers them.
@@ -37,7 +38,12 @@ CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::
       std::uint32_t words[F::words];
       std::uint32_t byte = 0;
       ++counts.blocks;
-      if (!fast::quantize<F, kRule>(value, signs, b, tensor, table, words, byte)) {
+      bool decided = fast::quantize<F, kRule>(value, signs, b, tensor, table, words, byte);
+      if (!decided) {
+        ++counts.undecided;
+        if constexpr (fast::ties<F, kRule>) decided = fast::is_first<F, kRule>(value, b, tensor, table);
+      }
+      if (!decided) {
         ++counts.hard;
         for (float& v : value) v = std::fabs(v);
         byte = fast::quantize_exactly<F, kRule>(value, signs, b, t, words);
