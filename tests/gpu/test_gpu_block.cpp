@@ -94,7 +94,7 @@ void check_nv(const char* format, ScaleRule rule, Selection at_run_time, std::si
         if (kind == 0 && given == 0) {
           INFO("undecided " << counts.undecided << ", hard " << counts.hard << " of " << counts.blocks);
           CHECK(counts.hard * 40 < counts.blocks);
-          if (fast::ties<F, kRule>) CHECK(counts.hard * 2 < counts.undecided);
+          if (fast::ties<F, kRule>) CHECK(counts.hard * 4 < counts.undecided);
         }
       }
     }
