@@ -61,6 +61,16 @@ __device__ __forceinline__ uint4 load_codes(const std::uint8_t* codes, int block
 // Byte `column` of row r in a box: the copy engine exchanges the row's 16-byte units.
 __device__ __forceinline__ int in_box(int r, int column) { return r * row_bytes + (column ^ (r & 7) << 4); }
 
+// 16 columns under one scale byte.
+template <GemmFormat F>
+__device__ __forceinline__ void expand_block(std::uint32_t word0, std::uint32_t word1, std::uint32_t scale,
+                                             std::uint32_t (&out)[2][4]) {
+  BlockExpansion block[2];
+  block_expansions<F>(scale, block[0], block[1]);
+  expand_word<F>(word0, block[0], out[0]);
+  expand_word<F>(word1, block[0], out[1]);
+}
+
 // Until that many warps have read a box, over all rounds.
 __device__ __forceinline__ void wait_for(const unsigned& readers, int count) {
   while (static_cast<int>(*static_cast<const volatile unsigned*>(&readers)) < count) {
@@ -180,22 +190,6 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
   }
 #pragma unroll 1
   for (int i = 0; i < steps; ++i) {
-    std::uint32_t a[2][16];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      BlockExpansion block[2];
-      block_expansions<F>(row + 8 * h < g.m ? a_scales[h] : 0, block[0], block[1]);
-      const std::uint32_t words[4] = {a_codes[h].x, a_codes[h].y, a_codes[h].z, a_codes[h].w};
-#pragma unroll
-      for (int q = 0; q < 4; ++q) {
-        std::uint32_t out[4];
-        expand_word<F>(words[q], block[q / 2], out);
-#pragma unroll
-        for (int r = 0; r < 4; ++r) a[h][4 * q + r] = out[r];
-      }
-    }
-    fetch_a(decode_step(warp, i + 1));
-
     const int slot = i % ring;
     if constexpr (bulk) {
       barrier_wait(address(&scales_here[i % scale_ring]), i / scale_ring & 1);
@@ -205,33 +199,41 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     __syncwarp();
     const std::uint8_t* codes = codes_of_rounds + slot * round_bytes + pair * box_bytes + in_box(row, warp % 2 * step_bytes + part * 16);
     const std::uint8_t* scales = scales_of_rounds + i % scale_ring * box_bytes + in_box(row, warp * step_blocks + part * 2);
+    // The lane's two blocks one after the other: half of A's fragments is held at a time, which leaves registers to work
+    // on several groups at once.
 #pragma unroll
-    for (int j = 0; j < groups; ++j) {
-      if (bulk && j % (groups / halves) == 0) {
-        barrier_wait(address(&codes_here[slot][j / (groups / halves)][pair]), i / ring & 1);
-        if (j == 0 && lane == 0) {
-          if (warp == 0) {
-            wait_for(scales_read[(i + 1) % scale_ring], (i + 1) / scale_ring * warps);
-            copy_scales(i + 1);
-          }
-          if (warp % 2 == 0) {
-            wait_for(codes_read[(i + 1) % ring][pair], (i + 1) / ring * 2);
-            for (int half = 0; half < halves; ++half) copy_codes(i + 1, pair, half);
-          }
-        }
-        __syncwarp();
+    for (int h = 0; h < 2; ++h) {
+      std::uint32_t a[2][2][4];
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        expand_block<F>(h == 0 ? a_codes[r].x : a_codes[r].z, h == 0 ? a_codes[r].y : a_codes[r].w,
+                        row + 8 * r < g.m ? a_scales[r] >> (8 * h) : 0, a[r]);
       }
-      const uint4 c = *reinterpret_cast<const uint4*>(codes + 8 * j * row_bytes);
-      const std::uint32_t s = *reinterpret_cast<const std::uint16_t*>(scales + 8 * j * row_bytes);
-      BlockExpansion block[2];
-      block_expansions<F>(s, block[0], block[1]);
-      const std::uint32_t words[4] = {c.x, c.y, c.z, c.w};
+      if (h == 1) fetch_a(decode_step(warp, i + 1));
 #pragma unroll
-      for (int q = 0; q < 4; ++q) {
-        std::uint32_t b[4];
-        expand_word<F>(words[q], block[q / 2], b);
-        mma_sync_m16n8k16(acc[j], a[0][4 * q], a[1][4 * q], a[0][4 * q + 1], a[1][4 * q + 1], b[0], b[1]);
-        mma_sync_m16n8k16(acc[j], a[0][4 * q + 2], a[1][4 * q + 2], a[0][4 * q + 3], a[1][4 * q + 3], b[2], b[3]);
+      for (int j = 0; j < groups; ++j) {
+        if (bulk && h == 0 && j % (groups / halves) == 0) {
+          barrier_wait(address(&codes_here[slot][j / (groups / halves)][pair]), i / ring & 1);
+          if (j == 0 && lane == 0) {
+            if (warp == 0) {
+              wait_for(scales_read[(i + 1) % scale_ring], (i + 1) / scale_ring * warps);
+              copy_scales(i + 1);
+            }
+            if (warp % 2 == 0) {
+              wait_for(codes_read[(i + 1) % ring][pair], (i + 1) / ring * 2);
+              for (int half = 0; half < halves; ++half) copy_codes(i + 1, pair, half);
+            }
+          }
+          __syncwarp();
+        }
+        const uint2 c = *reinterpret_cast<const uint2*>(codes + 8 * j * row_bytes + h * 8);
+        std::uint32_t b[2][4];
+        expand_block<F>(c.x, c.y, scales[8 * j * row_bytes + h], b);
+#pragma unroll
+        for (int q = 0; q < 2; ++q) {
+          mma_sync_m16n8k16(acc[j], a[0][q][0], a[1][q][0], a[0][q][1], a[1][q][1], b[q][0], b[q][1]);
+          mma_sync_m16n8k16(acc[j], a[0][q][2], a[1][q][2], a[0][q][3], a[1][q][3], b[q][2], b[q][3]);
+        }
       }
     }
     __syncwarp();

@@ -30,7 +30,7 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
   info.instruction = decode ? "mma.Hopper.m16n8k16.f32.f16.f16.f32" : "wgmma.Hopper.m64n256k16.f32.f16.f16";
   info.schedule = decode ? "K in super-steps of 128 over 16 accumulators (super-step mod 16), columns by decode_column, "
                            "partials added in order in FP32, D = fl(alpha * sum)"
-                         : "K in groups of 32 ascending from +0, even columns then odd ones (wgmma_column), D = fl(alpha * accumulator)";
+                         : "K in groups of 64 ascending from +0, four instructions each (wgmma_column), D = fl(alpha * accumulator)";
   info.note = decode ? "1 to 16 rows of A; codes expanded to FP16 fragments in registers"
                      : "A expanded to FP16 in registers and B in shared memory while the tensor cores work";
   return held_to_model(std::move(info), kernel, format.format);

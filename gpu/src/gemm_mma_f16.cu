@@ -47,10 +47,18 @@ struct Operand {
       const StageCopy c = Layout::code_copy(thread, i, super_step, rows, k_blocks);
       copy_async<8>(stage + c.destination, codes + c.source, c.bytes);
     }
-#pragma unroll
+#pragma unroll 1
     for (int i = 0; i < Layout::scale_copies; ++i) {
       const StageCopy c = Layout::scale_copy(thread, i, super_step, rows, k_blocks);
-      copy_async<4>(stage + c.destination, scales + c.source, c.bytes);
+      if (c.bytes == 0 || c.bytes == 4) {
+        copy_async<4>(stage + c.destination, scales + c.source, c.bytes);
+      } else {
+        // The end of a row, byte by byte: the last one's word may reach past the operand's end.
+        std::uint32_t word = 0;
+#pragma unroll 1
+        for (int k = 0; k < c.bytes; ++k) word |= static_cast<std::uint32_t>(__ldg(scales + c.source + k)) << (8 * k);
+        asm volatile("st.shared.b32 [%0], %1;" ::"r"(stage + c.destination), "r"(word) : "memory");
+      }
     }
   }
 };

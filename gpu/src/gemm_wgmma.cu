@@ -8,9 +8,8 @@
 // shared memory, whose bandwidth would be the limit (docs/gpu_gemm.md counts it). No FP16 word
 // leaves the SM.
 //
-// Schedule (what the model replays): accumulators start at +0; groups of 32 columns ascending, two
-// m64n256k16 each, first the even columns, then the odd ones (wgmma_column); d = RN_FP32(alpha *
-// accumulator).
+// Schedule (what the model replays): accumulators start at +0; groups of 64 columns ascending, four
+// m64n256k16 each, whose columns wgmma_column names; d = RN_FP32(alpha * accumulator).
 #include "gemm_kernels.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
 #include "lowbit/gpu/gemm_raster.hpp"
@@ -106,9 +105,9 @@ __device__ __forceinline__ uint4 load_shared(std::uint32_t address) {
   asm volatile("ld.shared.v4.b32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address) : "memory");
   return v;
 }
-__device__ __forceinline__ std::uint32_t load_shared_word(std::uint32_t address) {
-  std::uint32_t v;
-  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(address) : "memory");
+__device__ __forceinline__ uint2 load_shared_pair(std::uint32_t address) {
+  uint2 v;
+  asm volatile("ld.shared.v2.b32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(address) : "memory");
   return v;
 }
 __device__ __forceinline__ std::uint32_t word_of(const uint4& v, int i) {
@@ -116,8 +115,8 @@ __device__ __forceinline__ std::uint32_t word_of(const uint4& v, int i) {
 }
 
 // What the warpgroups hand over must cover what they take: the registers are those of the launch, 168 a thread.
-constexpr int producer_registers = 88;
-constexpr int consumer_registers = 208;
+constexpr int producer_registers = 104;
+constexpr int consumer_registers = 200;
 static_assert(producers * producer_registers + consumers * consumer_registers <= threads * 168);
 
 template <int registers>
@@ -165,6 +164,9 @@ __device__ __noinline__ void fill_row(const std::uint8_t* codes, const std::uint
   }
 }
 
+// Producers and consumers, once a chunk where the copy engine does not serve: A's codes are there.
+__device__ __forceinline__ void filled() { asm volatile("bar.sync 1, %0;" ::"n"(threads) : "memory"); }
+
 template <GemmFormat F, bool bulk>
 __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers) {
   const GemmArguments& g = w.g;
@@ -203,12 +205,10 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
         fill_row(g.b_codes, g.b_scales, tile.n0 + r, g.n, block, g.k_blocks, shared.b_codes(half) + r * chunk_row,
                  shared.b_scales(half) + r * chunk_blocks);
       }
-      // The consumers are done with A's chunk before the last one: they have multiplied a stage of the last one,
-      // or its first stages would still fill the ring.
+      // The consumers are done with A's chunk before the last one: they were at the barrier of the last one.
       fill_row(g.a_codes, g.a_scales, tile.m0 + row, g.m, block, g.k_blocks, shared.a_codes(half) + row * chunk_row,
                shared.a_scales(half) + row * chunk_blocks);
-      __syncwarp();
-      if (lane == 0) barrier_arrive(barriers.a_here(half));
+      filled();
     }
     uint4 scales[own_rows];
 #pragma unroll
@@ -239,17 +239,18 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
       const std::uint32_t to = shared.stage(slot) + row * row_bytes;
 #pragma unroll
       for (int i = 0; i < own_rows; ++i) {
+        BlockExpansion block[4];
+        block_expansions<F>(word_of(scales[i], s), block[0], block[1]);
+        block_expansions<F>(word_of(scales[i], s) >> 16, block[2], block[3]);
 #pragma unroll
-        for (int h = 0; h < 2; ++h) {
-          const int group = 2 * s + h;
-          BlockExpansion block[2];
-          block_expansions<F>(word_of(scales[i], group / 2) >> (group % 2 * 16), block[0], block[1]);
+        for (int q = 0; q < 2; ++q) {
+          // Word q of each of the four blocks; unit 4q + r of the row takes their registers r.
           std::uint32_t out[4][4];
 #pragma unroll
-          for (int q = 0; q < 4; ++q) expand_word<F>(word_of(c[i][h], q), block[q / 2], out[q]);
+          for (int t = 0; t < 4; ++t) expand_word<F>(word_of(c[i][t / 2], t % 2 * 2 + q), block[t], out[t]);
 #pragma unroll
           for (int r = 0; r < 4; ++r) {
-            store_shared(to + i * producers * row_bytes + (static_cast<std::uint32_t>((4 * h + r) << 4) ^ swizzle), out[0][r],
+            store_shared(to + i * producers * row_bytes + (static_cast<std::uint32_t>((4 * q + r) << 4) ^ swizzle), out[0][r],
                          out[1][r], out[2][r], out[3][r]);
           }
         }
@@ -269,17 +270,16 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
   }
 }
 
-template <GemmFormat F>
+template <GemmFormat F, bool bulk>
 __device__ __forceinline__ void consume(const Work& w, const Shared& shared, const Barriers& barriers) {
   const GemmArguments& g = w.g;
   const int lane = threadIdx.x & 31;
   const int warp = threadIdx.x >> 5;
   const int t = lane & 3;
   const int in_tile = warp * 16 + (lane >> 2);  // and eight rows further
-  const std::uint32_t swizzle = (in_tile & 7) << 4;
-  // Scale bytes of word t of an even and of an odd group, of both rows.
-  const std::uint32_t pick_even = static_cast<std::uint32_t>((t >> 1) | ((t >> 1) + 4) << 4);
-  const std::uint32_t pick_odd = pick_even + 0x22;
+  // Of a stage's two 16-byte units, block t is in unit t / 2.
+  const std::uint32_t swizzle = (((in_tile & 7) ^ t >> 1) << 4);
+  const std::uint32_t pick = static_cast<std::uint32_t>(t | (t + 4) << 4);  // scale bytes of block t, of both rows
   int slot = 0;
   unsigned parity = 0;
   unsigned chunk = 0;
@@ -291,32 +291,33 @@ __device__ __forceinline__ void consume(const Work& w, const Shared& shared, con
 #pragma unroll 1
     for (int c = 0; c < w.chunks; ++c, ++chunk) {
       const int half = chunk & 1;
-      barrier_wait(barriers.a_here(half), chunk >> 1 & 1);
+      if constexpr (bulk) {
+        barrier_wait(barriers.a_here(half), chunk >> 1 & 1);
+      } else {
+        filled();
+      }
       const std::uint32_t scales_at = shared.a_scales(half) + in_tile * chunk_blocks;
       const uint4 scales = load_shared(scales_at);
       const uint4 scales8 = load_shared(scales_at + 8 * chunk_blocks);
-      const std::uint32_t codes = shared.a_codes(half) + in_tile * chunk_row + t * 4;
+      const std::uint32_t codes = shared.a_codes(half) + in_tile * chunk_row + t % 2 * 8;
       std::uint32_t fragment[2][4][4];  // of this stage and the one before, whose wgmma may be under way
 #pragma unroll
       for (int s = 0; s < stages; ++s) {
         auto& a = fragment[s & 1];
+        const uint2 words = load_shared_pair(codes + (static_cast<std::uint32_t>(s << 5) ^ swizzle));
+        const uint2 words8 = load_shared_pair(codes + (static_cast<std::uint32_t>(s << 5) ^ swizzle) + 8 * chunk_row);
+        BlockExpansion block[2];
+        block_expansions<F>(permute(word_of(scales, s), word_of(scales8, s), pick), block[0], block[1]);
 #pragma unroll
-        for (int h = 0; h < 2; ++h) {
-          const int group = 2 * s + h;
-          const std::uint32_t unit = static_cast<std::uint32_t>(group << 4) ^ swizzle;
-          const std::uint32_t word = load_shared_word(codes + unit);
-          const std::uint32_t word8 = load_shared_word(codes + unit + 8 * chunk_row);
-          BlockExpansion block[2];
-          block_expansions<F>(permute(word_of(scales, group / 2), word_of(scales8, group / 2), group % 2 == 0 ? pick_even : pick_odd),
-                              block[0], block[1]);
+        for (int q = 0; q < 2; ++q) {
           std::uint32_t out[4];
           std::uint32_t out8[4];
-          expand_word<F>(word, block[0], out);
-          expand_word<F>(word8, block[1], out8);
+          expand_word<F>(q == 0 ? words.x : words.y, block[0], out);
+          expand_word<F>(q == 0 ? words8.x : words8.y, block[1], out8);
 #pragma unroll
           for (int r = 0; r < 4; ++r) {
-            a[2 * h + r / 2][r % 2 * 2] = out[r];
-            a[2 * h + r / 2][r % 2 * 2 + 1] = out8[r];
+            a[2 * q + r / 2][r % 2 * 2] = out[r];
+            a[2 * q + r / 2][r % 2 * 2 + 1] = out8[r];
           }
         }
         barrier_wait(barriers.full(slot), parity);
@@ -375,7 +376,7 @@ __global__ void __launch_bounds__(threads, 1) gemm_wgmma_kernel(const Work w, co
       barrier_init(barriers.empty(i), consumers / 32);
     }
     for (int half = 0; half < 2; ++half) {
-      barrier_init(barriers.a_here(half), bulk ? 1 : producers / 32);
+      barrier_init(barriers.a_here(half), 1);
       barrier_init(barriers.b_here(half), 1);
       barrier_init(barriers.b_read(half), producers / 32);
     }
@@ -384,7 +385,7 @@ __global__ void __launch_bounds__(threads, 1) gemm_wgmma_kernel(const Work w, co
   __syncthreads();
   if (threadIdx.x < consumers) {
     grow_registers<consumer_registers>();
-    consume<F>(w, shared, barriers);
+    consume<F, bulk>(w, shared, barriers);
   } else {
     shrink_registers<producer_registers>();
     if (w.chunks != 0) produce<F, bulk>(w, maps, shared, barriers);

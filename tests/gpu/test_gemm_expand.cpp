@@ -125,27 +125,29 @@ TEST_CASE("each super-step belongs to one warp of the decode kernel") {
 TEST_CASE("the wgmma kernel's operands name the same columns") {
   for (int group = 0; group < 3; ++group) {
     bool seen[gpu::wgmma_group] = {};
-    for (int word = 0; word < 4; ++word) {
-      for (int r = 0; r < 4; ++r) {
-        for (int half = 0; half < 2; ++half) {
-          const int column = group * gpu::wgmma_group + 8 * word + gpu::expanded_column(r, half);
-          // B: a producer's 16-byte unit r of the group holds register r of the four words; two units an instruction.
-          const int position = 8 * r + 2 * word + half;
-          CHECK(gpu::wgmma_column(group * 2 + position / 16, position % 16) == column);
-          // A: lane t = word feeds slots 2t + half (first two registers) and 8 + 2t + half (last two) of instruction r / 2.
-          CHECK(gpu::wgmma_column(group * 2 + r / 2, r % 2 * 8 + 2 * word + half) == column);
-          const int within = column - group * gpu::wgmma_group;
-          CHECK(within % 2 == r / 2);
-          CHECK_FALSE(seen[within]);
-          seen[within] = true;
+    for (int block = 0; block < 4; ++block) {
+      for (int word = 0; word < 2; ++word) {
+        for (int r = 0; r < 4; ++r) {
+          for (int half = 0; half < 2; ++half) {
+            const int within = 16 * block + 8 * word + gpu::expanded_column(r, half);
+            const int column = group * gpu::wgmma_group + within;
+            // B: a producer's 16-byte unit 4 * word + r of the row holds register r of that word of the four blocks; two
+            // units an instruction.
+            const int position = 8 * (4 * word + r) + 2 * block + half;
+            CHECK(gpu::wgmma_column(group * 4 + position / 16, position % 16) == column);
+            // A: lane t = block feeds slots 2t + half and 8 + 2t + half of instruction 2 * word + r / 2.
+            CHECK(gpu::wgmma_column(group * 4 + 2 * word + r / 2, r % 2 * 8 + 2 * block + half) == column);
+            CHECK_FALSE(seen[within]);
+            seen[within] = true;
+          }
         }
       }
     }
   }
   CHECK(gpu::wgmma_step_count(0) == 0);
-  CHECK(gpu::wgmma_step_count(16) == 2);
-  CHECK(gpu::wgmma_step_count(32) == 2);
-  CHECK(gpu::wgmma_step_count(48) == 4);
+  CHECK(gpu::wgmma_step_count(16) == 4);
+  CHECK(gpu::wgmma_step_count(64) == 4);
+  CHECK(gpu::wgmma_step_count(80) == 8);
 }
 
 }  // namespace

@@ -32,18 +32,18 @@ inline constexpr int decode_instructions = decode_super_step / 16;
   return 32 * lane + 8 * (j / 2) + expanded_column(reg, slot % 2);
 }
 
-/// Columns of K that the wgmma kernel treats together: two instructions of 16.
-inline constexpr int wgmma_group = 32;
+/// Columns of K that the wgmma kernel treats together: four instructions of 16, a block a lane of a row.
+inline constexpr int wgmma_group = 64;
 
-/// The column of K that term `slot` (0..15) of the step-th instruction of the wgmma kernel takes: of its group the
-/// even columns in the first instruction, the odd ones in the second. Word t of a row's four words in the group holds
-/// what lane t of a row of A feeds to both: expanded registers 2j and 2j + 1 are slots 2t, 2t + 1 and 8 + 2t, 9 + 2t.
+/// The column of K that term `slot` (0..15) of the step-th instruction of the wgmma kernel takes. Of its group, lane t of a
+/// row of A holds block t; word j / 2 of the block feeds instruction j: expanded registers 0 and 1 the even ones, 2 and 3 the
+/// odd ones, in slots 2t, 2t + 1 and 8 + 2t, 9 + 2t.
 [[nodiscard]] constexpr int wgmma_column(int step, int slot) {
-  const int word = slot % 8 / 2;
-  const int reg = step % 2 * 2 + slot / 8;
-  return step / 2 * wgmma_group + 8 * word + expanded_column(reg, slot % 2);
+  const int block = slot % 8 / 2;
+  const int j = step % 4;
+  return step / 4 * wgmma_group + 16 * block + 8 * (j / 2) + expanded_column(j % 2 * 2 + slot / 8, slot % 2);
 }
 /// Instructions that take K columns.
-[[nodiscard]] constexpr int wgmma_step_count(int columns) { return (columns + wgmma_group - 1) / wgmma_group * 2; }
+[[nodiscard]] constexpr int wgmma_step_count(int columns) { return (columns + wgmma_group - 1) / wgmma_group * 4; }
 
 }  // namespace lowbit::gpu
