@@ -74,8 +74,21 @@ package lowbit_fp32_pkg;
                                       input logic subnormals);
     logic [23:0] x_m;
     logic [23:0] y_m;
-    logic [4:0]  x_zeros;
-    logic [4:0]  y_zeros;
+    begin
+      x_m = {x[30:23] != 8'd0, x[22:0]};
+      y_m = {y[30:23] != 8'd0, y[22:0]};
+      if (subnormals) begin
+        x_m = x_m << leading_zeros({x_m, 3'd0});
+        y_m = y_m << leading_zeros({y_m, 3'd0});
+      end
+      mul = round_product(x, y, x_m * y_m, subnormals);
+    end
+  endfunction
+
+  // The rest of mul() once the significands, normalised where subnormals count, are multiplied:
+  // apart from the product, so that it can be proved for every product (scripts/formal.sh).
+  function automatic logic [31:0] round_product(input logic [31:0] x, input logic [31:0] y,
+                                                input logic [47:0] product, input logic subnormals);
     logic [9:0]  e;  // two's complement
     logic [9:0]  drop;
     logic [47:0] p;
@@ -87,19 +100,14 @@ package lowbit_fp32_pkg;
     logic        sign;
     begin
       sign = x[31] ^ y[31];
-      x_m  = {x[30:23] != 8'd0, x[22:0]};
-      y_m  = {y[30:23] != 8'd0, y[22:0]};
+      p    = product;
       e    = {2'd0, x[30:23]} + {2'd0, y[30:23]} - 10'd127;
       if (subnormals) begin
-        x_zeros = leading_zeros({x_m, 3'd0});
-        y_zeros = leading_zeros({y_m, 3'd0});
         // A subnormal has the exponent of field 1.
-        e = e + {9'd0, x[30:23] == 8'd0} + {9'd0, y[30:23] == 8'd0} - {5'd0, x_zeros} -
-            {5'd0, y_zeros};
-        x_m = x_m << x_zeros;
-        y_m = y_m << y_zeros;
+        e = e + {9'd0, x[30:23] == 8'd0} + {9'd0, y[30:23] == 8'd0} -
+            {5'd0, leading_zeros({x[30:23] != 8'd0, x[22:0], 3'd0})} -
+            {5'd0, leading_zeros({y[30:23] != 8'd0, y[22:0], 3'd0})};
       end
-      p = x_m * y_m;
       // The product of two significands in [1, 2) lies in [1, 4).
       if (p[47]) e = e + 10'd1;
       else p = {p[46:0], 1'b0};
@@ -126,7 +134,7 @@ package lowbit_fp32_pkg;
           result = QuietNan;
         else result = {sign, 8'hFF, 23'd0};
       end
-      mul = result;
+      round_product = result;
     end
   endfunction
 
