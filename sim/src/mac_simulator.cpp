@@ -109,9 +109,10 @@ MacRunStats run_mac(const BeatStream& stream, std::span<const MacResult> expecte
                     : "built without Verilator: install it (Debian: verilator) and configure with LOWBIT_WITH_MAC=ON");
   }
   throw Error(ErrorKind::unavailable,
-              fmt::format("no {}/{}/{} (unit/format/lanes) in this build, which has {}; others are one line in "
-                          "mac_rtl/CMakeLists.txt",
-                          name_of(shape.unit), shape.format->name, shape.lanes, built));
+              fmt::format("no {0}/{1}/{2} (unit/format/lanes) in this build, which has {3}; configure with "
+                          "-DLOWBIT_MAC_UNITS=\"{0}:{1}:{2}{4}\" and build again",
+                          name_of(shape.unit), shape.format->name, shape.lanes, built,
+                          backend == MacBackend::systemc ? ":systemc" : ""));
 }
 
 }  // namespace lowbit::sim

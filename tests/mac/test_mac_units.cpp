@@ -155,5 +155,6 @@ TEST_CASE("a unit that is not compiled in is named with those that are") {
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::unavailable);
     CHECK_THAT(error.what(), Catch::Matchers::Contains("exact/nvfp3_bs8/2"));
+    CHECK_THAT(error.what(), Catch::Matchers::Contains("-DLOWBIT_MAC_UNITS=\"exact:nvfp3_bs8:2\""));
   }
 }
