@@ -3,7 +3,9 @@
 `default_nettype none
 module lowbit_mac_exact #(
     parameter int FORMAT = 13,
+    parameter bit INT_EN = lowbit_formats::has_integers(FORMAT) != 0,
     parameter int LANES = 16,
+    parameter int PIPELINE = 0,  // 1: two or three registers more, for a higher frequency
     parameter int ACC_W = lowbit_formats::accumulator_bits(FORMAT),
     parameter int WINDOW_LSB = -48,
     parameter int DEPTH = 16,
@@ -67,7 +69,9 @@ module lowbit_mac_exact #(
 
   lowbit_mac_exact_core #(
       .FORMAT    (FORMAT),
+      .INT_EN    (INT_EN),
       .LANES     (LANES),
+      .PIPELINE  (PIPELINE),
       .ACC_W     (ACC_W),
       .WINDOW_LSB(WINDOW_LSB)
   ) i_core (

@@ -17,6 +17,7 @@ target_link_libraries(lowbit_mac PUBLIC lowbit::sim
 
 set(mac_verilator OFF)
 set(LOWBIT_MAC_SIMULATED OFF CACHE INTERNAL "Verilated units are built")
+set(LOWBIT_MAC_SYSTEMC OFF CACHE INTERNAL "and their SystemC modules")
 if(NOT LOWBIT_WITH_MAC)
   message(STATUS "MAC units: left out (LOWBIT_WITH_MAC=OFF)")
 elseif(NOT LOWBIT_VERILATOR OR NOT LOWBIT_VERILATOR_INCLUDE)
@@ -27,6 +28,7 @@ else()
   set(mac_systemc OFF)
   if(LOWBIT_SYSTEMC_INCLUDE AND LOWBIT_SYSTEMC_LIBRARY)
     set(mac_systemc ON)
+    set(LOWBIT_MAC_SYSTEMC ON CACHE INTERNAL "")
     target_sources(lowbit_mac PRIVATE ${PROJECT_SOURCE_DIR}/sim/src/mac_child.cpp)
     target_link_libraries(lowbit_mac PRIVATE ${LOWBIT_SYSTEMC_LIBRARY})
   else()
@@ -74,6 +76,8 @@ function(lowbit_verilate class dir language top)
   set(sources ${ARGN})
   list(FILTER sources INCLUDE REGEX "\\.sv$")
   add_custom_command(OUTPUT ${dir}/${class}__all.cpp ${dir}/${class}.h
+    # What other options left there would be compiled as well.
+    COMMAND ${CMAKE_COMMAND} -E rm -rf ${dir}
     COMMAND ${LOWBIT_VERILATOR} ${language} -O3 --x-assign fast --x-initial fast --noassert --Mdir ${dir}
       --prefix ${class} --top-module ${top} ${ARGN}
     COMMAND ${CMAKE_COMMAND} -DDIR=${dir} -DCLASS=${class} -DOUT=${dir}/${class}__all.cpp
@@ -156,9 +160,9 @@ function(lowbit_mac_entry entry)
   set(unit ${CMAKE_MATCH_1})
   set(format ${CMAKE_MATCH_2})
   set(lanes ${CMAKE_MATCH_3})
-  set(systemc "")
+  set(twice "")  # not `systemc`, which if() would take for this variable
   if(CMAKE_MATCH_4)
-    set(systemc SYSTEMC)
+    set(twice SYSTEMC)
   endif()
   if(NOT lanes MATCHES "^(1|2|4|8|16|32|64)$" OR (unit STREQUAL gst AND NOT lanes EQUAL 64))
     message(FATAL_ERROR "LOWBIT_MAC_UNITS: ${entry}: lanes are a power of two from 1 to 64, for gst 64")
@@ -188,7 +192,7 @@ function(lowbit_mac_entry entry)
   elseif(unit STREQUAL gst)
     set(parameters "")
   endif()
-  lowbit_mac_unit(${unit} ${format} ${lanes} ${bits} ${systemc} ${parameters} SOURCES ${${unit}_sources})
+  lowbit_mac_unit(${unit} ${format} ${lanes} ${bits} ${twice} ${parameters} SOURCES ${${unit}_sources})
   set(mac_declarations "${mac_declarations}" PARENT_SCOPE)
   set(mac_table "${mac_table}" PARENT_SCOPE)
 endfunction()

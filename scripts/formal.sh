@@ -6,10 +6,12 @@
 #   induct   yosys's sat, temporal induction with base case, for what has state
 # Every proof stands beside planted bugs, which must be refuted. Prints each result with its time;
 # exits 1 where a proof fails or a bug is missed.
-# usage: formal.sh [--short]   (--short: a sample of the formats and of the adder's cases, for CI)
+# usage: formal.sh [--short] [TEXT]   (--short: a sample of the formats and of the adder's cases, for
+# CI; TEXT: only claims whose name has it)
 set -euo pipefail
 cd "$(dirname "$0")/../mac_rtl"
-short=0; [ "${1:-}" = --short ] && short=1
+short=0; [ "${1:-}" = --short ] && { short=1; shift; }
+only=${1:-}
 for t in yosys berkeley-abc python3; do
   command -v $t > /dev/null || { echo "formal.sh: $t not found: install it (apt install yosys berkeley-abc python3)"; exit 5; }
 done
@@ -44,6 +46,7 @@ aiger() {
 }
 # cec EXPECT NAME TOP PARAMETERS FILES [DEFINES]: TOP with REFERENCE 0 and 1. EXPECT: proved or refuted.
 cec() {
+  [[ $2 == *"$only"* ]] || return 0
   local begin=$SECONDS out result=FAILED
   aiger "$work/a.aig" "${6:-$structural}" "$3" "$4 -chparam REFERENCE 0" "$5"
   aiger "$work/b.aig" "${6:-$structural}" "$3" "$4 -chparam REFERENCE 1" "${5//$work\/bug_/}"
@@ -54,6 +57,7 @@ cec() {
 }
 # rows EXPECT NAME block_sum|multiply TOP PARAMETERS FILES [BITS PROD_W]
 rows() {
+  [[ $2 == *"$only"* ]] || return 0
   local begin=$SECONDS result=FAILED keep="*lowbit_full_adder"
   [ "$3" = block_sum ] && keep+=" *lowbit_lane*"
   tool "read_verilog -sv -mem2reg $structural $6; hierarchy -check -top $4 $5; setattr -mod -set keep_hierarchy 1 $keep; \
@@ -65,6 +69,7 @@ rows() {
 # induct EXPECT NAME TOP STEPS PARAMETERS FILES [DEFINES]: assertions of TOP, by induction of at most
 # STEPS steps. Refuted means a run from reset that breaks one, not an induction that does not close.
 induct() {
+  [[ $2 == *"$only"* ]] || return 0
   local begin=$SECONDS result=FAILED
   timeout 1200 yosys -q -l "$work/sat" -p "read_verilog -sv -mem2reg -formal $structural ${7:-} $6; chparam ${5:-} $3; prep -flatten -top $3; \
     async2sync; opt -full; memory_map; dffunmap; opt_clean; sat -tempinduct -prove-asserts -set-assumes -maxsteps $4 $3" > "$work/log" 2>&1 || true

@@ -55,6 +55,11 @@ for format in NVFP4 IF4 IF3 IF6_E3M2 NVINT4 MXFP4 MXFP8_E5M2; do
 done
 check lowbit_mac_exact "FORMAT=$(number IF4) LANES=1" "${exact_unit[@]}"
 check lowbit_mac_exact "FORMAT=$(number IF4) LANES=16" "${exact_unit[@]}"
+# Every parameter away from its default: integers off, deeper pipeline, narrow and wide accumulators.
+check lowbit_mac_exact "FORMAT=$(number IF4) LANES=64 INT_EN=1'b0 PIPELINE=1 ACC_W=64" "${exact_unit[@]}"
+check lowbit_mac_exact "FORMAT=$(number IF4) LANES=2 PIPELINE=1 ACC_W=96" "${exact_unit[@]}"
+check lowbit_mac_exact "FORMAT=$(number MXFP4) LANES=32 PIPELINE=1 ACC_W=128 WINDOW_LSB=0" "${exact_unit[@]}"
+check lowbit_mac_exact "FORMAT=$(number MXFP8_E4M3) LANES=16" "${exact_unit[@]}"
 for format in IF4 IF6_E3M2; do
   check lowbit_mac_block_fp32 "FORMAT=$(number $format) LANES=4" "${block[@]}" lowbit_stream.sv \
     lowbit_mac_block_fp32_core.sv lowbit_mac_block_fp32.sv

@@ -54,7 +54,7 @@ constexpr MacVariant table[] = {
 std::span<const MacVariant> mac_variants() { return table; }
 }  // namespace lowbit::sim
 CPP
-    g++ -std=c++20 -O1 -w -ffp-contract=off -DVL_TIME_CONTEXT -DVM_SC=0 -DVM_TRACE=1 -DVM_TRACE_VCD=1 -DVM_COVERAGE=0 \
+    g++ -std=c++20 -O0 -w -ffp-contract=off -DVL_TIME_CONTEXT -DVM_SC=0 -DVM_TRACE=1 -DVM_TRACE_VCD=1 -DVM_COVERAGE=0 \
       -I"$root/sim/src" -I"$root/sim/include" -I"$root/formats/include" -Iv -I"$include" -I"$include/vltstd" unit.cpp \
       "$build"/tests/mac/CMakeFiles/test_mac_units.dir/*.o \
       "$(find "$build/mac_rtl" -name 'mac_simulator.cpp.o')" "$build/mac_rtl/liblowbit_verilated.a" \

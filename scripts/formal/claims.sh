@@ -45,17 +45,17 @@ cec proved "waiting carries resolved = 72-bit sum" resolve_case "" "$exact forma
 planted lowbit_resolve.sv 's/\| \(\(x\[0\] \| waiting_i\[k\]\) & ripple\[k\]\)\);/| (x[0] \& ripple[k]));/'
 cec refuted "  bug: a ripple lost beside a waiting carry" resolve_case "" "${exact/lowbit_resolve.sv/$bug} formal/integer_scale.sv"
 splice lowbit_accumulate.sv formal/accumulate_properties.svh
-induct proved "72-bit accumulator in segments of 12 = plain sum, for ever" lowbit_accumulate 2 "-set ACC_W 72 -set SEGMENT 12" "lowbit_add.sv lowbit_resolve.sv $spliced"
+induct proved "72-bit accumulator in segments of 12 = plain sum, for ever" lowbit_accumulate 2 "-set ACC_W 72 -set SEGMENT 12" "lowbit_full_adder.sv lowbit_add.sv lowbit_resolve.sv $spliced"
 planted lowbit_accumulate.sv 's/carry_q & \{SEGMENTS \+ 1\{~first_i\}\}/carry_q/'
 splice "$bug" formal/accumulate_properties.svh
-induct refuted "  bug: first leaves the waiting carries" lowbit_accumulate 4 "-set ACC_W 72 -set SEGMENT 12" "lowbit_add.sv lowbit_resolve.sv $spliced"
+induct refuted "  bug: first leaves the waiting carries" lowbit_accumulate 4 "-set ACC_W 72 -set SEGMENT 12" "lowbit_full_adder.sv lowbit_add.sv lowbit_resolve.sv $spliced"
 
-cec proved "epilogue: 72-bit accumulator to FP32, one rounding" epilogue_case "" "lowbit_acc_to_fp32.sv formal/rounding.sv $fp32"
+cec proved "epilogue: 72-bit accumulator to FP32, one rounding" epilogue_case "" "$fp32 lowbit_acc_to_fp32.sv formal/rounding.sv"
 planted lowbit_acc_to_fp32.sv "s/\(m\[ACC_W-26:0\] != '0\)/m[ACC_W-26]/"
-cec refuted "  bug: sticky of one bit" epilogue_case "" "$bug formal/rounding.sv $fp32"
+cec refuted "  bug: sticky of one bit" epilogue_case "" "$fp32 $bug formal/rounding.sv"
 
 # --- FP32 of the published, block_fp32 and gst units ---
-cec proved "64-bit integer to FP32, nearest and truncated, normal results" from_integer_case "" "$fp32 formal/rounding.sv lowbit_acc_to_fp32.sv"
+cec proved "64-bit integer to FP32, nearest and truncated, normal results" from_integer_case "" "$fp32 lowbit_acc_to_fp32.sv formal/rounding.sv"
 cec proved "FP32 sum does not depend on the order of its operands" exchange_case "" "$fp32 formal/fp32_add.sv"
 distances=$(seq 0 26)
 [ $short = 1 ] && distances="0 1 13"

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""lowbit mac run: vectors, products, both backends, files that it writes, bad input and exit codes.
+
+usage: mac.py --lowbit PATH [--systemc]   (--systemc: the build has that backend)
+"""
+import argparse
+import json
+import math
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import tensors
+
+DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "mac"
+failures = []
+
+
+def check(condition, what):
+    if not condition:
+        failures.append(what)
+        print(f"FAILED: {what}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lowbit", required=True)
+    parser.add_argument("--systemc", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+
+        def run(arguments):
+            done = subprocess.run([options.lowbit, *arguments.split()], capture_output=True, cwd=folder, timeout=300, text=True)
+            return done.returncode, done.stdout, done.stderr
+
+        def good(arguments, outputs=None):
+            code, out, err = run("mac run " + arguments)
+            check(code == 0, f"{arguments}: exit {code}: {out}{err}")
+            check(re.search(r"^mismatches +0$", out, re.M), f"{arguments}: no mismatch is said: {out}")
+            for line in ("outputs checked", "beats ", "cycles ", "beats per cycle", "simulated cycles a second"):
+                check(line in out, f"{arguments}: prints {line}")
+            if outputs is not None:
+                check(re.search(rf"^outputs checked +{outputs}$", out, re.M), f"{arguments}: {outputs} outputs: {out}")
+
+        def bad(arguments, code, *says):
+            got, out, err = run("mac run " + arguments)
+            check(got == code, f"{arguments}: exit {got}, not {code}: {out}{err}")
+            if code != 1:
+                check(err.count("\n") == 1, f"{arguments}: one line: {err!r}")
+            for text in says:
+                check(text in err + out, f"{arguments}: says {text}: {out}{err}")
+
+        backends = ["verilator"] + (["systemc"] if options.systemc else [])
+        for backend in backends:
+            good(f"--unit published --vectors {DATA / 'if4_mac_public.json'} --backend {backend}", 3)
+            good(f"--unit exact --format nvfp4 --beats 500 --stalls 0.3 --backend {backend} --vcd {backend}.vcd")
+            check((folder / f"{backend}.vcd").read_text().startswith(("$version", "$date")), f"{backend}: a waveform")
+        good(f"--unit published --format nvfp4 --vectors {DATA / 'nvfp4_mac_more.json'}", 120)
+
+        # One-beat segments, which the published unit loses without idle cycles: the results are those of
+        # products that FP32 holds exactly. Lane 0 and 1: 6 * 6 * 448 * 448 each (1.0 * 448 codes 7, byte 7E).
+        one = {"lanes": 16, "beats": [], "expected_acc_fp32_hex": []}
+        for byte, word in ((0x38, "42900000"), (0x7F, "4b5c8000")):
+            one["beats"].append({"first": 1, "a_sf": byte, "w_sf": byte, "a": "77" + 14 * "0", "w": "77" + 14 * "8"})
+            one["expected_acc_fp32_hex"].append(word)
+        (folder / "one.json").write_text(json.dumps(one))
+        good("--unit published --format nvfp4 --vectors one.json", 2)
+        good("--unit published --format nvfp4 --vectors one.json --stalls 0.9", 2)
+        one["expected_acc_fp32_hex"][1] = "4b5c8001"
+        (folder / "wrong.json").write_text(json.dumps(one))
+        bad("--unit published --format nvfp4 --vectors wrong.json", 1, "segment 1", "4b5c8001")
+
+        # Vectors written, and read again; the $readmemh form beside them.
+        good("--unit gst --beats 100 --write-vectors gst.json --write-readmemh gst")
+        segments = len(json.loads((folder / "gst.json").read_text())["expected_acc_fp32_hex"])
+        good("--unit gst --vectors gst.json", segments)
+        check(len((folder / "gst.expected.hex").read_text().split()) == segments, "a word a segment")
+        lines = [x for x in (folder / "gst.beats.hex").read_text().splitlines() if not x.startswith("//")]
+        check(all(re.fullmatch("[0-3][0-9a-f]{144}", x) for x in lines), "a word a beat")
+
+        # Products, every simulated format; K is no multiple of a block.
+        for rows, name in ((5, "a"), (3, "w")):
+            tensors.write(folder / f"{name}.safetensors", {"t": ("F32", [rows, 70], tensors.pack(
+                [math.sin(i * 0.37 + rows) * (1 + i % 7) for i in range(rows * 70)]))})
+        for form in ("nvfp4", "if4", "nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3", "mxfp8_e5m2"):
+            for name in "aw":
+                code, _, err = run(f"quantize {name}.safetensors -o {name}.{form}.safetensors --format {form}")
+                check(code == 0, f"quantize {form}: {err}")
+            good(f"--unit exact --a a.{form}.safetensors --w w.{form}.safetensors", 15)
+        for unit in ("published", "block_fp32", "gst"):
+            good(f"--unit {unit} --a a.nvfp4.safetensors --w w.nvfp4.safetensors", 15)
+        good("--lanes 1 --format if4 --a a.if4.safetensors --w w.if4.safetensors", 15)
+        good("--unit exact --beats 2000 --resets 0.02 --stalls 0.2 --count-defects")
+
+        bad("--unit fast", 2, "published, exact, block_fp32, gst".split(",")[0], "fast")
+        bad("--format if5", 2, "if5", "lowbit formats")
+        bad("--unit gst --format if4", 2, "gst", "if4")
+        bad("--unit block_fp32 --format mxfp4", 2, "block_fp32", "mxfp4")
+        bad("--lanes 3", 2, "power of two")
+        bad("--lanes 128", 2, "power of two")
+        bad("--beats 0", 2, "--beats 0")
+        bad("--stalls 1", 2, "0.99")
+        bad("--resets -0.5", 2, "0.99")
+        bad("--backend icarus", 2, "backend")
+        bad("--a a.if4.safetensors", 2, "--a and --w")
+        bad("--a a.if4.safetensors --w w.nvfp4.safetensors", 2, "one format")
+        bad("--a a.if4.safetensors --w missing.safetensors", 3, "missing.safetensors")
+        bad("--a a.safetensors --w w.safetensors", 3, "a.safetensors")
+        bad("--unit exact --lanes 8", 5, "exact/if4/8", '-DLOWBIT_MAC_UNITS="exact:if4:8"', "exact/if4/16")
+        bad("--vcd none/x.vcd", 3, "none/x.vcd")
+        bad("--vectors missing.json", 3, "missing.json")
+        for text, says in (("{}", '"lanes"'), ("[1", "not a JSON object"), (json.dumps({**one, "lanes": 8}), "8 hexadecimal digits"),
+                           (json.dumps({**one, "expected_acc_fp32_hex": []}), "expected")):
+            (folder / "bad.json").write_text(text)
+            bad("--unit published --vectors bad.json", 3, "bad.json", says)
+    print(f"{len(failures)} failures")
+    return 1 if failures else 0
+
+
+raise SystemExit(main())
