@@ -40,7 +40,7 @@ mutate() {
   sources+=(lowbit_stream.sv "lowbit_mac_$unit.sv")
   (
     cd "$work" || exit 1
-    verilator --cc --trace -O3 --x-assign fast --x-initial fast --noassert -Wno-WIDTH -Wno-UNUSED --Mdir v --prefix Vmutant \
+    verilator --cc --trace --trace-depth 1 -O3 --x-assign fast --x-initial fast --noassert -Wno-WIDTH -Wno-UNUSED --Mdir v --prefix Vmutant \
       --top-module "lowbit_mac_$unit" -GLANES=$lanes $g "${sources[@]}" || exit 1
     cmake -DDIR="$work/v" -DCLASS=Vmutant -DOUT="$work/v/Vmutant__all.cpp" -P "$root/scripts/cmake/one_source.cmake"
     cat > unit.cpp << CPP
@@ -81,6 +81,8 @@ golden vectors of the published unit*
 every lane product*
 every pair of scale bytes*
 random and directed beats
+groups that cancel*
+blocks of more bits*
 stalls on both sides*
 reset in mid-segment*
 a segment starts after reset*

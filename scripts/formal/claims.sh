@@ -6,6 +6,7 @@ formats="NVFP4 IF4 NVINT4 IF3 IF6_E2M3 IF6_E3M2 MXFP4 MXFP8_E4M3"
 lanes="1 2 16 32 64"
 if [ $short = 1 ]; then formats="NVFP4 IF4" lanes=16; fi
 for f in $formats; do
+  [ $f = MXFP8_E4M3 ] && continue  # a product of 18-bit magnitudes is beyond the tools; tests/mac simulates every one
   cec proved "lane of $f = product of the values, decoders included" lane_case "-chparam FORMAT $(number $f)" "$exact formal/lane.sv"
 done
 planted lowbit_lane.sv 's/a_shift\[0\] \? \{signed_product\[PROD_W-2:0\], negative\}/a_shift[0] ? {signed_product[PROD_W-2:0], 1'"'"'b0}/'
@@ -25,8 +26,10 @@ planted lowbit_row_sum.sv 's/row\[0\] = W.\(bits_i\[ROWS-1\]\)/row[0] = W'"'"'(b
 rows refuted "  bug: one lane's increment twice, another's not" block_sum lowbit_block_sum "-chparam FORMAT 13 -chparam LANES 16" "${exact/lowbit_row_sum.sv/$bug}" "4 8"
 planted lowbit_block_sum.sv 's/assign sum_o = \{~sum\[SUM_W-1\]/assign sum_o = {sum[SUM_W-1]/'
 rows refuted "  bug: sign constant dropped" block_sum lowbit_block_sum "-chparam FORMAT 13 -chparam LANES 16" "${exact/lowbit_block_sum.sv/$bug}" "4 8"
-cec proved "sum of 2 lanes of IF4 in one piece" two_lanes_case "" "$exact formal/lane.sv"
-cec refuted "  bug: sign constant dropped" two_lanes_case "" "${exact/lowbit_block_sum.sv/$bug} formal/lane.sv"
+if [ $short = 0 ]; then
+  cec proved "sum of 2 lanes of IF4 in one piece, a cross-check" two_lanes_case "" "$exact formal/lane.sv"
+  cec refuted "  bug: sign constant dropped" two_lanes_case "" "${exact/lowbit_block_sum.sv/$bug} formal/lane.sv"
+fi
 
 rows proved "13 x 8 multiplier of sums and scale significands" multiply lowbit_multiply "" "$exact"
 rows proved "19 x 8 multiplier" multiply lowbit_multiply "-chparam A_W 19 -chparam P_W 27" "$exact"

@@ -44,6 +44,48 @@ class Generator {
       push(pattern, beat, length);
     }
   }
+  /// A full sum under small scales, a beat one group of which cancels under large ones, another small beat.
+  void cancelled_segment() {
+    const auto lanes = static_cast<unsigned>(shape_.lanes_used());
+    const unsigned groups = static_cast<unsigned>(shape_.scale_bytes());
+    for (unsigned beat = 0; beat < 3; ++beat) {
+      const unsigned chosen = beat == 1 ? random_.below(groups) : groups;
+      std::uint32_t a = 0;
+      std::uint32_t w = 0;
+      for (unsigned g = 0; g < groups; ++g) {
+        const unsigned low = mx_ ? 112 : 1;
+        const unsigned high = mx_ ? 140 : 0x70;
+        a |= (g == chosen ? random_.between(high, high + 14) : random_.between(low, low + 15)) << (8 * g);
+        w |= (g == chosen ? random_.between(high, high + 14) : random_.between(low, low + 15)) << (8 * g);
+      }
+      stream_.push(beat == 0, beat == 2, a, w);
+      for (unsigned lane = 0; lane < lanes; ++lane) {
+        const int l = static_cast<int>(lane);
+        if (lane / 16 == chosen && lane % 2 == 1) {
+          stream_.set_a(l, stream_.a_code(stream_.size() - 1, l - 1) ^ element_.sign_mask());
+          stream_.set_w(l, stream_.w_code(stream_.size() - 1, l - 1));
+        } else {
+          stream_.set_a(l, any());
+          stream_.set_w(l, any());
+        }
+      }
+    }
+  }
+  void longest_segment() {
+    const unsigned length = random_.between(1, 3);
+    for (unsigned beat = 0; beat < length; ++beat) {
+      const auto scale = [&] { return mx_ ? random_.between(120, 134) : random_.between(1, 14) << 3 | 5 | random_.below(2) << 1; };
+      std::uint32_t a = 0;
+      std::uint32_t w = 0;
+      for (int i = 0; i < shape_.scale_bytes(); ++i) a |= scale() << (8 * i), w |= scale() << (8 * i);
+      stream_.push(beat == 0, beat + 1 == length, a, w);
+      for (int lane = 0; lane < shape_.lanes_used(); ++lane) {
+        const bool redrawn = random_.below(8) == 0;
+        stream_.set_a(lane, redrawn ? any() & element_.magnitude_mask() : element_.max_code());
+        stream_.set_w(lane, element_.max_code());
+      }
+    }
+  }
   [[nodiscard]] std::size_t size() const { return stream_.size(); }
   BeatStream take() { return std::move(stream_); }
 
@@ -160,6 +202,18 @@ BeatStream random_stream(const MacShape& shape, std::size_t beats, std::uint64_t
   for (unsigned i = 0; generator.size() < beats; ++i) {
     generator.segment(static_cast<MacPattern>(i % mac_pattern_count));
   }
+  return generator.take();
+}
+
+BeatStream cancelled_groups(const MacShape& shape, std::size_t segments, std::uint64_t seed) {
+  Generator generator(shape, seed);
+  for (std::size_t i = 0; i < segments; ++i) generator.cancelled_segment();
+  return generator.take();
+}
+
+BeatStream longest_blocks(const MacShape& shape, std::size_t segments, std::uint64_t seed) {
+  Generator generator(shape, seed);
+  for (std::size_t i = 0; i < segments; ++i) generator.longest_segment();
   return generator.take();
 }
 

@@ -51,6 +51,14 @@ TEST_CASE("random and directed beats") {
   }
 }
 
+TEST_CASE("groups that cancel under large scales") {
+  for (const MacShape& shape : compiled()) check_unit(cancelled_groups(shape, 5000, 12));
+}
+
+TEST_CASE("blocks of more bits than FP32 has") {
+  for (const MacShape& shape : compiled()) check_unit(longest_blocks(shape, 5000, 13));
+}
+
 TEST_CASE("stalls on both sides lose, repeat and reorder nothing") {
   for (const MacShape& shape : compiled()) {
     const BeatStream stream = random_stream(shape, 20000, 1);

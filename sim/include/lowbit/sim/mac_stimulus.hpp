@@ -44,6 +44,13 @@ inline constexpr std::size_t mac_pattern_count = 9;
 [[nodiscard]] BeatStream every_scale_pair(const MacShape& shape, unsigned a_code, unsigned w_code,
                                           unsigned first_byte = 0, unsigned last_byte = 256);
 
+/// Segments in which a block, or a group of 16 lanes of `gst`, cancels under the largest scales while
+/// everything else has small ones: what a unit makes of the exponent of a sum that is zero.
+[[nodiscard]] BeatStream cancelled_groups(const MacShape& shape, std::size_t segments, std::uint64_t seed);
+/// Segments of float blocks whose sums are nearly the largest, under scales of odd significands: only
+/// these have more bits than FP32 holds in a block of IF4.
+[[nodiscard]] BeatStream longest_blocks(const MacShape& shape, std::size_t segments, std::uint64_t seed);
+
 /// Rows [first_row, last_row) of A times every row of W, both with blocks along K: one segment an
 /// output, in row-major order of the outputs.
 /// \throws Error(usage) where formats or columns differ or the unit lacks the format.
