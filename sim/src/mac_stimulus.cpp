@@ -35,7 +35,12 @@ class Generator {
  public:
   Generator(const MacShape& shape, std::uint64_t seed)
       : shape_(shape), element_(*shape.format->element), mx_(shape.format->family == ScaleFamily::mx),
-        random_(seed), stream_(shape) {}
+        random_(seed), stream_(shape) {
+    for (unsigned code = 0; code < element_.code_count(); ++code) {
+      const NumberClass c = decode(element_, code).number_class;
+      ordinary_[code] = c == NumberClass::zero || c == NumberClass::finite;
+    }
+  }
 
   void segment(MacPattern pattern) {
     const unsigned kind = random_.below(64);
@@ -135,8 +140,7 @@ class Generator {
     // FP8's NaN and infinity only now and then.
     for (int tries = 0; tries < 4; ++tries) {
       const unsigned code = random_.below(element_.code_count());
-      const NumberClass c = decode(element_, code).number_class;
-      if (c == NumberClass::zero || c == NumberClass::finite) return code;
+      if (ordinary_[code]) return code;
     }
     return random_.below(element_.code_count());
   }
@@ -178,6 +182,7 @@ class Generator {
   MacShape shape_;
   const ElementFormat& element_;
   bool mx_;
+  std::array<bool, 256> ordinary_{};  // codes that are zero or finite
   Random random_;
   BeatStream stream_;
 };

@@ -116,6 +116,8 @@ MacVectors read_mac_vectors(const fs::path& path, MacShape shape) {
 
   bool explicit_last = false;
   for (const json& beat : beats) explicit_last = explicit_last || (beat.is_object() && beat.contains("last"));
+  if (expected.empty()) reject(path, "\"expected_acc_fp32_hex\" is empty: nothing would be checked");
+  bool flushing = false;
   MacVectors vectors{BeatStream(shape), {}};
   for (std::size_t i = 0; i < beats.size(); ++i) {
     const std::string place = fmt::format("beat {}", i);
@@ -126,8 +128,10 @@ MacVectors read_mac_vectors(const fs::path& path, MacShape shape) {
     }
     const bool first = flag(path, beat, "first", place);
     if (vectors.stream.segments() == expected.size()) {
-      // All results are in: what follows is the beat that the published unit is flushed with.
-      if (explicit_last) reject(path, place + ": more segments than expected results");
+      // All results are in: what follows is the segment that the published unit is flushed with, and
+      // no other, or results would be missing from the file unnoticed.
+      if (explicit_last || (first && flushing)) reject(path, place + ": more segments than expected results");
+      flushing = true;
       continue;
     }
     bool last = false;

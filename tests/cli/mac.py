@@ -9,12 +9,15 @@ import json
 import math
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
 import tensors
 
-DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "mac"
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+DATA = ROOT / "tests" / "data" / "mac"
+RTL = ROOT / "mac_rtl"
 failures = []
 
 
@@ -81,6 +84,23 @@ def main():
         lines = [x for x in (folder / "gst.beats.hex").read_text().splitlines() if not x.startswith("//")]
         check(all(re.fullmatch("[0-3][0-9a-f]{144}", x) for x in lines), "a word a beat")
 
+        # The same files in somebody's testbench: a right set passes, a wrong word is found.
+        if shutil.which("iverilog"):
+            good("--unit published --beats 300 --write-readmemh rtl")
+            words = (folder / "rtl.expected.hex").read_text().split()
+            count = sum(not x.startswith("//") for x in (folder / "rtl.beats.hex").read_text().splitlines())
+            sources = [RTL / x for x in ("lowbit_fp32_pkg.sv", "lowbit_stream.sv", "lowbit_mac_published_core.sv",
+                                         "lowbit_mac_published.sv", "tb/lowbit_vectors_tb.sv")]
+            top = "lowbit_vectors_tb"
+            subprocess.run(["iverilog", "-g2012", "-DUNIT=lowbit_mac_published", "-s", top, f"-P{top}.BEATS={count}",
+                            f"-P{top}.SEGMENTS={len(words)}", "-o", folder / "rtl.vvp", *sources], check=True)
+            for wrong in (0, 1):
+                words[4] = f"{int(words[4], 16) ^ wrong:08x}"
+                (folder / "rtl.expected.hex").write_text("\n".join(words) + "\n")
+                done = subprocess.run(["vvp", "rtl.vvp", "+prefix=rtl"], cwd=folder, capture_output=True, text=True, timeout=300)
+                says = f"{len(words)} of {len(words)} results, 1 wrong" if wrong else f"ok: {len(words)} results"
+                check(says in done.stdout, f"testbench: {says}: {done.stdout}{done.stderr}")
+
         # Products, every simulated format; K is no multiple of a block.
         for rows, name in ((5, "a"), (3, "w")):
             tensors.write(folder / f"{name}.safetensors", {"t": ("F32", [rows, 70], tensors.pack(
@@ -104,16 +124,17 @@ def main():
         bad("--beats 0", 2, "--beats 0")
         bad("--stalls 1", 2, "0.99")
         bad("--resets -0.5", 2, "0.99")
-        bad("--backend icarus", 2, "backend")
+        bad("--backend icarus", 2, "--backend icarus", "verilator or systemc")
         bad("--a a.if4.safetensors", 2, "--a and --w")
         bad("--a a.if4.safetensors --w w.nvfp4.safetensors", 2, "one format")
         bad("--a a.if4.safetensors --w missing.safetensors", 3, "missing.safetensors")
-        bad("--a a.safetensors --w w.safetensors", 3, "a.safetensors")
+        bad("--a a.safetensors --w w.safetensors", 2, "a.safetensors", "lowbit quantize")
         bad("--unit exact --lanes 8", 5, "exact/if4/8", '-DLOWBIT_MAC_UNITS="exact:if4:8"', "exact/if4/16")
         bad("--vcd none/x.vcd", 3, "none/x.vcd")
         bad("--vectors missing.json", 3, "missing.json")
         for text, says in (("{}", '"lanes"'), ("[1", "not a JSON object"), (json.dumps({**one, "lanes": 8}), "8 hexadecimal digits"),
-                           (json.dumps({**one, "expected_acc_fp32_hex": []}), "expected")):
+                           (json.dumps({**one, "expected_acc_fp32_hex": []}), "nothing would be checked"),
+                           (json.dumps({**one, "beats": one["beats"] + 2 * one["beats"][:1]}), "more segments")):
             (folder / "bad.json").write_text(text)
             bad("--unit published --vectors bad.json", 3, "bad.json", says)
     print(f"{len(failures)} failures")

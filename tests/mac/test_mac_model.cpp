@@ -144,6 +144,8 @@ TEST_CASE("bad vectors are refused with the place") {
   refused("", "not a JSON object");
   refused("[]", "not a JSON object");
   refused(R"({"lanes":16})", "lacks \"beats\"");
+  refused(file("16", beat, ""), "nothing would be checked");
+  refused(file("16", beat + "," + beat + "," + beat, "\"00000000\""), "beat 2: more segments");
   refused(file("3", beat, "\"00000000\""), "power of two");
   refused(file("16", beat, "\"0000000g\""), "expected result 0");
   refused(file("16", beat, "\"00000000\",\"00000000\""), "1 segments and 2 expected");
