@@ -59,7 +59,11 @@ cec refuted "  bug: sticky of one bit" epilogue_case "" "$fp32 $bug formal/round
 
 # --- FP32 of the published, block_fp32 and gst units ---
 cec proved "64-bit integer to FP32, nearest and truncated, normal results" from_integer_case "" "$fp32 lowbit_acc_to_fp32.sv formal/rounding.sv"
+planted $fp32 "s/m\[39\] & \(m\[40\] \| \(m\[38:0\] != 39'd0\)\)/m[39] \& m[40]/"
+cec refuted "  bug: 64-bit integer, above one half not rounded up" from_integer_case "" "$bug lowbit_acc_to_fp32.sv formal/rounding.sv"
 cec proved "FP32 sum does not depend on the order of its operands" exchange_case "" "$fp32 formal/fp32_add.sv"
+planted $fp32 "s/result = \{x\[31\] & y\[31\], 31'd0\}/result = {x[31], 31'd0}/"
+cec refuted "  bug: a zero sum takes the first operand's sign" exchange_case "" "$bug formal/fp32_add.sv"
 distances=$(seq 0 26)
 [ $short = 1 ] && distances="0 1 13"
 for d in $distances; do
