@@ -6,7 +6,9 @@
 #include <fstream>
 
 #include "lowbit/error.hpp"
+#include "lowbit/quantize.hpp"
 #include "lowbit/sim/exact.hpp"
+#include "lowbit/sim/mac_accuracy.hpp"
 #include "units.hpp"
 
 using namespace lowbit;
@@ -120,6 +122,61 @@ TEST_CASE("vectors survive both file forms") {
     same(read_mac_vectors(dir / "lowbit_vectors.json", shape));
     write_readmemh(dir / "lowbit_vectors", v);
     same(read_readmemh(dir / "lowbit_vectors", shape));
+  }
+}
+
+namespace {
+
+/// Codes and scale bytes as given, 16 columns a block.
+BlockTensor raw_tensor(const BlockFormat& format, const std::vector<std::uint8_t>& scales, std::uint8_t code) {
+  QuantizeOptions options;
+  options.format = &format;
+  BlockTensor t = quantize(std::vector<float>(16 * scales.size(), 1.0F), 1, 16 * scales.size(), options);
+  t.scales.assign(scales.begin(), scales.end());
+  t.values.assign(t.values.size(), 0);
+  for (std::size_t b = 0; b < scales.size(); ++b) t.values[b * 8] = code;
+  return t;
+}
+
+}  // namespace
+
+TEST_CASE("accumulator error: a swallowed addend is the whole error, exact loses nothing") {
+  // 4 * 4 under scales 256 * 256 is 2^20; 4 * 4 under 2^-9 * 2^-9 is 2^-14, below half an ulp.
+  const BlockFormat& format = format_of("nvfp4");
+  const BlockTensor t = raw_tensor(format, {0x78, 0x01}, 0x06);
+  for (const MacUnit unit : {MacUnit::published, MacUnit::block_fp32}) {
+    const AccumulatorError error = accumulator_error({unit, &format, 16}, t, t, 9);
+    CHECK(error.outputs == 1);
+    CHECK(error.inexact == 1);
+    CHECK(error.relative_rmse == Approx(0x1p-34).epsilon(1e-6));
+  }
+  const AccumulatorError error = accumulator_error({MacUnit::exact, &format, 16}, t, t, 9);
+  CHECK(error.outputs == 1);
+  CHECK(error.inexact == 0);
+  CHECK(error.relative_rmse == 0);
+}
+
+TEST_CASE("accumulator error of ordinary tensors: some in FP32, none in the exact unit") {
+  std::vector<float> x(8 * 128);
+  std::uint32_t state = 1;
+  for (float& v : x) {
+    state = state * 1664525U + 1013904223U;
+    v = static_cast<float>(static_cast<std::int32_t>(state)) * 0x1p-31F;
+  }
+  for (const char* name : {"if4", "if3", "nvfp4", "mxfp4"}) {
+    QuantizeOptions options;
+    options.format = &format_of(name);
+    const BlockTensor t = quantize(x, 8, 128, options);
+    for (const MacUnit unit : {MacUnit::exact, MacUnit::block_fp32, MacUnit::published}) {
+      const MacShape shape{unit, options.format, 16};
+      if (!supports(unit, *options.format)) continue;
+      const AccumulatorError error = accumulator_error(shape, t, t, 4);
+      INFO(name << " " << name_of(unit));
+      CHECK(error.outputs == 32);
+      if (unit == MacUnit::exact) CHECK(error.inexact == 0);
+      CHECK(error.relative_rmse < 1e-6);
+      if (unit == MacUnit::published) CHECK(error.relative_rmse > 1e-9);
+    }
   }
 }
 
