@@ -175,7 +175,8 @@ TEST_CASE("accumulator error of ordinary tensors: some in FP32, none in the exac
       CHECK(error.outputs == 32);
       if (unit == MacUnit::exact) CHECK(error.inexact == 0);
       CHECK(error.relative_rmse < 1e-6);
-      if (unit == MacUnit::published) CHECK(error.relative_rmse > 1e-9);
+      // Six sevenths have no binary fraction; sums of NVFP4's products fit FP32 here.
+      if (unit == MacUnit::published && options.format->is_adaptive()) CHECK(error.relative_rmse > 1e-9);
     }
   }
 }
