@@ -170,6 +170,9 @@ void run(Options options) {
     total.bytes_read += r.bytes_read * count;
     total.bytes_written += r.bytes_written * count;
     total.energy_pj += r.energy_pj * count;
+    total.energy_units_pj += r.energy_units_pj * count;
+    total.energy_buffers_pj += r.energy_buffers_pj * count;
+    total.energy_memory_pj += r.energy_memory_pj * count;
     progress.advance(1);
   }
   const double peak = static_cast<double>(array.rows) * array.columns * array.lanes;
@@ -178,10 +181,11 @@ void run(Options options) {
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
   if (!json_out) {
     fmt::print("total: {} cycles, {:.4g} s at {} MHz, utilisation {:.2f} %, {:.4g} GMAC/s, {:.4g} GB "
-               "moved, {:.4g} mJ\n",
+               "moved, {:.4g} mJ (units {:.4g}, buffers {:.4g}, memory {:.4g})\n",
                total.cycles, seconds, array.clock_mhz, 100 * total.utilisation,
                total.macs / seconds * 1e-9, (total.bytes_read + total.bytes_written) * 1e-9,
-               total.energy_pj * 1e-9);
+               total.energy_pj * 1e-9, total.energy_units_pj * 1e-9, total.energy_buffers_pj * 1e-9,
+               total.energy_memory_pj * 1e-9);
     fmt::print(stderr, "simulated in {:.2f} s\n", wall.count());
   }
   if (options.json.empty()) return;
@@ -208,7 +212,11 @@ void run(Options options) {
         {"macs", total.macs},
         {"bytes_read", total.bytes_read},
         {"bytes_written", total.bytes_written},
-        {"energy_pj", total.energy_pj}}}};
+        {"energy_pj",
+         {{"total", total.energy_pj},
+          {"units", total.energy_units_pj},
+          {"buffers", total.energy_buffers_pj},
+          {"memory", total.energy_memory_pj}}}}}};
   if (json_out) {
     fmt::print("{}\n", document.dump(2));
   } else {

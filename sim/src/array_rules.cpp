@@ -70,6 +70,9 @@ void finish(const ArrayConfig& config, const GemmShape& shape, ArrayResult& resu
   result.bound = std::max_element(std::begin(parts), std::end(parts), [](auto& a, auto& b) {
                    return a.first < b.first;
                  })->second;
+  // Busy with beats of which most units have no share: a larger array or more bandwidth is no remedy.
+  const double shared = peak * static_cast<double>(result.beats);
+  if (result.bound == Bound::compute && result.macs < 0.5 * shared) result.bound = Bound::shape;
 }
 
 }  // namespace lowbit::sim

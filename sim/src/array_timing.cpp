@@ -127,6 +127,7 @@ ArrayTile TilePlan::tile(std::int64_t index) const {
 std::string_view name_of(Bound bound) {
   switch (bound) {
     case Bound::compute: return "compute";
+    case Bound::shape: return "shape";
     case Bound::memory: return "memory";
     case Bound::drain: return "drain";
     case Bound::weights: return "weights";

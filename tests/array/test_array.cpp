@@ -122,6 +122,9 @@ TEST_CASE("what bounds a layer is named") {
   ArrayConfig config;
   config.bandwidth_gb_s = 1e6;
   CHECK(replay_layer(config, {"", 512, 512, 4096, 1}).bound == Bound::compute);
+  // One of sixteen rows has work; nine of sixteen.
+  CHECK(replay_layer(config, {"", 1, 512, 4096, 1}).bound == Bound::shape);
+  CHECK(replay_layer(config, {"", 9, 512, 4096, 1}).bound == Bound::compute);
   config.bandwidth_gb_s = 1;
   CHECK(replay_layer(config, {"", 512, 512, 4096, 1}).bound == Bound::memory);
   config.bandwidth_gb_s = 1e6;

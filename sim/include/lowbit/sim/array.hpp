@@ -107,7 +107,9 @@ struct TileTiming {
   std::int64_t drained = 0;  ///< last output left the array
 };
 
-enum class Bound : std::uint8_t { compute, memory, drain, weights, quantizer };
+/// What most of a layer's cycles go into. `shape` is compute where more than half of the array has no
+/// part in it: fewer rows, columns or lanes of work than of units.
+enum class Bound : std::uint8_t { compute, shape, memory, drain, weights, quantizer };
 [[nodiscard]] std::string_view name_of(Bound bound);
 
 struct ArrayResult {
