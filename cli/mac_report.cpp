@@ -4,17 +4,21 @@
 // times, simulates, caches and prints.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "commands.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/quantize.hpp"
+#include "lowbit/sim/mac_accuracy.hpp"
 #include "lowbit/sim/mac_operands.hpp"
 #include "lowbit/tensor_file.hpp"
 
@@ -27,12 +31,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::vector<std::string> all_units{"exact", "block_fp32", "gst", "published"};
+
+/// Rows of the activation tensor in the product that accumulators are judged on: 6,144 outputs with
+/// the shipped weight.
+constexpr std::size_t accumulator_rows = 16;
+
 struct Options {
-  std::vector<std::string> units{"exact", "block_fp32", "gst", "published"};
-  std::vector<std::string> formats{"if4", "nvfp4", "nvint4", "if3", "if6_e2m3", "if6_e3m2"};
-  std::string liberty, lef, models, sample, input, weight, cache, recipes = "area,speed", output;
-  std::string style = "json", given;
-  bool glitches = false, no_energy = false;
+  std::vector<std::string> units, formats;
+  std::string liberty, lef, models, sample, input, weight, cache, recipes, output, plots;
+  std::string progress = "auto";
+  std::map<std::string, std::string> forms;  ///< json, csv, markdown or html: path, or - for standard output
+  bool glitches = false, no_energy = false, no_stored = false, sweep = false;
+  double clock_mhz = 0;
+  unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   std::size_t beats = 1040;
 };
 
@@ -63,7 +75,33 @@ fs::path cache_folder(const std::string& chosen) {
   return fs::temp_directory_path() / "lowbit-cache";
 }
 
-void report(const Options& o) {
+/// Where each form goes: several may be written at once, one of them to standard output or to -o.
+nlohmann::ordered_json outputs(const Options& o) {
+  auto forms = o.forms;
+  if (forms.empty()) forms["json"] = "-";
+  std::string open;
+  for (auto& [form, path] : forms) {
+    if (path != "-") continue;
+    if (!open.empty()) {
+      throw Error(ErrorKind::usage, "--" + open + " and --" + form + ": only one may go to standard output; give the other a path");
+    }
+    open = form;
+    if (!o.output.empty()) path = o.output;
+  }
+  if (open.empty() && !o.output.empty()) {
+    throw Error(ErrorKind::usage, "-o " + o.output + ": every form has a path already");
+  }
+  return forms;
+}
+
+void report(Options o) {
+  if (o.units.empty()) o.units = o.sweep ? std::vector<std::string>{"exact"} : all_units;
+  if (o.formats.empty()) {
+    o.formats = {"if4", "nvfp4"};
+    if (!o.sweep) {
+      o.formats.insert(o.formats.end(), {"nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3"});
+    }
+  }
   const char* moved = std::getenv("LOWBIT_SOURCE_DIR");
   const fs::path source = moved != nullptr ? moved : LOWBIT_SOURCE_DIR;
   const fs::path script = source / "scripts" / "synth" / "report.py";
@@ -87,9 +125,17 @@ void report(const Options& o) {
   spec["glitches"] = o.glitches;
   spec["energy"] = !o.no_energy;
   spec["beats"] = o.beats;
-  spec["style"] = o.style;
-  spec["output"] = o.output;
+  spec["outputs"] = outputs(o);
+  spec["plots"] = o.plots;
+  spec["stored"] = !o.no_stored;
+  spec["sweep"] = o.sweep;
+  spec["clock_mhz"] = o.clock_mhz;
+  spec["jobs"] = o.jobs;
+  spec["progress"] = o.progress;
   spec["sample"] = sample.filename().string();
+  spec["input"] = o.input;
+  spec["weight"] = o.weight;
+  spec["accumulator_rows"] = accumulator_rows;
   for (const std::string& name : o.formats) {
     const BlockFormat* format = find_block_format(name);
     if (format == nullptr) throw Error(ErrorKind::usage, "--formats: no format " + name + "; see lowbit formats");
@@ -97,6 +143,11 @@ void report(const Options& o) {
     const BlockTensor a = quantized(input, *format, x), b = quantized(weight, *format, w);
     nlohmann::ordered_json entry{{"name", name}, {"id", format - block_formats().data()}, {"integers", format->is_adaptive()},
                          {"sqnr_db", sqnr_db(b, w)}, {"input_sqnr_db", sqnr_db(a, x)}};
+    for (const std::string& unit : o.units) {
+      const sim::MacShape shape{*sim::find_mac_unit(unit), format, unit == "gst" ? 64 : 16};
+      if (!sim::supports(shape.unit, *format)) continue;
+      entry["accumulator_rel_rmse"][unit] = sim::accumulator_error(shape, a, b, accumulator_rows).relative_rmse;
+    }
     for (const int lanes : {16, 64}) {
       const fs::path beats = cache / ("beats_" + name + "_" + std::to_string(lanes) + "_" + std::to_string(::getpid()) + ".txt");
       std::ofstream(beats) << sim::operand_beats(a, b, lanes, o.beats);
@@ -115,33 +166,32 @@ void report(const Options& o) {
 void add_mac_report(CLI::App& mac) {
   auto o = std::make_shared<Options>();
   CLI::App* app = mac.add_subcommand("report", "Area, frequency, energy and accuracy of MAC units (yosys, OpenSTA, Icarus)");
-  app->add_option("--units", o->units, "exact, block_fp32, gst, published")->delimiter(',')->capture_default_str()
-      ->check(CLI::IsMember({"exact", "block_fp32", "gst", "published"}));
-  app->add_option("--formats", o->formats, "Block formats, as lowbit formats lists them")->delimiter(',')->capture_default_str();
+  app->add_option("--units", o->units, "exact, block_fp32, gst, published (default: all)")->delimiter(',')->check(CLI::IsMember(all_units));
+  app->add_option("--formats", o->formats, "Block formats, as lowbit formats lists them")->delimiter(',');
   app->add_option("--liberty", o->liberty, "Liberty file (default: OSU 0.18 um)");
   app->add_option("--lef", o->lef, "LEF file: the NAND2's area comes from it");
   app->add_option("--models", o->models, "Verilog models of the cells (default: beside the Liberty file)");
-  app->add_option("--recipes", o->recipes, "area, speed, default; comma separated")->capture_default_str();
+  app->add_option("--recipes", o->recipes, "area, speed, default; comma separated (default: area, and speed for exact IF4 and NVFP4)");
+  app->add_flag("--sweep", o->sweep, "Recipes, targets and pipelines between smallest area and best frequency, with the Pareto front");
+  app->add_option("--clock", o->clock_mhz, "MHz that every design should reach; exit code 1 where one does not")
+      ->check(CLI::Range(0.001, 1e6));
   app->add_option("--sample", o->sample, "Tensor file with the operands (default: the shipped sample)");
   app->add_option("--input", o->input, "Activation tensor")->default_val("encoder.layer.3.attention.self.query.input");
   app->add_option("--weight", o->weight, "Weight tensor")->default_val("encoder.layer.3.attention.self.query.weight");
   app->add_option("--beats", o->beats, "Beats of the energy simulation")->capture_default_str()->check(CLI::Range(64, 1000000));
   app->add_flag("--glitches", o->glitches, "Energy with cell delays as well (slower)");
   app->add_flag("--no-energy", o->no_energy, "Area and timing only");
+  app->add_flag("--no-stored", o->no_stored, "Synthesize and simulate the published unit too, instead of its stored result (an hour with --glitches)");
+  app->add_option("--jobs", o->jobs, "Designs at a time (default: one a processor)")->check(CLI::Range(1, 1024));
+  app->add_option("--progress", o->progress, "auto or never")->check(CLI::IsMember({"auto", "never"}))->capture_default_str();
+  app->add_option("--plots", o->plots, "Folder for the plots as SVG files");
   app->add_option("--cache", o->cache, "Folder of finished results (default: $XDG_CACHE_HOME/lowbit)");
   app->add_option("-o,--output", o->output, "File to write; default standard output");
   // As in `lowbit eval` a path may follow, - for standard output; here it may also be left out.
   const auto style = [&](const char* name, const char* text) {
     app->add_option_function<std::vector<std::string>>(
            std::string("--") + name,
-           [o, name](const std::vector<std::string>& path) {
-             if (!o->given.empty()) {
-               throw Error(ErrorKind::usage, "--" + o->given + " and --" + name + ": one form at a time");
-             }
-             o->style = o->given = name;
-             if (!path.empty() && !path[0].empty() && path[0] != "-") o->output = path[0];
-           },
-           text)
+           [o, name](const std::vector<std::string>& path) { o->forms[name] = path.empty() || path[0].empty() ? "-" : path[0]; }, text)
         ->type_name("[PATH|-]")
         ->expected(0, 1);
   };

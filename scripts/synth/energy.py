@@ -27,7 +27,7 @@ OUTPUT_LOAD_PF = 0.05
 SLEW_NS = 0.2
 
 
-def testbench(netlist, beats, period, sdf, path, count):
+def testbench(netlist, beats, period, sdf, path, count, dump):
     ports = {n: len(b) for n, (_, b) in netlist.ports.items()}
     lines = ["`timescale 1ns/10ps", "module tb;"]
     for name, (direction, bits) in netlist.ports.items():
@@ -45,7 +45,7 @@ def testbench(netlist, beats, period, sdf, path, count):
               # Fills the pipeline before counting starts.
               f"    for (i = 0; i < {count}; i = i + 1) begin",
               "      {first_i, last_i, a_scale_i, w_scale_i, a_codes_i, w_codes_i} = beat[i];",
-              f"      if (i == 16) begin $dumpfile(\"{path}.fifo\"); $dumpvars(1, dut); end",
+              f"      if (i == 16) begin $dumpfile(\"{dump}\"); $dumpvars(1, dut); end",
               f"      #{period / 2} clk_i = 1; #{period / 2} clk_i = 0;",
               "    end", "    $finish;", "  end", "endmodule"]
     with open(path, "w", encoding="utf-8") as f:
@@ -249,6 +249,26 @@ def verilog_models(liberty):
     raise FlowError(f"{liberty}: no Verilog models beside it ({name}); name them with --models", 3)
 
 
+def simulated(args, bench, models, delays, stream, dump):
+    """Toggle counts of the bench, whose changes come through the pipe."""
+    vvp = bench + "vp"
+    command = ["iverilog", "-g2012", "-gspecify" if delays else "-gno-specify", "-Ttyp", "-s", "tb", "-o", vvp, bench,
+               os.path.join(args.work, "netlist.v"), models]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise FlowError("iverilog: " + (done.stderr.strip().splitlines() or ["failed"])[0], 3)
+        simulation = subprocess.Popen(["vvp", "-n", vvp], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[dump.fileno()])
+    except FileNotFoundError as e:
+        raise FlowError(f"{e.filename} not found: install it (Debian package iverilog)", 5) from None
+    # The simulator's end is the last one: the stream ends with it, also where it fails.
+    dump.close()
+    counts = toggles(stream)
+    if simulation.wait() != 0:
+        raise FlowError("vvp failed on the netlist", 3)
+    return counts
+
+
 def measure(args, library):
     work = args.work
     netlist = Netlist(os.path.join(work, "netlist.v"))
@@ -260,25 +280,16 @@ def measure(args, library):
         sdf = os.path.join(work, "annotate.sdf")
         fix_sdf(os.path.join(work, "netlist.sdf"), sdf)
     bench = os.path.join(work, "bench_sdf.v" if sdf else "bench.v")
-    testbench(netlist, os.path.join(work, "beats.bin"), args.period, sdf, bench, count)
-    vvp = bench + "vp"
-    command = ["iverilog", "-g2012", "-gspecify" if sdf else "-gno-specify", "-Ttyp", "-s", "tb", "-o", vvp, bench, os.path.join(work, "netlist.v"), models]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        raise FlowError("iverilog not found: install it (Debian package iverilog)", 5) from None
-    if done.returncode != 0:
-        raise FlowError("iverilog: " + (done.stderr.strip().splitlines() or ["failed"])[0], 3)
-    fifo = bench + ".fifo"
-    if os.path.exists(fifo):
-        os.unlink(fifo)
-    os.mkfifo(fifo)
-    simulation = subprocess.Popen(["vvp", "-n", vvp], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with open(fifo, encoding="utf-8") as stream:
-        counts = toggles(stream)
-    if simulation.wait() != 0:
-        raise FlowError("vvp failed on the netlist", 3)
-    os.unlink(fifo)
+    # Gigabytes of changes go from the simulator to the counts without a file between: through a pipe,
+    # under a name with a suffix, since Icarus appends one where it is missing.
+    read_end, write_end = os.pipe()
+    changes = bench + ".vcd"
+    if os.path.lexists(changes):
+        os.unlink(changes)
+    os.symlink(f"/dev/fd/{write_end}", changes)
+    with open(read_end, encoding="utf-8") as stream, open(write_end, "wb") as dump:
+        testbench(netlist, os.path.join(work, "beats.bin"), args.period, sdf, bench, count, changes)
+        counts = simulated(args, bench, models, bool(sdf), stream, dump)
     cycles = count - 16
     total = energy(netlist, Model(library), counts, cycles, args.period)
     macs = cycles * args.lanes

@@ -47,11 +47,15 @@ def tool(name, *version_arguments):
     return lines[0].strip() if lines else "unknown"
 
 
-PACKAGES = {"sta": "opensta", "yosys-abc": "yosys", "berkeley-abc": "berkeley-abc"}
+PACKAGES = {"sta": "opensta", "vvp": "iverilog"}
 
 
-def versions():
-    return {"yosys": tool("yosys", "-V"), "opensta": tool("sta", "-version"), "abc": "of yosys"}
+def versions(simulator=True):
+    """What the flow runs: version by tool."""
+    out = {"yosys": tool("yosys", "-V"), "abc": tool("berkeley-abc", "-q", "version"), "opensta": tool("sta", "-version")}
+    if simulator:
+        out["icarus"] = tool("iverilog", "-V")
+    return out
 
 
 # What docs/mac_area.md was measured with.
@@ -68,7 +72,7 @@ def version_warnings(tools):
     return lines
 
 
-def run(command, log, cwd, limit=1800):
+def run(command, log, cwd, limit=4 * 3600):
     with open(log, "w", encoding="utf-8") as out:
         try:
             done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=cwd, timeout=limit,

@@ -1,18 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The parts of `lowbit mac report` that need no tool: ratios, the timing verdict, stored results,
-version warnings, the Pareto front, and the permissions of what it writes."""
+"""The parts of `lowbit mac report` that need no tool: what is measured, side by side and how often;
+stored results; ratios, the timing verdict, the Pareto front; every form of the output."""
+import csv
+import io
 import json
 import os
+import re
 import sys
 import tempfile
+import time
+import xml.etree.ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.normpath(os.path.join(HERE, "..", "..", "scripts", "synth")))
 sys.dont_write_bytecode = True
-import pareto  # noqa: E402
+import cache  # noqa: E402
+import measure  # noqa: E402
+import plot  # noqa: E402
+import render  # noqa: E402
 import report  # noqa: E402
+import stored  # noqa: E402
+import sweep  # noqa: E402
 import synth  # noqa: E402
+import units  # noqa: E402
+from liberty import Library  # noqa: E402
 
 
 def check(condition, message):
@@ -29,55 +41,189 @@ class FakeLibrary:
         self.path = path
 
 
-def row(unit, fmt, nand2, energy=None, fmax=100.0):
-    return {"unit": unit, "format": fmt, "recipe": "area", "nand2": nand2, "pj_per_mac": energy, "fmax_mhz": fmax}
+TOOLS = {"yosys": "Yosys 0.23", "opensta": "2.0.17"}
+SPEC = {"sample": "s.safetensors", "input": "x", "weight": "w", "accumulator_rows": 16, "units": ["exact", "gst", "published"], "recipes": "",
+        "sweep": False, "progress": "never", "jobs": 2, "lef": "", "models": "", "energy": True, "glitches": False, "beats": 1040}
 
 
-def main():
+def row(unit, fmt, nand2, energy=None, fmax=100.0, sqnr=20.0, recipe="area", **more):
+    out = {"unit": unit, "format": fmt, "lanes": 16, "recipe": recipe, "library": "stdcells", "nand2": nand2, "area_um2": 24 * nand2,
+           "fmax_mhz": fmax, "flip_flops": 100, "gmac_per_s_per_mm2": 1.5, "pj_per_mac": energy, "sqnr_db": sqnr, "accumulator_rel_rmse": 0.0,
+           "critical_start": "a", "critical_end": "b", "tools": TOOLS, "stored": False}
+    out.update(more)
+    return out
+
+
+def test_verdicts():
     rows = [row("exact", "if4", 6000, 12.0), row("exact", "nvfp4", 4000, 8.0), row("exact", "nvint4", 5000), row("gst", "nvfp4", 1)]
-    check(report.ratios(rows) == [("exact", "area", "if4/nvfp4", 1.5, 1.5), ("exact", "area", "if4/nvint4", 1.2, None)],
+    check(render.ratios(rows) == [("exact", "area", "if4/nvfp4", 1.5, 1.5), ("exact", "area", "if4/nvint4", 1.2, None)],
           "IF4 over NVFP4 and NVINT4, energy only where both have it")
-
     slow, fast = row("exact", "if4", 1, fmax=100.0), row("exact", "if4", 1, fmax=125.0)
     line = report.judge(slow, 125.0)
     check("does not meet timing at 125 MHz" in line and "-2.00 ns" in line and slow["meets_timing"] is False, "a late design is named")
     check(report.judge(fast, 125.0) is None and fast["meets_timing"] is True, "a design at the clock meets it")
-
     check(synth.version_warnings({"yosys": "Yosys 0.23 (git sha1 7ce5011c24b)", "opensta": "2.0.17"}) == [], "tested versions are silent")
     lines = synth.version_warnings({"yosys": "Yosys 0.33 (git)", "opensta": "unknown"})
     check(len(lines) == 2 and "yosys 0.33" in lines[0] and "unknown" in lines[1], "another version is named")
+    check(sweep.front([(10, 100), (12, 100), (12, 150), (9, 90)]) == [True, False, True, True], "dominated points are off the front")
+    rows = [row("exact", "if4", 10), row("exact", "if4", 12), row("exact", "nvfp4", 12)]
+    sweep.mark(rows)
+    check([r["pareto"] for r in rows] == [True, False, True], "every format has its own front")
 
-    check(pareto.front([(10, 100), (12, 100), (12, 150), (9, 90)]) == [True, False, True, True], "dominated points are off the front")
 
+def test_designs():
+    formats = [{"name": n, "id": i, "integers": n.startswith("if")} for i, n in enumerate(("if4", "nvfp4", "mxfp4"))]
+    found = [(u, f["name"], units.name(p)) for u, f, p in report.designs(dict(SPEC, formats=formats))]
+    check(found == [("exact", "if4", "area"), ("exact", "if4", "speed+pipeline"), ("exact", "nvfp4", "area"), ("exact", "nvfp4", "speed+pipeline"),
+                    ("exact", "mxfp4", "area"), ("gst", "nvfp4", "area"), ("published", "if4", "area"), ("published", "nvfp4", "area")],
+          "the default set: units that have the format, best frequency where it is at stake")
+    swept = report.designs(dict(SPEC, formats=formats[:1], sweep=True, units=["exact"]))
+    names = [units.name(p) for _, _, p in swept]
+    check(len(set(names)) == len(names) and {"area", "speed", "speed+pipeline"} <= set(names), "a sweep has both recipes and what lies between")
+    for change, words in (({"recipes": "smallest"}, "no recipe smallest"), ({"sweep": True, "recipes": "area"}, "--sweep"),
+                          ({"units": ["gst"], "formats": formats[:1]}, "no unit has")):
+        try:
+            report.designs(dict(SPEC, formats=formats, **change) if "formats" not in change else dict(SPEC, **change))
+            check(False, words)
+        except synth.FlowError as e:
+            check(words in str(e) and e.code == 2, f"refused: {words}")
+
+
+def test_side_by_side():
+    def fake(spec, unit, fmt, point, library, tools, stage):
+        stage("synthesis")
+        time.sleep(0.4)
+        if fmt["name"] == "bad":
+            raise synth.FlowError("broken", 5)
+        return {"index": fmt["id"], "process": os.getpid()}
+
+    real, measure.row = measure.row, fake
+    try:
+        todo = [(i, "exact", {"name": "f", "id": i}, units.Point("area", None, 0)) for i in range(4)]
+        begun = time.time()
+        rows = report.measured(SPEC, todo, None, TOOLS)
+        took = time.time() - begun
+        check([rows[i]["index"] for i in range(4)] == [0, 1, 2, 3] and len({r["process"] for r in rows.values()}) == 2,
+              f"four designs of 0.4 s on two processes: {took:.2f} s")
+        check(took < 1.5, "they ran side by side")
+        try:
+            report.measured(SPEC, [(0, "exact", {"name": "bad", "id": 0}, units.Point("area", None, 0))], None, TOOLS)
+            check(False, "an error in a process comes back")
+        except synth.FlowError as e:
+            check(str(e) == "broken" and e.code == 5, "an error in a process comes back with its exit code")
+    finally:
+        measure.row = real
+
+
+def test_stored(work):
+    liberty = os.path.join(work, "stdcells.lib")
+    beats = os.path.join(work, "beats")
+    for path, text in ((liberty, "library (stdcells) {}"), (beats, "1 1 0 0 0 0\n" * 400)):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+    library, area = FakeLibrary(liberty), units.Point("area", None, 0)
+    fmt = {"name": "if4", "id": 13, "integers": True, "beats16": beats}
+    shipped, stored.STORED = stored.STORED, os.path.join(work, "stored.json")
+    with open(stored.STORED, "w", encoding="utf-8") as f:
+        json.dump([row("published", "if4", 7, key=stored.key("published", fmt, area, library), operands=measure.operands(SPEC, "published", fmt))], f)
+    found, reason = stored.row(SPEC, "published", fmt, area, library)
+    check(found["stored"] and found["nand2"] == 7 and found["tools"] == TOOLS and reason is None, "a stored result is labelled")
+    check(stored.row(SPEC, "published", fmt, units.Point("speed", None, 0), library) == (None, None), "no stored result of another recipe")
+    check("--lef" in stored.row(dict(SPEC, lef="x"), "published", fmt, area, library)[1], "nor with a LEF file")
+    with open(beats, "a", encoding="utf-8") as f:
+        f.write("1 1 0 0 0 1\n")
+    check(stored.row(SPEC, "published", fmt, area, library)[1] is None, "beats beyond those simulated do not matter")
+    with open(beats, "w", encoding="utf-8") as f:
+        f.write("1 1 0 0 0 1\n" * 400)
+    check("operands" in stored.row(SPEC, "published", fmt, area, library)[1], "other operands do not match")
+    check(stored.row(dict(SPEC, energy=False), "published", fmt, area, library)[1] is None, "unless no energy is wanted")
+    with open(liberty, "a", encoding="utf-8") as f:
+        f.write("\n")
+    check("library" in stored.row(SPEC, "published", fmt, area, library)[1], "another library does not match")
+    source = os.path.join(work, "a.sv")
+    texts = []
+    for text in ("assign a = b; // why\n", "assign a =\n  b; /* other\n words */", "assign a = c;"):
+        with open(source, "w", encoding="utf-8") as f:
+            f.write(text)
+        texts.append(stored.code(source))
+    check(texts[0] == texts[1] != texts[2], "comments and spacing do not change what is synthesized; code does")
+    stored.STORED = shipped
+
+
+def test_shipped():
+    with open(stored.STORED, encoding="utf-8") as f:
+        shipped = json.load(f)
+    check([(r["unit"], r["format"]) for r in shipped] == [("published", "if4"), ("published", "nvfp4")], "the published unit is stored in both formats")
+    check(all(r["command"].startswith("lowbit mac report") and r["glitch_pj_per_mac"] > r["pj_per_mac"] > 0 and r["tools"] for r in shipped),
+          "with command, tools and both energies")
+    if not os.path.exists(report.DEFAULT_LIBERTY):
+        print("left out: the default library is not installed")
+        return
+    for r in shipped:
+        fmt = {"name": r["format"], "id": 0, "integers": r["integers"]}
+        check(r["key"] == stored.key(r["unit"], fmt, units.Point(r["recipe"], None, 0), Library(report.DEFAULT_LIBERTY)),
+              f"{r['unit']} {r['format']}: the stored result is of this RTL, recipe and library (else: {stored.COMMAND}; scripts/synth/stored.py)")
+
+
+def test_forms(work):
+    spec = dict(SPEC)
+    rows = [row("exact", "if4", 5190, 11.9, 153.3, 20.9, nand2_over_nvfp4=1.25, switching_pj_per_mac=6.0, internal_pj_per_mac=4.0,
+                clock_pj_per_mac=1.9, leakage_pj_per_mac=0.0003), row("exact", "nvfp4", 4152, 10.0, 176.2, 20.5),
+            row("published", "if4", 88660, 122.0, 74.0, 20.9, accumulator_rel_rmse=8.5e-8, stored=True, command="lowbit mac report --no-stored")]
+    check(json.loads(render.render("json", rows, spec)) == rows, "JSON is the rows")
+    back = list(csv.DictReader(io.StringIO(render.render("csv", rows, spec))))
+    check(len(back) == 3 and back[2]["accumulator_rel_rmse"] == "8.5e-08" and back[0]["nand2_over_nvfp4"] == "1.25", "CSV has every field")
+    text = render.render("markdown", rows, spec, "figures")
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
+        check(len({line.count("|") for line in block.splitlines()}) == 1, "a Markdown table has as many cells in every line")
+    check("| published | if4 | 16 | area | 88,660 |" in text and "8.50e-08" in text and "| if4/nvfp4 | 1.250 | 1.190 |" in text, "Markdown has the figures")
+    check("figures/area.svg" in text and "Yosys 0.23" in text and "lowbit mac report --no-stored" in text and "s.safetensors" in text,
+          "Markdown names plots, tools, operands and the stored result's command")
+    page = render.render("html", rows, spec)
+    check(not re.search(r"(src|href)=|@import|url\(|<script", page), "the page asks for nothing from a network")
+    check(page.count("<svg") == 2 and "88,660" in page and "Yosys 0.23" in page and "Library stdcells" in page, "the page has plots, tables and tools")
+    swept = [row("exact", "if4", 10 + i, None, 100.0 + 10 * i, recipe=f"area@{i}") for i in range(3)]
+    sweep.mark(swept)
+    check([p[0] for p in render.plots(swept)] == ["sweep_exact_if4.svg"] and "on the front" in render.render("markdown", swept, spec), "a sweep shows its front")
+    odd = [row("exact", "a<b>&", 1, 1.0), row("exact", "a<b>&", 1, 1.0)]
+    xml.etree.ElementTree.fromstring(render.plots(odd)[0][2])
+    check("a<b>" not in render.render("html", odd, spec), "names are escaped")
+    report.write(rows, dict(spec, plots=os.path.join(work, "figures"), outputs={"markdown": os.path.join(work, "page.md"), "csv": os.path.join(work, "t.csv")}))
+    with open(os.path.join(work, "page.md"), encoding="utf-8") as f:
+        check("(figures/area.svg)" in f.read() and os.path.exists(os.path.join(work, "figures", "area.svg")), "several forms at once, plots beside the page")
+
+
+def test_plots():
+    # As crowded as the real report: formats of nearly one accuracy, areas from 4,000 to 90,000.
+    points = [(20.5 + 0.1 * (i % 4), 4000.0 * 1.2 ** i, list(units.UNITS)[i % 4], f"format{i} speed", "title") for i in range(16)]
+    tree = xml.etree.ElementTree.fromstring(plot.scatter(points, "x", "y, NAND2"))
+    n = "{http://www.w3.org/2000/svg}"
+    labels = [t for t in tree.iter(n + "text") if (t.text or "").startswith("format")]
+    boxes = [(float(t.get("x")), float(t.get("y")) - 10, float(t.get("x")) + plot.CHARACTER * len(t.text), float(t.get("y")) + 3) for t in labels]
+    check(len(labels) == 16 and not any(plot.overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i]), "labels do not cover each other")
+    check(all(plot.LEFT <= b[0] and b[2] <= plot.LEFT + plot.WIDTH for b in boxes), "nor leave the frame")
+    axis = plot.Axis([4000, 90000], 0, 100, True)
+    check(axis.logarithmic and axis.ticks() == [5000, 10000, 20000, 50000, 100000], "a wide range is logarithmic, with round ticks")
+    check(plot.Axis([1, 7], 0, 100, True).ticks() == [0, 2, 4, 6] and plot.ticks(19.8, 21.3, False) == [20, 20.5, 21], "a narrow one is not")
+
+
+def main():
+    test_verdicts()
+    test_designs()
+    test_side_by_side()
+    test_plots()
     with tempfile.TemporaryDirectory() as work:
+        test_stored(work)
+        test_forms(work)
         path = os.path.join(work, "out.json")
         old = os.umask(0o022)
-        report.atomically(path, "x")
+        cache.atomically(path, "x")
         check(os.stat(path).st_mode & 0o777 == 0o644, "mode 0644 under umask 022")
         os.umask(0o077)
-        report.atomically(path, "x")
+        cache.atomically(path, "x")
         os.umask(old)
         check(os.stat(path).st_mode & 0o777 == 0o600, "mode 0600 under umask 077")
-
-        liberty = os.path.join(work, "stdcells.lib")
-        with open(liberty, "w", encoding="utf-8") as f:
-            f.write("library (stdcells) {}")
-        library = FakeLibrary(liberty)
-        fmt = {"name": "if4", "id": 13, "integers": True}
-        report.STORED = os.path.join(work, "stored.json")
-        with open(report.STORED, "w", encoding="utf-8") as f:
-            json.dump({"tools": {"yosys": "1"}, "results": [dict(row("published", "if4", 7), library="stdcells",
-                                                                  key=report.stored_key("published", fmt, "area", library))]}, f)
-        found = report.stored_row("published", fmt, "area", library)
-        check(found["stored"] and found["stored_matches"] and found["tools"] == {"yosys": "1"}, "a stored result is labelled")
-        check(report.stored_row("published", fmt, "speed", library) is None, "no stored result of another recipe")
-        with open(liberty, "a", encoding="utf-8") as f:
-            f.write("\n")
-        check(not report.stored_row("published", fmt, "area", library)["stored_matches"], "another library does not match")
-    with open(os.path.join(HERE, "..", "..", "scripts", "synth", "stored.json"), encoding="utf-8") as f:
-        stored = json.load(f)
-    check(all({"unit", "format", "recipe", "library", "nand2", "fmax_mhz", "command", "key"} <= set(r) for r in stored["results"]),
-          "every shipped stored result names its command")
+    test_shipped()
     return 0
 
 
