@@ -7,7 +7,7 @@ import units
 
 COLOURS = {"exact": "#1f77b4", "block_fp32": "#2ca02c", "gst": "#9467bd", "published": "#d62728"}
 LEFT, TOP, WIDTH, HEIGHT = 76, 44, 620, 340
-CHARACTER, LINE = 6.2, 13  # of a label of 11 px
+CHARACTER, LINE = 7.2, 13  # of a label of 11 px
 
 
 def ticks(low, high, logarithmic):

@@ -128,9 +128,17 @@ def markdown(rows, spec, figures=""):
     return "\n".join(lines + [n + "\n" for n in notes(rows, spec)])
 
 
-STYLE = """body{font-family:sans-serif;margin:2em;max-width:80em}table{border-collapse:collapse;font-size:.9em}
-td,th{border:1px solid #bbb;padding:.2em .6em;text-align:right}td:first-child,th:first-child,td.word{text-align:left}th{background:#f2f2f2}
+STYLE = """body{font-family:sans-serif;margin:2em auto;max-width:80em;padding:0 1em}table{border-collapse:collapse;font-size:.8em}
+td,th{border:1px solid #bbb;padding:.2em .5em;text-align:right}.word{text-align:left}th{background:#f2f2f2}
 svg{max-width:100%;height:auto}"""
+
+
+def html_table(heading, body):
+    """Words to the left, numbers to the right, headings with their columns."""
+    words = ["" if any(line[i][:1].isdigit() for line in body) else " class=word" for i in range(len(heading))]
+    out = ["<table><tr>" + "".join(f"<th{w}>{html.escape(h)}</th>" for w, h in zip(words, heading)) + "</tr>"]
+    out += ["<tr>" + "".join(f"<td{w}>{html.escape(c)}</td>" for w, c in zip(words, line)) + "</tr>" for line in body]
+    return "\n".join(out + ["</table>"])
 
 
 def page(rows, spec):
@@ -139,10 +147,7 @@ def page(rows, spec):
     made = tables(rows)
     figures = [f"<h2>{html.escape(t)}</h2>{svg}" for _, t, svg in plots(rows)]
     for i, (title, heading, body) in enumerate(made):
-        out.append(f"<h2>{html.escape(title)}</h2><table><tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in heading) + "</tr>")
-        for line in body:
-            out.append("<tr>" + "".join(f"<td{'' if c[:1].isdigit() else ' class=word'}>{html.escape(c)}</td>" for c in line) + "</tr>")
-        out.append("</table>")
+        out.append(f"<h2>{html.escape(title)}</h2>" + html_table(heading, body))
         if i == 0:
             out += figures
     out.append("<h2>How these numbers were made</h2><ul>" + "".join(f"<li>{html.escape(n)}</li>" for n in notes(rows, spec)) + "</ul></html>")

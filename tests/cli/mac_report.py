@@ -70,9 +70,8 @@ set_input_delay 0 -clock c [get_ports {{valid_i first_i last_i a_scale_i* w_scal
 set_output_delay 0 -clock c [all_outputs]
 set_input_transition 0.1 [all_inputs]
 set_load 0.05 [all_outputs]
-report_wns
-report_worst_slack
-report_power
+report_worst_slack -digits 4
+report_power -digits 6
 exit
 """)
     text = subprocess.run(["sta", "-no_splash", "-exit", script], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
