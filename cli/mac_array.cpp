@@ -22,7 +22,7 @@ namespace {
 
 struct Options {
   sim::ArrayConfig array;
-  std::string layer, model, format = "if4", flow = "os", quantizer = "none";
+  std::string layer, model, format, flow = "os", quantizer = "none";
   std::int64_t tokens = 2048;
   std::string json, trace, a, w, progress = "auto";
   bool step = false;
@@ -69,10 +69,8 @@ nlohmann::ordered_json to_json(const sim::GemmShape& shape, const sim::ArrayResu
 
 #ifdef LOWBIT_HAS_ARRAY
 /// Multiplies two quantized tensors on the stepped array and compares with the exact GEMM.
-sim::ArrayResult run_with_data(const Options& options, sim::GemmShape& shape,
-                               std::vector<sim::TileTiming>* trace) {
-  const BlockTensor a = read_block_tensor(options.a).tensor;
-  const BlockTensor w = read_block_tensor(options.w).tensor;
+sim::ArrayResult run_with_data(const Options& options, const BlockTensor& a, const BlockTensor& w,
+                               sim::GemmShape& shape, std::vector<sim::TileTiming>* trace) {
   if (a.columns != w.columns) {
     throw Error(ErrorKind::invalid_input, fmt::format("{} has K = {}, {} has K = {}", options.a,
                                                       a.columns, options.w, w.columns));
@@ -92,8 +90,32 @@ sim::ArrayResult run_with_data(const Options& options, sim::GemmShape& shape,
 }
 #endif
 
+/// The units' format is the operands'; --format can only agree.
+void take_format(Options& options, const BlockTensor& a, const BlockTensor& w) {
+  if (a.format != w.format) {
+    throw Error(ErrorKind::invalid_input, fmt::format("{} is {}, {} is {}: a unit has one format", options.a,
+                                                      a.format->name, options.w, w.format->name));
+  }
+  if (!options.format.empty() && options.format != a.format->name) {
+    throw Error(ErrorKind::usage, fmt::format("--format {}: {} is {}", options.format, options.a, a.format->name));
+  }
+  options.format = a.format->name;
+}
+
 void run(Options options) {
   sim::ArrayConfig& array = options.array;
+  const bool with_data = !options.a.empty() || !options.w.empty();
+  const int sources = !options.layer.empty() + !options.model.empty() + with_data;
+  if (sources != 1 || options.a.empty() != options.w.empty()) {
+    throw Error(ErrorKind::usage, "mac array: give --layer, --model, or --a and --w");
+  }
+  BlockTensor a, w;
+  if (with_data) {
+    a = read_block_tensor(options.a).tensor;
+    w = read_block_tensor(options.w).tensor;
+    take_format(options, a, w);
+  }
+  if (options.format.empty()) options.format = "if4";
   const BlockFormat* format = find_block_format(options.format);
   if (format == nullptr) {
     throw Error(ErrorKind::usage, fmt::format("--format {}: no such format; `lowbit formats` lists them",
@@ -106,11 +128,6 @@ void run(Options options) {
   array.quantizer = options.quantizer == "none"    ? sim::QuantizerMode::none
                     : options.quantizer == "given" ? sim::QuantizerMode::given_amax
                                                    : sim::QuantizerMode::measured_amax;
-  const bool with_data = !options.a.empty() || !options.w.empty();
-  const int sources = !options.layer.empty() + !options.model.empty() + with_data;
-  if (sources != 1 || options.a.empty() != options.w.empty()) {
-    throw Error(ErrorKind::usage, "mac array: give --layer, --model, or --a and --w");
-  }
   std::vector<sim::GemmShape> shapes;
   if (!options.model.empty()) shapes = sim::read_model_shapes(options.model, options.tokens);
   if (!options.layer.empty()) shapes = {parse_layer(options.layer)};
@@ -142,7 +159,7 @@ void run(Options options) {
     sim::ArrayResult r;
 #ifdef LOWBIT_HAS_ARRAY
     if (with_data) {
-      r = run_with_data(options, shape, timings);
+      r = run_with_data(options, a, w, shape, timings);
     } else if (options.step) {
       r = step_layer(array, shape, nullptr, timings);
     } else
@@ -243,8 +260,7 @@ void add_mac_array(CLI::App& mac) {
       ->capture_default_str();
   app->add_option("--a", options->a, "Quantized A [M, K]: steps the array with its data");
   app->add_option("--w", options->w, "Quantized W [N, K]");
-  app->add_option("--format", options->format, "Block format: lanes and bytes a beat")
-      ->capture_default_str();
+  app->add_option("--format", options->format, "Block format: lanes and bytes a beat (default: if4, or that of --a and --w)");
   app->add_option("--dataflow", options->flow, "os or ws: output or weight stationary")
       ->check(CLI::IsMember({"os", "ws"}))
       ->capture_default_str();

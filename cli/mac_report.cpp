@@ -40,7 +40,7 @@ constexpr std::size_t accumulator_rows = 16;
 struct Options {
   std::vector<std::string> units, formats;
   std::string liberty, lef, models, sample, input, weight, cache, recipes, output, plots;
-  std::string progress = "auto";
+  std::string progress = "auto", simulator;
   std::map<std::string, std::string> forms;  ///< json, csv, markdown or html: path, or - for standard output
   bool glitches = false, no_energy = false, no_stored = false, sweep = false;
   double clock_mhz = 0;
@@ -73,6 +73,14 @@ fs::path cache_folder(const std::string& chosen) {
   if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != 0) return fs::path(xdg) / "lowbit";
   if (const char* home = std::getenv("HOME"); home != nullptr && *home != 0) return fs::path(home) / ".cache" / "lowbit";
   return fs::temp_directory_path() / "lowbit-cache";
+}
+
+/// lowbit_gate_sim beside this command, or Icarus where it is not there.
+std::string gate_simulator() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  const fs::path beside = self.parent_path() / "lowbit_gate_sim";
+  return !error && fs::exists(beside) ? beside.string() : "icarus";
 }
 
 /// Where each form goes: several may be written at once, one of them to standard output or to -o.
@@ -132,6 +140,7 @@ void report(Options o) {
   spec["clock_mhz"] = o.clock_mhz;
   spec["jobs"] = o.jobs;
   spec["progress"] = o.progress;
+  spec["simulator"] = o.simulator.empty() ? gate_simulator() : o.simulator;
   spec["sample"] = sample.filename().string();
   spec["input"] = o.input;
   spec["weight"] = o.weight;
@@ -182,6 +191,8 @@ void add_mac_report(CLI::App& mac) {
   app->add_flag("--glitches", o->glitches, "Energy with cell delays as well (slower)");
   app->add_flag("--no-energy", o->no_energy, "Area and timing only");
   app->add_flag("--no-stored", o->no_stored, "Synthesize and simulate the published unit too, instead of its stored result (an hour with --glitches)");
+  app->add_option("--simulator", o->simulator, "Of the netlist: lowbit_gate_sim beside this command (default), or icarus: the same counts, slower")
+      ->check(CLI::IsMember({"icarus"}) | CLI::ExistingFile);
   app->add_option("--jobs", o->jobs, "Designs at a time (default: one a processor)")->check(CLI::Range(1, 1024));
   app->add_option("--progress", o->progress, "auto or never")->check(CLI::IsMember({"auto", "never"}))->capture_default_str();
   app->add_option("--plots", o->plots, "Folder for the plots as SVG files");

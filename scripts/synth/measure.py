@@ -18,14 +18,14 @@ def scripts(*names):
     return [os.path.join(HERE, n) for n in names]
 
 
-def limit(spec, unit, glitches):
-    return min(int(spec["beats"]), units.UNITS[unit].glitch_beats if glitches else units.UNITS[unit].beats)
+def limit(spec, unit):
+    return min(int(spec["beats"]), units.UNITS[unit].beats)
 
 
-def operands(spec, unit, fmt, glitches=False):
+def operands(spec, unit, fmt):
     """Hash of the beats that the energy is measured on."""
     with open(fmt[f"beats{units.UNITS[unit].lanes}"], encoding="utf-8") as f:
-        return digest("".join(itertools.islice(f, limit(spec, unit, glitches))))
+        return digest("".join(itertools.islice(f, limit(spec, unit))))
 
 
 def synthesis_key(unit, fmt, point, library, tools, lef):
@@ -54,14 +54,15 @@ def synthesis(spec, unit, fmt, point, library, work):
 def simulate(spec, unit, fmt, library, work, tools, glitches, stage):
     """The result of energy.py in this folder, zero delay or with glitches, made if it is not there."""
     lanes = units.UNITS[unit].lanes
-    models = spec["models"] or energy.verilog_models(library.path)
-    key = digest(operands(spec, unit, fmt, glitches), str(glitches), models, tools["icarus"], tools["opensta"], *scripts("energy.py", "netlist.py", "liberty.py"))
+    key = digest(operands(spec, unit, fmt), str(glitches), spec["models"], tools["simulator"], tools["opensta"],
+                 *scripts("energy.py", "events.py", "netlist.py", "liberty.py"))
     done = os.path.join(work, f"energy_{key}.json")
     if os.path.exists(done):
         with open(done, encoding="utf-8") as f:
             return json.load(f)
     stage("energy with glitches" if glitches else "energy")
-    args = argparse.Namespace(work=work, beats=fmt[f"beats{lanes}"], limit=limit(spec, unit, glitches), lanes=lanes, liberty=library.path, models=models, period=20.0, sdf=glitches)
+    args = argparse.Namespace(work=work, beats=fmt[f"beats{lanes}"], limit=limit(spec, unit), lanes=lanes, liberty=library.path, models=spec["models"], period=20.0, sdf=glitches,
+                              simulator=spec["simulator"])
     result = energy.measure(args, library)
     atomically(done, json.dumps(result))
     return result
@@ -87,7 +88,7 @@ def row(spec, unit, fmt, point, library, tools, stage):
                 out[f"{part}_pj_per_mac"] = e[f"{part}_pj_per_mac"]
             if spec["glitches"]:
                 g = simulate(spec, unit, fmt, library, work, tools, True, stage)
-                out["glitch_pj_per_mac"], out["glitch_beats"] = g["pj_per_mac"], g["beats"]
+                out["glitch_pj_per_mac"] = g["pj_per_mac"]
                 for part in PARTS:
                     out[f"glitch_{part}_pj_per_mac"] = g[f"{part}_pj_per_mac"]
     out["tools"] = tools

@@ -74,9 +74,9 @@ def heading_of(rows):
 
 def notes(rows, spec):
     """What the numbers were made with, one line each."""
-    beats = {r["unit"]: "/".join(str(r[k]) for k in ("beats", "glitch_beats") if r.get(k)) for r in rows if r.get("beats")}
+    beats = {r["unit"]: r["beats"] for r in rows if r.get("beats")}
     lines = [f"Library {rows[0]['library']}; no wires, no layout, ideal clock; energy at a clock of 20 ns"
-             + (", on beats (zero delay/glitches): " + ", ".join(f"{u} {n}" for u, n in beats.items()) if beats else "") + ".",
+             + ("; beats: " + ", ".join(f"{u} {n}" for u, n in beats.items()) if beats else "") + ".",
              f"Operands and SQNR: {spec['sample']}, {spec['weight']} times {spec['input']}, both quantized by the format's default rule. SQNR is that "
              "of the weights. The accumulator's error is the relative RMS error of the unit's bit model against exact dot products on "
              f"{spec['accumulator_rows']} rows of the input times all weights.",

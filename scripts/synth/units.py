@@ -4,14 +4,14 @@ import collections
 
 import synth
 
-# top: module; lanes; formats: names, or None for all; beats, glitch_beats: at most so many in the
-# energy simulations (units of tens of thousands of cells get fewer).
-Unit = collections.namedtuple("Unit", "top lanes formats beats glitch_beats")
+# top: module; lanes; formats: names, or None for all; beats: at most so many in the energy
+# simulation (units of tens of thousands of cells get fewer).
+Unit = collections.namedtuple("Unit", "top lanes formats beats")
 UNITS = {
-    "exact": Unit("lowbit_mac_exact_core", 16, None, 1 << 30, 1 << 30),
-    "block_fp32": Unit("lowbit_mac_block_fp32_core", 16, ("if4", "nvfp4", "nvint4", "if3"), 1 << 30, 1 << 30),
-    "gst": Unit("lowbit_mac_gst_core", 64, ("nvfp4",), 520, 256),
-    "published": Unit("lowbit_mac_published_core", 16, ("if4", "nvfp4"), 320, 112),
+    "exact": Unit("lowbit_mac_exact_core", 16, None, 1 << 30),
+    "block_fp32": Unit("lowbit_mac_block_fp32_core", 16, ("if4", "nvfp4", "nvint4", "if3"), 1 << 30),
+    "gst": Unit("lowbit_mac_gst_core", 64, ("nvfp4",), 520),
+    "published": Unit("lowbit_mac_published_core", 16, ("if4", "nvfp4"), 320),
 }
 
 # How a unit is synthesized: a recipe of synth.py, abc's target (None: the recipe's own) and the
