@@ -139,7 +139,20 @@ def main():
         run.refused(2, "only one may go to standard output", *design, "--json", "--csv")
         run.refused(2, "no unit has any of these formats", "--units", "gst", "--formats", "if4")
         run.refused(5, "yosys not found", *design, path=only(os.path.join(work, "bare"), "python3"))
-        run.refused(5, "iverilog not found", *design, path=only(os.path.join(work, "unsimulated"), "python3", "yosys", "sta", "berkeley-abc"))
+        run.refused(5, "iverilog not found", *design, "--simulator", "icarus",
+                    path=only(os.path.join(work, "unsimulated"), "python3", "yosys", "sta", "berkeley-abc"))
+
+        # The event simulator against Icarus, settled values and glitches.
+        ours, icarus = (json.loads(run(*design, "--glitches", *s).stdout)[0] for s in ((), ("--simulator", "icarus")))
+        check("gate_sim" in ours["tools"]["simulator"] and "Icarus" in icarus["tools"]["simulator"], "both simulators ran")
+        check(ours["pj_per_mac"] == icarus["pj_per_mac"], f"without delays the counts are Icarus': {ours['pj_per_mac']} pJ")
+        check(abs(ours["glitch_pj_per_mac"] / icarus["glitch_pj_per_mac"] - 1) < 0.002 and ours["glitch_pj_per_mac"] > 1.1 * ours["pj_per_mac"],
+              f"with delays: {ours['glitch_pj_per_mac']} pJ, Icarus {icarus['glitch_pj_per_mac']}")
+        idle = os.path.join(work, "idle")
+        with open(idle, "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\nread -r _ nets _ < \"$1\"\nyes 0 | head -n \"$nets\"\n")
+        os.chmod(idle, 0o755)
+        run.refused(3, "the simulation ended after 0 of 184 cycles", *design, "--simulator", idle)
     return 0
 
 
