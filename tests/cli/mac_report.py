@@ -21,8 +21,8 @@ from liberty import Library  # noqa: E402
 from netlist import Netlist  # noqa: E402
 
 LIBERTY = "/usr/share/qflow/tech/osu018/osu018_stdcells.lib"
-# The measured ratio of the counted energy and OpenSTA's, docs/mac_area.md.
-MARGIN = 1.5
+# Between the counted energy and OpenSTA's, of the exact unit: docs/mac_area.md.
+MARGIN = 2.0
 
 
 def check(condition, message):
@@ -94,7 +94,7 @@ def main():
         first = run(*design, "--html", os.path.join(work, "page.html"))
         check(first.returncode == 0 and not first.stdout, f"from nothing: {first.seconds:.1f} s {first.stderr}")
         again = run(*design, "--json", "--csv", os.path.join(work, "table.csv"))
-        check(again.returncode == 0 and again.seconds < 10 and again.seconds < first.seconds, f"from the cache: {again.seconds:.1f} s")
+        check(again.returncode == 0 and again.seconds < first.seconds / 3, f"from the cache: {again.seconds:.1f} s")
         rows = json.loads(again.stdout)
         row = rows[0]
         check(len(rows) == 1 and {"unit", "format", "lanes", "integers", "recipe", "library", "nand2", "area_um2", "fmax_mhz", "pj_per_mac",
