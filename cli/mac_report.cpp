@@ -181,7 +181,7 @@ void add_mac_report(CLI::App& mac) {
   app->add_option("--lef", o->lef, "LEF file: the NAND2's area comes from it");
   app->add_option("--models", o->models, "Verilog models of the cells (default: beside the Liberty file)");
   app->add_option("--recipes", o->recipes, "area, speed, default; comma separated (default: area, and speed for exact IF4 and NVFP4)");
-  app->add_flag("--sweep", o->sweep, "Recipes, targets and pipelines between smallest area and best frequency, with the Pareto front");
+  app->add_flag("--sweep", o->sweep, "Recipes and pipelines between smallest area and best frequency, with the Pareto front");
   app->add_option("--clock", o->clock_mhz, "MHz that every design should reach; exit code 1 where one does not")
       ->check(CLI::Range(0.001, 1e6));
   app->add_option("--sample", o->sample, "Tensor file with the operands (default: the shipped sample)");

@@ -6,4 +6,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 lowbit=${1:-build/dev/cli/lowbit}
 "$lowbit" mac report --glitches --markdown docs/mac_report.md --plots docs/mac_report
-"$lowbit" mac report --sweep --no-energy --markdown docs/mac_sweep.md --plots docs/mac_report
+"$lowbit" mac report --sweep --formats if4 --no-energy --markdown docs/mac_sweep.md --plots docs/mac_report
