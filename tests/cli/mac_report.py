@@ -146,7 +146,7 @@ def main():
         ours, icarus = (json.loads(run(*design, "--glitches", *s).stdout)[0] for s in ((), ("--simulator", "icarus")))
         check("gate_sim" in ours["tools"]["simulator"] and "Icarus" in icarus["tools"]["simulator"], "both simulators ran")
         check(ours["pj_per_mac"] == icarus["pj_per_mac"], f"without delays the counts are Icarus': {ours['pj_per_mac']} pJ")
-        check(abs(ours["glitch_pj_per_mac"] / icarus["glitch_pj_per_mac"] - 1) < 0.002 and ours["glitch_pj_per_mac"] > 1.1 * ours["pj_per_mac"],
+        check(abs(ours["glitch_pj_per_mac"] / icarus["glitch_pj_per_mac"] - 1) < 0.0005 and ours["glitch_pj_per_mac"] > 1.1 * ours["pj_per_mac"],
               f"with delays: {ours['glitch_pj_per_mac']} pJ, Icarus {icarus['glitch_pj_per_mac']}")
         idle = os.path.join(work, "idle")
         with open(idle, "w", encoding="utf-8") as f:
