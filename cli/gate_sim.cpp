@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 // lowbit_gate_sim: counts the changes of every net of a mapped netlist on a stream of beats, with
-// path delays (glitches count) or without. scripts/synth/events.py writes its input and reads its output.
+// path delays (glitches count) or without. scripts/synth/events.py writes its input and reads its
+// output.
 //
 // What Icarus does with module paths, in seconds where that takes minutes: a gate's new value waits
 // for the delay of the input that changed last; when the wait ends, the value that the gate has by
-// then goes out, so a pulse shorter than the delay is lost. A net counts once an instant. Two values,
-// 0 and 1. tests/cli/mac_report.py holds it to Icarus' counts.
+// then goes out, so a pulse shorter than the delay is lost. A net counts once an instant. Two
+// values, 0 and 1. tests/cli/mac_report.py holds it to Icarus' counts.
 //
 // Input, whitespace separated; times in units of 10 ps:
 //   nets N  clock NET  reset NET  valid NET  half HALF_PERIOD  idle CYCLES  skip BEATS
 //   gates G, then a line each:   c OUT K IN.. TABLE RISE FALL (of each input)    TABLE: 2^K digits
-//                           or   f OUT D RISE FALL                              positive edge of clock
+//                           or   f OUT D RISE FALL                              positive edge of
+//                           clock
 //   inputs I NET..   beats B, then B words of I digits
 // Output: a line for each net, its changes after the first SKIP beats.
 #include <algorithm>
@@ -66,8 +68,9 @@ class Simulation {
   std::vector<std::vector<Reader>> readers_;
   std::vector<std::uint8_t> values_;
   std::vector<std::int64_t> changes_;
-  std::vector<std::uint8_t> moved_;                    ///< nets in instant_
-  std::vector<std::pair<int, std::uint8_t>> instant_;  ///< nets set in this instant, and their value before it
+  std::vector<std::uint8_t> moved_;  ///< nets in instant_
+  std::vector<std::pair<int, std::uint8_t>>
+      instant_;  ///< nets set in this instant, and their value before it
   std::vector<int> inputs_, flops_, flop_data_, touched_;
   std::vector<std::string> beats_;
   int clock_ = 0, reset_ = 0, valid_ = 0, idle_ = 0, skip_ = 0;
@@ -98,7 +101,8 @@ void Simulation::read(std::istream& in) {
   readers_.resize(nets);
   const auto net = [&](const char* what) {
     const int n = next<int>(in, what);
-    if (n < 0 || static_cast<std::size_t>(n) >= nets) fail(std::string("a net out of range at ") + what);
+    if (n < 0 || static_cast<std::size_t>(n) >= nets)
+      fail(std::string("a net out of range at ") + what);
     return n;
   };
   clock_ = keyed(in, "clock");
@@ -125,7 +129,8 @@ void Simulation::read(std::istream& in) {
       gate.paths.resize(next<std::size_t>(in, "the inputs of a gate"));
       if (gate.paths.size() > 16) fail("a gate of more than 16 inputs");
       for (std::size_t i = 0; i < gate.paths.size(); ++i) {
-        readers_[static_cast<std::size_t>(net("an input"))].push_back({static_cast<int>(g), static_cast<int>(i)});
+        readers_[static_cast<std::size_t>(net("an input"))].push_back(
+            {static_cast<int>(g), static_cast<int>(i)});
       }
       const auto table = next<std::string>(in, "a table");
       if (table.size() != std::size_t{1} << gate.paths.size()) fail("a table of the wrong length");

@@ -25,8 +25,8 @@ long double approximate(const WideInteger& integer) {
 
 }  // namespace
 
-AccumulatorError accumulator_error(const MacShape& shape, const BlockTensor& a, const BlockTensor& w,
-                                   std::size_t rows) {
+AccumulatorError accumulator_error(const MacShape& shape, const BlockTensor& a,
+                                   const BlockTensor& w, std::size_t rows) {
   rows = std::min(rows, a.rows);
   const MacUnitScale scale = mac_unit_scale(shape.unit, *shape.format);
   AccumulatorError error;
@@ -36,10 +36,12 @@ AccumulatorError accumulator_error(const MacShape& shape, const BlockTensor& a, 
     const std::vector<MacResult> results = mac_model(product_stream(shape, a, w, row, row + 1));
     for (std::size_t n = 0; n < results.size(); ++n) {
       const ExactValue exact = exact_dot(a, row, w, n, NanScale::largest);
-      const long double wanted = std::ldexp(approximate(exact.integer), exact.exponent) / exact.denominator;
+      const long double wanted =
+          std::ldexp(approximate(exact.integer), exact.exponent) / exact.denominator;
       const long double got =
           shape.unit == MacUnit::exact
-              ? std::ldexp(approximate(WideInteger(results[n].acc)), scale.accumulator_exponent) / scale.denominator
+              ? std::ldexp(approximate(WideInteger(results[n].acc)), scale.accumulator_exponent) /
+                    scale.denominator
               : static_cast<long double>(std::bit_cast<float>(results[n].fp32)) / scale.denominator;
       ++error.outputs;
       error.inexact += got != wanted ? 1 : 0;

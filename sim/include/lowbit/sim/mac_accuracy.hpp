@@ -17,8 +17,8 @@ struct AccumulatorError {
 };
 
 /// Rows [0, rows) of A times every row of W (all of A where it has fewer). The accumulator is the
-/// raw integer of `exact` and the FP32 result of the other units, before any tensor scale; NaN scale
-/// bytes read as the unit reads them. For `exact` any error is one of window or width.
+/// raw integer of `exact` and the FP32 result of the other units, before any tensor scale; NaN
+/// scale bytes read as the unit reads them. For `exact` any error is one of window or width.
 /// \throws Error(usage) where formats or columns differ or the unit lacks the format. Thread-safe.
 [[nodiscard]] AccumulatorError accumulator_error(const MacShape& shape, const BlockTensor& a,
                                                  const BlockTensor& w, std::size_t rows);
