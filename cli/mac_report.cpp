@@ -190,7 +190,7 @@ void add_mac_report(CLI::App& mac) {
   app->add_option("--beats", o->beats, "Beats of the energy simulation")->capture_default_str()->check(CLI::Range(64, 1000000));
   app->add_flag("--glitches", o->glitches, "Energy with cell delays as well (slower)");
   app->add_flag("--no-energy", o->no_energy, "Area and timing only");
-  app->add_flag("--no-stored", o->no_stored, "Synthesize and simulate the published unit too, instead of its stored result (an hour with --glitches)");
+  app->add_flag("--no-stored", o->no_stored, "Synthesize and simulate the published unit too, instead of its stored result (a quarter of an hour)");
   app->add_option("--simulator", o->simulator, "Of the netlist: lowbit_gate_sim beside this command (default), or icarus: the same counts, slower")
       ->check(CLI::IsMember({"icarus"}) | CLI::ExistingFile);
   app->add_option("--jobs", o->jobs, "Designs at a time (default: one a processor)")->check(CLI::Range(1, 1024));
