@@ -178,8 +178,8 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
 }
 
 /// Thread blocks a multiprocessor holds in the selecting kernels. With four and each block loaded one round ahead, every
-/// format and rule took the least time on an H100 (five: up to 7 % more), but IF3 and IF6 with a given amax, which are 5 % faster
-/// without loading ahead, and slower behind the amax pass.
+/// format and rule took the least time on an H100 (five: up to 7 % more), but codes of a byte with a given amax, which take
+/// 5 % less without loading ahead (and more behind the amax pass).
 inline constexpr int select_resident = 4;
 
 /// What the warps of a thread block have left, put together: few warps with all lanes at work instead of all with few.
@@ -343,6 +343,7 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
   // Through a shuffle, so that the address is kept and not made again in every round.
   const SharedTable<Entry> entries{__shfl_sync(0xFFFFFFFFU, static_cast<std::uint32_t>(__cvta_generic_to_shared(table)), 0)};
   const bool rescales = all.to_range != 1.0F;
+  const bool ahead = F::nibbles || a.given_amax == nullptr;
   const bool is_bf16 = a.type == Input::bf16;
   std::uint32_t* const queue = waiting[threadIdx.x / 32];
   std::uint32_t queued = 0;
@@ -353,7 +354,7 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
     float b = spread(raw, is_bf16, x);
     const Signs signs = signs_of_pairs<F::nibbles>(raw.pair);
     const std::int32_t following = max(item - stride, 0);
-    if (leading >= stride) next = load_raw(a.input, following);
+    if (ahead && leading >= stride) next = load_raw(a.input, following);
     if (rescales) {
 #pragma unroll
       for (float& v : x) v = v * all.to_range * all.to_range2;
@@ -382,6 +383,7 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
       }
     }
     item = following;
+    if (!ahead && leading >= stride) next = load_raw(a.input, item);
   }
   __syncwarp();
   add(pools[0], queue, queued, lane);
