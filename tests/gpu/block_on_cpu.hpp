@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The kernels' 1D path, run on the CPU: gpu/src/quantize/block.cuh over a whole matrix.
+// The kernels' 1D path, run on the CPU: gpu/src/quantize/{select,block,mx_block}.cuh over a whole matrix.
 #pragma once
 
 #include <cstring>
 #include <vector>
 
 #include "lowbit/quantize.hpp"
-#include "quantize/block.cuh"
+#include "quantize/mx_block.cuh"
+#include "quantize/select.cuh"
 
 namespace lowbit::gpu::detail {
 

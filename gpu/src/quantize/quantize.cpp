@@ -41,7 +41,7 @@ const Entry* find_entry(const BlockFormat& format) {
   return nullptr;
 }
 
-// The numbers of Selection and MxRule (block.cuh), which is device code.
+// The numbers of Selection (element.cuh) and MxRule (mx_block.cuh), which is device code.
 int rule_number(const BlockFormat& format, ScaleRule rule) {
   const bool mx = format.family == ScaleFamily::mx;
   switch (rule) {

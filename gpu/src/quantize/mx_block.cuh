@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Sixteen elements of an MX block: the scale byte by each rule, and the codes. Host-device.
+#pragma once
+
+#include "quantize/block.cuh"
+
+namespace lowbit::gpu::detail {
+
+enum class MxRule : int { floor = 0, rceil = 1, ceil = 2, even = 3, rceil_4 = 4 };
+
+template <class F>
+struct MxTraits;
+template <>
+struct MxTraits<Mxfp4> {
+  static constexpr int emax = 2, mantissa = 1;
+  static constexpr std::uint32_t significand = 0xC00000;
+};
+template <>
+struct MxTraits<Mxfp6E2M3> {
+  static constexpr int emax = 2, mantissa = 3;
+  static constexpr std::uint32_t significand = 0xF00000;
+};
+template <>
+struct MxTraits<Mxfp6E3M2> {
+  static constexpr int emax = 4, mantissa = 2;
+  static constexpr std::uint32_t significand = 0xE00000;
+};
+template <>
+struct MxTraits<Mxfp8E4M3> {
+  static constexpr int emax = 8, mantissa = 3;
+  static constexpr std::uint32_t significand = 0xE00000;
+};
+template <>
+struct MxTraits<Mxfp8E5M2> {
+  static constexpr int emax = 15, mantissa = 2;
+  static constexpr std::uint32_t significand = 0xE00000;
+};
+
+/// The E8M0 byte of a block with amax b, 0 for b = 0.
+template <class F>
+LOWBIT_HD std::uint32_t mx_scale_byte(float b, MxRule rule) {
+  using T = MxTraits<F>;
+  const std::uint32_t bits = bits_of(b);
+  if (bits == 0) return 0;
+  int exponent = static_cast<int>(bits >> 23) - 127;
+  std::uint32_t significand = (bits & 0x7FFFFFU) | 0x800000U;
+  if (exponent == -127) {
+    exponent = -126;
+    significand = bits;
+    while (significand < 0x800000U) {
+      significand <<= 1;
+      --exponent;
+    }
+  }
+  int e = exponent - T::emax;
+  if (rule == MxRule::ceil) e += significand != 0x800000U;
+  if (rule == MxRule::rceil) e += significand > T::significand;
+  if (rule == MxRule::rceil_4) e += significand > 0x800000U;  // MXFP4: 4 = 2^emax
+  if (rule == MxRule::even) {
+    e = static_cast<int>((bits + (1U << (22 - T::mantissa))) >> 23) - 127 - T::emax;
+  }
+  e = e < -127 ? -127 : (e > 127 ? 127 : e);
+  return static_cast<std::uint32_t>(e + 127);
+}
+
+/// 16 elements of an MX block with that scale byte.
+template <class F>
+LOWBIT_HD void quantize_mx(const float (&x)[16], const Signs& signs, std::uint32_t byte,
+                           std::uint32_t (&out)[F::words]) {
+  const float multiplier = power_of_two(127 - static_cast<int>(byte)) * F::F::scale;
+  float q[16];
+  evaluate<F, false, true, Selection::none, false>(x, {multiplier, 0.0F}, TensorScale{}, 0, q);
+  pack_float<typename F::F, F>(q, signs, out);
+}
+
+}  // namespace lowbit::gpu::detail
