@@ -312,12 +312,7 @@ cudaError_t launch(const GemmArguments& g, cudaStream_t stream) {
 }  // namespace
 
 cudaError_t launch_gemm_decode(GemmFormat format, const GemmArguments& g, cudaStream_t stream) {
-  switch (format) {
-    case GemmFormat::nvfp4: return launch<GemmFormat::nvfp4>(g, stream);
-    case GemmFormat::if4: return launch<GemmFormat::if4>(g, stream);
-    case GemmFormat::if3: return launch<GemmFormat::if3>(g, stream);
-  }
-  return cudaErrorInvalidValue;
+  return with_format(format, [&]<GemmFormat F>() { return launch<F>(g, stream); });
 }
 
 }  // namespace lowbit::gpu::detail

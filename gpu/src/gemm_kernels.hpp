@@ -25,6 +25,17 @@ struct GemmArguments {
   bool b_settled;
 };
 
+/// launch.operator()<F>() for the format F.
+template <class Launch>
+cudaError_t with_format(GemmFormat format, const Launch& launch) {
+  switch (format) {
+    case GemmFormat::nvfp4: return launch.template operator()<GemmFormat::nvfp4>();
+    case GemmFormat::if4: return launch.template operator()<GemmFormat::if4>();
+    case GemmFormat::if3: return launch.template operator()<GemmFormat::if3>();
+  }
+  return cudaErrorInvalidValue;
+}
+
 /// Lets a kernel have that much dynamic shared memory on the current device. The driver is asked once a device: the
 /// call takes longer than a launch.
 template <auto kernel>
