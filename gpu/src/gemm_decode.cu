@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmAr
     if (decode_step(0, i) >= super_steps) return;
     expect_bytes(address(&scales_here[i % scale_ring]), box_bytes);
     copy_box_once(address(scales_of_rounds + i % scale_ring * box_bytes), scale_map, decode_step(0, i) * step_blocks, n0,
-             address(&scales_here[i % scale_ring]));
+                  address(&scales_here[i % scale_ring]));
   };
   // A warp's own part of a box, without the copy engine.
   const auto fill = [&](int i) {

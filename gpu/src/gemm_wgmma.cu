@@ -335,7 +335,6 @@ __device__ __forceinline__ void consume(const Work& w, const Shared& shared, con
           parity ^= 1;
         }
       }
-      // The fragments' registers are written again at the start of the next chunk.
     }
     wgmma_wait<0>();
     if (previous >= 0 && lane == 0) barrier_arrive(barriers.empty(previous));
