@@ -1,291 +1,337 @@
 // SPDX-License-Identifier: MIT
 // Hopper decode GEMM: at most 16 rows of activations (A) against many rows of weights (B).
 //
-// The time is the reading of B once, so everything is arranged around keeping reads in flight and in
-// order: the 16 warps of a CTA take neighbouring super-steps of 128 columns, so that they read 1 KiB of each
-// of 64 rows at about the same time. (With shares of K that lie apart, memory delivered half of its rate.)
-// The bulk tensor copy engine brings codes in boxes for two warps and scale bytes for all. A round is asked for when the
-// one before begins to arrive: 64 KiB under way are enough for the full rate, and with more of them the rounds
-// would arrive together, the first one as late as the last. Codes are expanded in registers straight into mma.sync fragments (no
-// shuffle, no FP16 in shared memory).
+// B is read once, and expanding it takes nearly as long as reading it, so the two have to overlap from the start:
+// - A CTA has up to 64 rows of B, and there are as many CTAs as multiprocessors where N allows.
+// - Four groups of six warps take neighbouring super-steps of 256 columns, so that the CTA reads on along its rows.
+//   (With shares of K that lie apart, memory delivered half of its rate.) Four warps of a group are a warpgroup that
+//   multiplies, 16 rows of B a warp. Two feed it: the first has the bulk tensor copy engine bring codes and scale bytes of B,
+//   and each expands half of A for the four. A slot is full when all of that is there, and free when four warps have read it.
+// - The second slot is asked for when the first has arrived: with more under way from the start all of it would arrive
+//   together, the first bytes as late as the last.
+// - Codes of B are expanded in registers into the fragments of wgmma, whose M side B is: no shuffle, and no FP16 of B in
+//   shared memory. (mma.sync took seven issue cycles a piece in which nothing else could be expanded.)
 //
-// Schedule (what the model replays): warp w of 16 keeps its own accumulators, from +0, over
-// super-steps w, w+16, ... of 128 columns; a super-step is eight m16n8k16 in order, whose columns
-// decode_column names. Partial sums are added in FP32 to nearest, ((p0 + p1) + p2) + ... + p15, and
-// d = RN_FP32(alpha * sum). Warps without a super-step contribute +0.
+// Schedule (what the model replays): group w of 4 keeps its own accumulators, from +0, over super-steps w, w+4, ...;
+// a super-step is 16 m64n16k16 in order, whose columns decode_column names. Partial sums are added in FP32 to nearest,
+// ((p0 + p1) + p2) + p3, and d = RN_FP32(alpha * sum). Groups without a super-step contribute +0.
+#include <algorithm>
+
 #include "gemm_kernels.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
-#include "mma_sync_inl.cuh"
 #include "tensor_copy.cuh"
 #include "wgmma_inl.cuh"
 
 namespace lowbit::gpu::detail {
 namespace {
 
-constexpr int tile_n = 64;
-constexpr int groups = tile_n / 8;
-constexpr int warps = decode_splits;
-constexpr int pairs = warps / 2;  // of warps, whose super-steps are 128 bytes of a row together
-constexpr int ring = 3;
-constexpr int scale_ring = 4;
-constexpr int step_bytes = decode_super_step / 2;  // of codes of a row
-constexpr int step_blocks = decode_super_step / 16;
-constexpr int row_bytes = 128;  // of a box, of codes or of scales
-constexpr int box_bytes = tile_n * row_bytes;
-constexpr int round_bytes = pairs * box_bytes;
-// Codes come in halves of a box, so that the first rows can be worked on before the last ones are here.
-constexpr int halves = 2;
-constexpr int half_rows = tile_n / halves;
-constexpr int half_bytes = box_bytes / halves;
-constexpr int shared_bytes = ring * round_bytes + scale_ring * box_bytes + 1024;  // boxes are aligned to 1024
-static_assert(2 * step_bytes == row_bytes && warps * step_blocks == row_bytes);
-constexpr int partial_pitch = tile_n + 8;  // floats; rows 8 banks apart
-static_assert(warps * 16 * partial_pitch * 4 <= ring * round_bytes, "partial sums reuse the ring");
+constexpr int warp_rows = 16;  // of B
+constexpr int row_groups = 4;  // multiplying warps of a group
+constexpr int feeders = 2;     // feeding warps of a group
+constexpr int tile_n = warp_rows * row_groups;
+constexpr int workers = decode_splits * row_groups;  // warps, the feeders after them
+constexpr int threads = (workers + decode_splits * feeders) * 32;
+constexpr int feeder_registers = 64;
+constexpr int worker_registers = 88;
+static_assert(decode_splits * (feeders * feeder_registers + row_groups * worker_registers) * 32 <= threads * 80,
+              "a launch gives 80 registers a thread");
 
-// 32 codes of one row; zeros past the end of K.
-__device__ __forceinline__ uint4 load_codes(const std::uint8_t* codes, int block, int k_blocks) {
-  uint4 out = make_uint4(0, 0, 0, 0);
-  if (block < k_blocks) {
-    const uint2 v = __ldg(reinterpret_cast<const uint2*>(codes));
-    out.x = v.x;
-    out.y = v.y;
-  }
-  if (block + 1 < k_blocks) {
-    const uint2 v = __ldg(reinterpret_cast<const uint2*>(codes + 8));
-    out.z = v.x;
-    out.w = v.y;
-  }
-  return out;
+constexpr int step_blocks = decode_super_step / gemm_block;
+constexpr int lane_blocks = step_blocks / 4;  // a lane's 64 columns of a row of B; also the parts of A's rows
+// A slot: codes and scale bytes of 64 rows of B, and A as FP16, a tile for each instruction. The tile has eight columns
+// of rows 0 to 7 as 16 bytes each, those of rows 8 to 15, then the other eight columns.
+constexpr int code_row = decode_super_step / 2;
+constexpr int code_bytes = tile_n * code_row;
+constexpr int scale_bytes = tile_n * step_blocks;
+constexpr int a_tile = 16 * 16 * 2;
+constexpr int a_bytes = decode_instructions * a_tile;
+constexpr int ring = 2;
+constexpr int shared_bytes = decode_splits * ring * (code_bytes + scale_bytes + a_bytes) + 1024;  // boxes are aligned to 1024
+// Super-steps before the last at which the next kernel may be launched.
+constexpr int launch_ahead = 4;
+constexpr int partial_pitch = tile_n + 4;  // floats; a pair of rows of A 8 banks apart
+static_assert(16 * partial_pitch * 4 <= ring * code_bytes, "the partial sums of a group reuse its codes");
+
+// The same value, which the compiler keeps in a register instead of working it out again at each use.
+__device__ __forceinline__ int opaque(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+__device__ __forceinline__ void load_words(const std::uint8_t* from, std::uint32_t (&to)[4]) {
+  const uint4 v = *reinterpret_cast<const uint4*>(from);
+  to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
+}
+__device__ __forceinline__ std::uint32_t address_of(const void* p) {
+  return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
 }
 
 // Byte `column` of row r in a box: the copy engine exchanges the row's 16-byte units.
-__device__ __forceinline__ int in_box(int r, int column) { return r * row_bytes + (column ^ (r & 7) << 4); }
+__device__ __forceinline__ int in_box(int r, int column) { return r * code_row + (column ^ (r & 7) << 4); }
 
-// 16 columns under one scale byte.
-template <GemmFormat F>
-__device__ __forceinline__ void expand_block(std::uint32_t word0, std::uint32_t word1, std::uint32_t scale,
-                                             std::uint32_t (&out)[2][4]) {
-  BlockExpansion block[2];
-  block_expansions<F>(scale, block[0], block[1]);
-  expand_word<F>(word0, block[0], out[0]);
-  expand_word<F>(word1, block[0], out[1]);
-}
+// Where a group's slots lie in shared memory.
+struct Slots {
+  std::uint8_t* codes;
+  std::uint8_t* scales;
+  std::uint8_t* a;
+  std::uint32_t full;  // barriers, 8 bytes a slot
+  std::uint32_t free;
+};
 
-// Until that many warps have read a box, over all rounds.
-__device__ __forceinline__ void wait_for(const unsigned& readers, int count) {
-  while (static_cast<int>(*static_cast<const volatile unsigned*>(&readers)) < count) {
-  }
-}
+// The rows of B that a CTA has.
+struct Rows {
+  int first;
+  int end;
+};
 
-// bulk: K is a multiple of 256, so that rows of codes and of scales have the 16-byte pitch that the
-// copy engine needs; it fills rows and columns outside the matrix with zeros.
-template <GemmFormat F, bool bulk>
-__global__ void __launch_bounds__(warps * 32, 1) gemm_decode_kernel(const GemmArguments g, const __grid_constant__ CUtensorMap code_map,
-                       const __grid_constant__ CUtensorMap scale_map) {
-  extern __shared__ std::uint8_t dynamic_shared[];
-  __shared__ std::uint64_t codes_here[ring][halves][pairs];
-  __shared__ std::uint64_t scales_here[scale_ring];
-  __shared__ unsigned codes_read[ring][pairs];  // warps that have read a box, counted over all rounds
-  __shared__ unsigned scales_read[scale_ring];
-  std::uint8_t* const codes_of_rounds = dynamic_shared + (-__cvta_generic_to_shared(dynamic_shared) & 1023);
-  std::uint8_t* const scales_of_rounds = codes_of_rounds + ring * round_bytes;
-  const auto address = [](const void* p) { return static_cast<std::uint32_t>(__cvta_generic_to_shared(p)); };
+// Codes and scale bytes of B without the copy engine, by the lanes of a warp.
+__device__ __forceinline__ void fill(const GemmArguments& g, const Slots& slots, int slot, const Rows& rows, int block0) {
   const int lane = threadIdx.x & 31;
-  const int warp = threadIdx.x >> 5;
-  const int pair = warp >> 1;
-  const int row = lane >> 2;   // of the weights in a group of 8, and of A (with row + 8)
-  const int part = lane & 3;   // which 32 columns of a super-step
-  const int n0 = blockIdx.x * tile_n;
-  const std::size_t pitch = static_cast<std::size_t>(g.k_blocks) * 8;
-  const int super_steps = (g.k_blocks + step_blocks - 1) / step_blocks;
-  const int steps = decode_step_count(warp, super_steps);
-  const int rows = g.n - n0;  // of B that exist in this tile
+#pragma unroll 4
+  for (int j = lane; j < tile_n * step_blocks; j += 32) {
+    const int r = j / step_blocks;
+    const int b = j % step_blocks;
+    const std::size_t at = static_cast<std::size_t>(rows.first + r) * g.k_blocks + block0 + b;
+    const bool inside = rows.first + r < rows.end && block0 + b < g.k_blocks;
+    *reinterpret_cast<uint2*>(slots.codes + slot * code_bytes + in_box(r, b * 8)) =
+        inside ? __ldg(reinterpret_cast<const uint2*>(g.b_codes + at * 8)) : make_uint2(0, 0);
+    slots.scales[slot * scale_bytes + r * step_blocks + b] = inside ? __ldg(g.b_scales + at) : 0;
+  }
+}
 
-  const auto copy_codes = [&](int i, int p, int half) {  // one thread, for the pair p of warps
-    if (decode_step(p * 2, i) >= super_steps) return;
-    const std::uint32_t here = address(&codes_here[i % ring][half][p]);
-    expect_bytes(here, half_bytes);
-    copy_box_once(address(codes_of_rounds + i % ring * round_bytes + p * box_bytes + half * half_bytes), code_map,
-                  decode_step(p * 2, i) * step_bytes, n0 + half * half_rows, here);
-  };
-  const auto copy_scales = [&](int i) {  // one thread, for all warps
-    if (decode_step(0, i) >= super_steps) return;
-    expect_bytes(address(&scales_here[i % scale_ring]), box_bytes);
-    copy_box_once(address(scales_of_rounds + i % scale_ring * box_bytes), scale_map, decode_step(0, i) * step_blocks, n0,
-                  address(&scales_here[i % scale_ring]));
-  };
-  // A warp's own part of a box, without the copy engine.
-  const auto fill = [&](int i) {
-    const int block = decode_step(warp, i) * step_blocks;
-    std::uint8_t* codes = codes_of_rounds + i % ring * round_bytes + pair * box_bytes;
-    std::uint8_t* scales = scales_of_rounds + i % scale_ring * box_bytes;
-#pragma unroll 1
-    for (int n = row; n < tile_n; n += 8) {
-      uint4 c = make_uint4(0, 0, 0, 0);
-      const std::uint8_t* from = g.b_codes + (n0 + n) * pitch + static_cast<std::size_t>(block) * 8 + part * 16;
-      if (n < rows) c = load_codes(from, block + part * 2, g.k_blocks);
-      *reinterpret_cast<uint4*>(codes + in_box(n, warp % 2 * step_bytes + part * 16)) = c;
+// What a lane of a feeder takes of a super-step of A: one block of each of the four parts of 64 columns of a row.
+struct FourBlocks {
+  uint2 codes[4];
+  std::uint32_t scales[2];  // two bytes each
+};
+template <bool bulk>
+__device__ __forceinline__ FourBlocks load_four(const GemmArguments& g, int row, int block0, int own) {
+  FourBlocks v{};
+  const std::size_t at = static_cast<std::size_t>(row) * g.k_blocks + block0;
+  const std::uint8_t* const codes = g.a_codes + (at + own) * 8;
+  if constexpr (bulk) {
 #pragma unroll
-      for (int b = part * 2; b < part * 2 + 2; ++b) {
-        const bool inside = n < rows && block + b < g.k_blocks;
-        scales[in_box(n, warp * step_blocks + b)] =
-            inside ? __ldg(g.b_scales + static_cast<std::size_t>(n0 + n) * g.k_blocks + block + b) : 0;
+    for (int t = 0; t < 4; ++t) v.codes[t] = __ldg(reinterpret_cast<const uint2*>(codes + t * lane_blocks * 8));
+    const uint4 scales = __ldg(reinterpret_cast<const uint4*>(g.a_scales + at));
+    const std::uint32_t pick = 0x40 + own * 0x11;
+    v.scales[0] = permute(scales.x, scales.y, pick);
+    v.scales[1] = permute(scales.z, scales.w, pick);
+  } else {
+#pragma unroll
+    for (int t = 0; t < 4; ++t) {
+      if (block0 + t * lane_blocks + own >= g.k_blocks) break;
+      v.codes[t] = __ldg(reinterpret_cast<const uint2*>(codes + t * lane_blocks * 8));
+      v.scales[t / 2] |= static_cast<std::uint32_t>(__ldg(g.a_scales + at + t * lane_blocks + own)) << (t % 2 * 8);
+    }
+  }
+  return v;
+}
+
+// A warp that feeds a group, the first (half 0) or the second.
+// bulk: K is a multiple of 256, so that rows of codes and of scales have the 16-byte pitch that the
+// copy engine needs; it fills rows outside the matrix with zeros.
+template <GemmFormat F, bool bulk>
+__device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& code_map, const CUtensorMap& scale_map,
+                                     const Slots& slots, const Rows& rows, int group, int half, int steps) {
+  const int lane = threadIdx.x & 31;
+  const auto copy = [&](int i) {
+    const int slot = i % ring;
+    if constexpr (bulk) {
+      if (lane == 0) {
+        const std::uint32_t here = slots.full + slot * 8;
+        announce_bytes(here, code_bytes + scale_bytes);
+        const int step = decode_step(group, i);
+        copy_box_once(address_of(slots.codes + slot * code_bytes), code_map, step * code_row, rows.first, here);
+        copy_box(address_of(slots.scales + slot * scale_bytes), scale_map, step * step_blocks, rows.first, here);
       }
+      __syncwarp();
+    } else {
+      fill(g, slots, slot, rows, decode_step(group, i) * step_blocks);
     }
   };
-  uint4 a_codes[2];
-  std::uint32_t a_scales[2];
-  // Rows of A that do not exist read the last one, and are annulled by zero scales when they are used.
-  const auto fetch_a = [&](int step) {
-    if (step >= super_steps) return;
-    const int block = step * step_blocks + part * 2;
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const std::size_t at = static_cast<std::size_t>(min(row + 8 * h, g.m - 1)) * g.k_blocks + block;
-      if constexpr (bulk) {
-        a_codes[h] = __ldg(reinterpret_cast<const uint4*>(g.a_codes + at * 8));
-        a_scales[h] = __ldg(reinterpret_cast<const std::uint16_t*>(g.a_scales + at));
-      } else {
-        a_codes[h] = load_codes(g.a_codes + at * 8, block, g.k_blocks);
-        a_scales[h] = block < g.k_blocks ? __ldg(g.a_scales + at) : 0;
-        if (block + 1 < g.k_blocks) a_scales[h] |= static_cast<std::uint32_t>(__ldg(g.a_scales + at + 1)) << 8;
-      }
-    }
-  };
-
-  if (bulk && threadIdx.x == 128) prefetch_map(code_map);
-  if (bulk && threadIdx.x == 160) prefetch_map(scale_map);
-  if (threadIdx.x < ring * halves * pairs) {
-    barrier_init(address(&codes_here[0][0][0] + threadIdx.x), 1);
-    if (threadIdx.x < ring * pairs) codes_read[0][threadIdx.x] = 0;
-    if (threadIdx.x < scale_ring) {
-      barrier_init(address(&scales_here[threadIdx.x]), 1);
-      scales_read[threadIdx.x] = 0;
-    }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-  }
-  __syncthreads();
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-  if (!g.b_settled) {
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-    fetch_a(warp);
-  }
-  if (bulk && warp == 0) {
-    if (lane == 0) copy_scales(0);
-    __syncwarp();
-    if (lane < halves * pairs) copy_codes(0, lane % pairs, lane / pairs);
-    __syncwarp();
-  }
-  if (g.b_settled) {
-    // No more than the first round by now: the end of the kernel before would wait behind these reads.
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-    fetch_a(warp);
-  }
-
-  float acc[groups][4];
-#pragma unroll
-  for (int i = 0; i < groups; ++i) {
-#pragma unroll
-    for (int r = 0; r < 4; ++r) acc[i][r] = 0.0F;
-  }
+  if (!g.b_settled) asm volatile("griddepcontrol.wait;" ::: "memory");
+  // No more than this before the kernel ahead has ended: its end would wait behind these reads.
+  if (half == 0 && steps > 0) copy(0);
+  if (g.b_settled) asm volatile("griddepcontrol.wait;" ::: "memory");
+  // Lane n + 16h takes row n of A, and of each part the block 2h + half. Rows that do not exist repeat the last one; nobody
+  // stores their sums.
+  const int row = min(lane & 15, g.m - 1);
+  const int own = (lane >> 4) * 2 + half;
+  FourBlocks a{};
+  if (steps > 0) a = load_four<bulk>(g, row, decode_step(group, 0) * step_blocks, own);
+  std::uint8_t* const a_words = slots.a + own * (a_bytes / lane_blocks) + (lane >> 3 & 1) * 128 + (lane & 7) * 16;
 #pragma unroll 1
   for (int i = 0; i < steps; ++i) {
     const int slot = i % ring;
-    if constexpr (bulk) {
-      barrier_wait(address(&scales_here[i % scale_ring]), i / scale_ring & 1);
-    } else {
-      fill(i);
+    if (i >= ring) barrier_wait(slots.free + slot * 8, (i / ring - 1) & 1);
+    if (half == 0 && i > 0) {
+      if (bulk && i < ring) barrier_wait(slots.full + (i - 1) * 8, 0);
+      copy(i);
     }
-    __syncwarp();
-    const std::uint8_t* codes = codes_of_rounds + slot * round_bytes + pair * box_bytes + in_box(row, warp % 2 * step_bytes + part * 16);
-    const std::uint8_t* scales = scales_of_rounds + i % scale_ring * box_bytes + in_box(row, warp * step_blocks + part * 2);
-    // The lane's two blocks one after the other: half of A's fragments is held at a time, which leaves registers to work
-    // on several groups at once.
+    if (i == max(steps - 1 - launch_ahead, 0)) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+    FourBlocks next{};
+    if (i + 1 < steps) next = load_four<bulk>(g, row, decode_step(group, i + 1) * step_blocks, own);
+    std::uint8_t* const to = a_words + slot * a_bytes;
+    BlockExpansion block[4];
+    block_expansions<F>(a.scales[0], block[0], block[1]);
+    block_expansions<F>(a.scales[1], block[2], block[3]);
 #pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      std::uint32_t a[2][2][4];
+    for (int w = 0; w < 2; ++w) {
+      std::uint32_t out[4][4];
+#pragma unroll
+      for (int t = 0; t < 4; ++t) expand_word<F>(w == 0 ? a.codes[t].x : a.codes[t].y, block[t], out[t]);
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        *reinterpret_cast<uint4*>(to + w * 2 * a_tile + r * (a_tile / 2)) = make_uint4(out[0][r], out[1][r], out[2][r], out[3][r]);
+      }
+    }
+    a = next;
+    fence_async_shared();
+    __syncwarp();
+    if (lane == 0) barrier_arrive(slots.full + slot * 8);
+  }
+}
+
+// A warp's 16 rows of B, of 64, from `own` on, times the 16 rows of A. acc[4h + r]: row own + lane/4 + 8(r/2) of B, row
+// 8h + 2(lane%4) + r%2 of A.
+template <GemmFormat F>
+__device__ __forceinline__ void multiply(const Slots& slots, int own, int steps, float (&acc)[8]) {
+  const int lane = threadIdx.x & 31;
+  const int row = own + (lane >> 2);  // and row + 8
+  const int part = lane & 3;          // which 64 columns of a super-step
+  const std::uint8_t* const codes[2] = {slots.codes + opaque(in_box(row, part * (code_row / 4))),
+                                        slots.codes + opaque(in_box(row, part * (code_row / 4) + 16))};
+  const std::uint8_t* const scales = slots.scales + opaque(row * step_blocks + part * lane_blocks);
+  const std::uint64_t a_words = wgmma_plain_descriptor(address_of(slots.a), 256, 128);
+  const auto super_step = [&]<int slot>(int i) {
+    barrier_wait(slots.full + slot * 8, i / ring & 1);
+    std::uint32_t s[2];
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      s[r] = *reinterpret_cast<const std::uint32_t*>(scales + slot * scale_bytes + r * 8 * step_blocks);
+    }
+    std::uint32_t fragment[2][4][4];  // of this block and the one before, whose wgmma may be under way
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      std::uint32_t c[2][4];
+      BlockExpansion block[2][2];
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
-        expand_block<F>(h == 0 ? a_codes[r].x : a_codes[r].z, h == 0 ? a_codes[r].y : a_codes[r].w,
-                        row + 8 * r < g.m ? a_scales[r] >> (8 * h) : 0, a[r]);
+        load_words(codes[half] + slot * code_bytes + r * 8 * code_row, c[r]);
+        if (half == 0) block_expansions<F, 0>(s[r], block[r][0], block[r][1]);
+        if (half == 1) block_expansions<F, 1>(s[r], block[r][0], block[r][1]);
       }
-      if (h == 1) fetch_a(decode_step(warp, i + 1));
 #pragma unroll
-      for (int j = 0; j < groups; ++j) {
-        if (bulk && h == 0 && j % (groups / halves) == 0) {
-          barrier_wait(address(&codes_here[slot][j / (groups / halves)][pair]), i / ring & 1);
-          if (j == 0 && lane == 0) {
-            if (warp == 0) {
-              wait_for(scales_read[(i + 1) % scale_ring], (i + 1) / scale_ring * warps);
-              copy_scales(i + 1);
-            }
-            if (warp % 2 == 0) {
-              wait_for(codes_read[(i + 1) % ring][pair], (i + 1) / ring * 2);
-              for (int half = 0; half < halves; ++half) copy_codes(i + 1, pair, half);
-            }
+      for (int b = 0; b < 2; ++b) {
+        auto& f = fragment[b];
+#pragma unroll
+        for (int w = 0; w < 2; ++w) {
+#pragma unroll
+          for (int r = 0; r < 2; ++r) {
+            std::uint32_t out[4];
+            expand_word<F>(c[r][2 * b + w], block[r][b], out);
+#pragma unroll
+            for (int q = 0; q < 4; ++q) f[2 * w + q / 2][q % 2 * 2 + r] = out[q];
           }
-          __syncwarp();
         }
-        const uint2 c = *reinterpret_cast<const uint2*>(codes + 8 * j * row_bytes + h * 8);
-        std::uint32_t b[2][4];
-        expand_block<F>(c.x, c.y, scales[8 * j * row_bytes + h], b);
+        wgmma_fence();
 #pragma unroll
-        for (int q = 0; q < 2; ++q) {
-          mma_sync_m16n8k16(acc[j], a[0][q][0], a[1][q][0], a[0][q][1], a[1][q][1], b[q][0], b[q][1]);
-          mma_sync_m16n8k16(acc[j], a[0][q][2], a[1][q][2], a[0][q][3], a[1][q][3], b[q][2], b[q][3]);
+        for (int j = 0; j < 4; ++j) {
+          wgmma_m64n16k16(acc, f[j], a_words + (slot * a_bytes + (8 * half + 4 * b + j) * a_tile) / 16);
+        }
+        wgmma_commit();
+        if (half == 1 && b == 1) {
+          wgmma_wait<0>();
+        } else {
+          wgmma_wait<1>();
         }
       }
     }
-    __syncwarp();
-    if (bulk && lane == 0) {
-      __threadfence_block();
-      atomicAdd(&codes_read[slot][pair], 1U);
-      atomicAdd(&scales_read[i % scale_ring], 1U);
-    }
+    if (lane == 0) barrier_arrive(slots.free + slot * 8);
+  };
+  static_assert(ring == 2);
+#pragma unroll 1
+  for (int i = 0; i < steps; i += ring) {
+    super_step.template operator()<0>(i);
+    if (i + 1 < steps) super_step.template operator()<1>(i + 1);
   }
+}
 
-  // Partial sums [warp][row of A][column], then a fixed order of additions.
+template <GemmFormat F, bool bulk>
+__global__ void __launch_bounds__(threads, 1)
+    gemm_decode_kernel(const GemmArguments g, const __grid_constant__ CUtensorMap code_map,
+                       const __grid_constant__ CUtensorMap scale_map) {
+  extern __shared__ std::uint8_t dynamic_shared[];
+  __shared__ std::uint64_t barriers[decode_splits][2][ring];
+  std::uint8_t* const aligned = dynamic_shared + (-address_of(dynamic_shared) & 1023);
+  const int warp = __shfl_sync(0xFFFFFFFFU, threadIdx.x >> 5, 0);  // so the compiler knows it as the same for all lanes
+  const bool feeds = warp >= workers;
+  const int group = feeds ? (warp - workers) / feeders : warp / row_groups;
+  Slots slots;
+  slots.codes = aligned + group * ring * code_bytes;
+  slots.a = aligned + decode_splits * ring * code_bytes + group * ring * a_bytes;
+  slots.scales = aligned + decode_splits * ring * (code_bytes + a_bytes) + group * ring * scale_bytes;
+  slots.full = opaque(address_of(barriers[group][0]));
+  slots.free = slots.full + ring * 8;
+  const Rows rows{static_cast<int>(static_cast<std::int64_t>(g.n) * blockIdx.x / gridDim.x),
+                  static_cast<int>(static_cast<std::int64_t>(g.n) * (blockIdx.x + 1) / gridDim.x)};
+  const int steps = decode_step_count(group, (g.k_blocks + step_blocks - 1) / step_blocks);
+
+  if (bulk && threadIdx.x == workers * 32) prefetch_map(code_map);
+  if (bulk && threadIdx.x == workers * 32 + 32) prefetch_map(scale_map);
+  if (threadIdx.x < decode_splits * 2 * ring) {
+    const bool full = threadIdx.x / ring % 2 == 0;
+    barrier_init(address_of(&barriers[0][0][0] + threadIdx.x), full ? feeders : row_groups);
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
   __syncthreads();
-  float* partial = reinterpret_cast<float*>(codes_of_rounds);
-#pragma unroll
-  for (int i = 0; i < groups; ++i) {
+  float acc[8] = {};
+  const int own = warp % row_groups * warp_rows;
+  if (feeds) {
+    shrink_registers<feeder_registers>();
+    feed<F, bulk>(g, code_map, scale_map, slots, rows, group, warp % feeders, steps);
+  } else {
+    grow_registers<worker_registers>();
+    multiply<F>(slots, own, steps, acc);
+  }
+  // Partial sums [row of A][row of B] where the group's codes were, then a fixed order of additions.
+  __syncthreads();
+  if (!feeds) {
+    const int lane = threadIdx.x & 31;
+    float* const to = reinterpret_cast<float*>(slots.codes) + own + (lane >> 2);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      *reinterpret_cast<float2*>(partial + (warp * 16 + row + 8 * h) * partial_pitch + 8 * i + 2 * part) =
-          make_float2(acc[i][2 * h], acc[i][2 * h + 1]);
+#pragma unroll
+      for (int r = 0; r < 4; ++r) to[(8 * h + 2 * (lane & 3) + r % 2) * partial_pitch + r / 2 * 8] = acc[4 * h + r];
     }
   }
   __syncthreads();
-  static_assert(16 * tile_n == 2 * warps * 32, "two neighbouring outputs a thread");
-  const int m = threadIdx.x / (tile_n / 2);
-  const int n = n0 + threadIdx.x % (tile_n / 2) * 2;
-  if (m >= g.m || n >= g.n) return;
-  const float* from = partial + m * partial_pitch + n - n0;
-  float2 sum = *reinterpret_cast<const float2*>(from);
+  for (int j = threadIdx.x; j < 16 * tile_n; j += threads) {
+    const int m = j / tile_n;
+    const int r = j % tile_n;
+    if (m >= g.m || rows.first + r >= rows.end) continue;
+    float sum = 0;
 #pragma unroll
-  for (int w = 1; w < warps; ++w) {
-    const float2 next = *reinterpret_cast<const float2*>(from + w * 16 * partial_pitch);
-    sum = make_float2(__fadd_rn(sum.x, next.x), __fadd_rn(sum.y, next.y));
-  }
-  float* out = g.d + static_cast<std::size_t>(m) * g.n + n;
-  const float2 d = make_float2(__fmul_rn(g.alpha, sum.x), __fmul_rn(g.alpha, sum.y));
-  if (g.n % 2 == 0) {
-    *reinterpret_cast<float2*>(out) = d;
-  } else {
-    out[0] = d.x;
-    if (n + 1 < g.n) out[1] = d.y;
+    for (int w = 0; w < decode_splits; ++w) {
+      const float p = reinterpret_cast<const float*>(aligned + w * ring * code_bytes)[m * partial_pitch + r];
+      sum = w == 0 ? p : __fadd_rn(sum, p);
+    }
+    g.d[static_cast<std::size_t>(m) * g.n + rows.first + r] = __fmul_rn(g.alpha, sum);
   }
 }
 
 template <GemmFormat F, bool bulk>
 cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
-  const cudaError_t raised = raise_shared_limit<gemm_decode_kernel<F, bulk>>(shared_bytes);
-  if (raised != cudaSuccess) return raised;
+  cudaError_t status = raise_shared_limit<gemm_decode_kernel<F, bulk>>(shared_bytes);
+  int device = 0;
+  int multiprocessors = 0;
+  if (status == cudaSuccess) status = cudaGetDevice(&device);
+  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  if (status != cudaSuccess) return status;
   CUtensorMap code_map{};
   CUtensorMap scale_map{};
   const auto blocks = static_cast<std::size_t>(g.k_blocks);
-  if (bulk && !(encode_tensor_map(code_map, g.b_codes, blocks * 8, g.n, row_bytes, half_rows, true) &&
-                encode_tensor_map(scale_map, g.b_scales, blocks, g.n, row_bytes, tile_n, true))) {
+  if (bulk && !(encode_tensor_map(code_map, g.b_codes, blocks * 8, g.n, code_row, tile_n, true) &&
+                encode_tensor_map(scale_map, g.b_scales, blocks, g.n, step_blocks, tile_n, false))) {
     return cudaErrorNotSupported;
   }
   // The launch overlaps the end of the kernel before it in the stream; the kernel itself waits for
@@ -294,8 +340,11 @@ cudaError_t launch_variant(const GemmArguments& g, cudaStream_t stream) {
   overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   overlap.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>((g.n + tile_n - 1) / tile_n));
-  config.blockDim = dim3(warps * 32);
+  // Rows in equal shares of at most a tile, one for each multiprocessor where they suffice.
+  const int least = (g.n + tile_n - 1) / tile_n;
+  const int most = (g.n + warp_rows - 1) / warp_rows;
+  config.gridDim = dim3(static_cast<unsigned>(std::clamp(multiprocessors, least, most)));
+  config.blockDim = dim3(threads);
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
   config.attrs = &overlap;

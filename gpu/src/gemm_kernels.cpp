@@ -27,11 +27,11 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
   info.formats = {format.name};
   info.architectures = {"sm_90a"};
   info.compute_capabilities = {90};
-  info.instruction = decode ? "mma.Hopper.m16n8k16.f32.f16.f16.f32" : "wgmma.Hopper.m64n256k16.f32.f16.f16";
-  info.schedule = decode ? "K in super-steps of 128 over 16 accumulators (super-step mod 16), columns by decode_column, "
+  info.instruction = decode ? "wgmma.Hopper.m64n16k16.f32.f16.f16" : "wgmma.Hopper.m64n256k16.f32.f16.f16";
+  info.schedule = decode ? "K in super-steps of 256 over 4 accumulators (super-step mod 4), columns by decode_column, "
                            "partials added in order in FP32, D = fl(alpha * sum)"
                          : "K in groups of 64 ascending from +0, four instructions each (wgmma_column), D = fl(alpha * accumulator)";
-  info.note = decode ? "1 to 16 rows of A; codes expanded to FP16 fragments in registers"
+  info.note = decode ? "1 to 16 rows of A, expanded to FP16 in shared memory; B in registers"
                      : "A expanded to FP16 in registers and B in shared memory while the tensor cores work";
   return held_to_model(std::move(info), kernel, format.format);
 }
@@ -46,7 +46,7 @@ Kernel portable(const Named& format) {
   info.architectures = {"sm_90a", "sm_100a", "sm_120a"};
   info.compute_capabilities = {90, 100, 120};
   info.instruction = "mma.Hopper.m16n8k16.f32.f16.f16.f32";
-  info.schedule = "K ascending from +0 in super-steps of 128 of eight instructions, columns by decode_column, "
+  info.schedule = "K ascending from +0 in super-steps of 128 of eight instructions, columns by mma_f16_column, "
                   "D = fl(alpha * accumulator)";
   info.note = "codes expanded to FP16 fragments in registers; on Blackwell held to mma.Blackwell or "
               "mma.RTX_Blackwell of the same shape; its sm_100a and sm_120a machine code is not run on hardware";

@@ -9,7 +9,7 @@
 // row is expanded by two warps of the CTA; no FP16 word of an operand leaves the registers.
 //
 // Schedule (what the model replays): accumulators from +0; K in super-steps of 128 ascending, eight
-// m16n8k16 each, whose columns decode_column names; columns past K are zeros;
+// m16n8k16 each, whose columns mma_f16_column names; columns past K are zeros;
 // d = RN_FP32(alpha * accumulator).
 #include <cuda_runtime.h>
 

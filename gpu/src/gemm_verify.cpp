@@ -20,18 +20,19 @@ struct Case {
   int k = 0;
 };
 
-// Shapes off and on the tile (128 x 256 x 256, 128 x 128 x 128; decode 16 x 64 x 2048), every number of blocks
-// mod 4, K = 0.
+// Shapes off and on the tile (128 x 256 x 256, 128 x 128 x 128; decode 16 x 64 x 1024, narrower where that makes no more tiles
+// than the device has multiprocessors: 8448 columns are 132 full ones), every number of blocks mod 4, K = 0.
 constexpr Case wgmma_short[] = {{1, 1, 16},      {128, 256, 128}, {129, 257, 144}, {200, 300, 1000},
                                 {64, 9, 4096},   {3, 513, 250},   {257, 1, 400},   {5, 7, 0},
                                 {384, 512, 768}, {16, 1024, 2048}, {130, 70, 288}};
 constexpr Case decode_short[] = {{1, 1, 16},     {16, 64, 2048}, {15, 65, 2064}, {3, 300, 1000}, {8, 9, 4096},
-                                 {16, 513, 250}, {9, 640, 6000}, {5, 7, 0},      {16, 512, 8192}, {2, 130, 128}};
+                                 {16, 513, 250}, {9, 640, 6000}, {5, 7, 0},      {16, 512, 8192}, {2, 130, 128},
+                                 {16, 8447, 768}, {4, 8449, 512}};
 // Campaigns: about 59 million outputs a round of wgmma, 36 million a round of decode, more than half at K up to 256 and
 // over a million at K of 4096 or more.
 constexpr Case wgmma_long[] = {{4096, 4096, 128}, {4096, 2048, 256}, {1100, 1000, 4096}, {3001, 2999, 80},
                                {2048, 4096, 512}, {4096, 4096, 64},  {512, 512, 8192}};
-constexpr Case decode_long[] = {{16, 1 << 20, 128}, {16, 70000, 4096}, {13, 1 << 19, 256}, {16, 131072, 2048},
+constexpr Case decode_long[] = {{16, 1 << 20, 256}, {16, 70000, 4096}, {13, 1 << 19, 128}, {16, 131072, 2048},
                                 {7, 99999, 1000},   {16, 16384, 8192}, {15, 1 << 19, 64}};
 
 std::span<const Case> cases(GemmKernel kernel, bool campaign) {

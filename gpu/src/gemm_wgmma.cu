@@ -119,15 +119,6 @@ constexpr int producer_registers = 104;
 constexpr int consumer_registers = 200;
 static_assert(producers * producer_registers + consumers * consumer_registers <= threads * 168);
 
-template <int registers>
-__device__ __forceinline__ void grow_registers() {
-  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
-}
-template <int registers>
-__device__ __forceinline__ void shrink_registers() {
-  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
-}
-
 __device__ __forceinline__ void copy_a(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers,
                                        const Cursor& at, int half) {
   if (at.tile >= w.tiles) return;
@@ -241,7 +232,7 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
       for (int i = 0; i < own_rows; ++i) {
         BlockExpansion block[4];
         block_expansions<F>(word_of(scales[i], s), block[0], block[1]);
-        block_expansions<F>(word_of(scales[i], s) >> 16, block[2], block[3]);
+        block_expansions<F, 1>(word_of(scales[i], s), block[2], block[3]);
 #pragma unroll
         for (int q = 0; q < 2; ++q) {
           // Word q of each of the four blocks; unit 4q + r of the row takes their registers r.

@@ -35,6 +35,10 @@ __device__ __forceinline__ void copy_box_once(std::uint32_t shared, const CUtens
 __device__ __forceinline__ void expect_bytes(std::uint32_t barrier, std::uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
+/// The phase of the barrier waits for that many copied bytes too, beside the arrivals that it expects.
+__device__ __forceinline__ void announce_bytes(std::uint32_t barrier, std::uint32_t bytes) {
+  asm volatile("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
 
 using EncodeTensorMap = decltype(&cuTensorMapEncodeTiled);
 

@@ -15,6 +15,14 @@ __host__ __device__ __forceinline__ constexpr std::uint64_t wgmma_descriptor(std
          std::uint64_t{1024 >> 4} << 32 | std::uint64_t{1} << 62;
 }
 
+// The same without swizzle: eight rows of 16 bytes form an atom of 128 bytes. along_k and along_rows: bytes from an atom
+// to the next one along K (bits 16-29) and along M or N (bits 32-45).
+__host__ __device__ __forceinline__ constexpr std::uint64_t wgmma_plain_descriptor(std::uint32_t address, std::uint32_t along_k,
+                                                                                   std::uint32_t along_rows) {
+  return static_cast<std::uint64_t>(address >> 4 & 0x3FFF) | static_cast<std::uint64_t>(along_k >> 4) << 16 |
+         static_cast<std::uint64_t>(along_rows >> 4) << 32;
+}
+
 __device__ __forceinline__ void wgmma_fence() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
@@ -29,6 +37,16 @@ __device__ __forceinline__ void wgmma_wait() {
 // Shared memory written by ordinary stores becomes visible to the tensor cores.
 __device__ __forceinline__ void fence_async_shared() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+// Registers of a warpgroup's threads, exchanged between warpgroups of a CTA: the sum must fit what the CTA has at launch.
+template <int registers>
+__device__ __forceinline__ void grow_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
+}
+template <int registers>
+__device__ __forceinline__ void shrink_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
 }
 
 __device__ __forceinline__ void barrier_init(std::uint32_t barrier, unsigned arrivals) {
@@ -47,6 +65,13 @@ __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, unsigned par
         : "r"(barrier), "r"(parity)
         : "memory");
   }
+}
+// d[64][16] += a[64][16] * b[16][16]^T, as below.
+__device__ __forceinline__ void wgmma_m64n16k16(float (&d)[8], const std::uint32_t (&a)[4], std::uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {%0, %1, %2, %3, %4, %5, %6, %7}, {%8, %9, %10, %11}, %12, 1, 1, 1, 0;"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 // d[64][256] += a[64][16] * b[256][16]^T, FP16 operands, a's fragments in registers and b in shared memory, FP32
 // accumulators. a: rows g and g + 8 of slots 2t, 2t + 1, then the same rows of slots 2t + 8, 2t + 9, for lane 4g + t.

@@ -37,9 +37,16 @@ void check_every_code_and_scale() {
   std::uint64_t checked = 0;
   for (std::uint32_t scale = 0; scale < 256; ++scale) {
     for (std::uint32_t other = 0; other < 256; other += 85) {  // the pair's other byte must not matter
-      for (int side = 0; side < 2; ++side) {
+      for (int byte = 0; byte < 4; ++byte) {
+        const int side = byte % 2;
         gpu::BlockExpansion pair[2];
-        gpu::block_expansions<F>(side == 0 ? scale | other << 8 : other | scale << 8, pair[0], pair[1]);
+        const std::uint32_t bytes = side == 0 ? scale | other << 8 : other | scale << 8;
+        // Nor must the other half of the word.
+        if (byte >= 2) {
+          gpu::block_expansions<F, 1>(bytes << 16 | (~bytes & 0xFFFF), pair[0], pair[1]);
+        } else {
+          gpu::block_expansions<F, 0>(bytes | ~bytes << 16, pair[0], pair[1]);
+        }
         for (std::uint32_t code = 0; code < 16; ++code) {
           // The code at every place, the others its complement.
           for (int place = 0; place < 8; ++place) {
@@ -71,7 +78,7 @@ void check_every_code_and_scale() {
       }
     }
   }
-  CHECK(checked >= 254U * 16 * 8 * 2);
+  CHECK(checked >= 254U * 16 * 8 * 4);
 }
 
 TEST_CASE("every code and scale byte expands to FP16 without rounding") {
@@ -101,13 +108,12 @@ TEST_CASE("the decode kernel's instructions take every column of a super-step on
       REQUIRE(column < gpu::decode_super_step);
       CHECK_FALSE(seen[column]);
       seen[column] = true;
-      // A lane reads 16 bytes: 32 columns.
-      CHECK(column / 32 == slot % 8 / 2);
+      CHECK(column / (gpu::decode_super_step / 4) == slot % 8 / 2);  // a quarter a lane
     }
   }
 }
 
-TEST_CASE("each super-step belongs to one warp of the decode kernel") {
+TEST_CASE("each super-step belongs to one group of the decode kernel") {
   for (const int super_steps : {0, 1, 15, 16, 17, 31, 64, 100}) {
     std::vector<int> owners(static_cast<std::size_t>(super_steps), 0);
     for (int w = 0; w < gpu::decode_splits; ++w) {

@@ -53,7 +53,7 @@ LibraryProblem problem_of(GemmKernel kernel, std::size_t rows, std::size_t colum
       } else if (kernel == GemmKernel::mma_f16) {
         total = sum_of(m, n, gpu::mma_f16_instructions(blocks), [](int i, int slot) { return gpu::mma_f16_column(i, slot); });
       } else {
-        const int super_steps = (blocks + 7) / 8;
+        const int super_steps = (blocks * 16 + gpu::decode_super_step - 1) / gpu::decode_super_step;
         for (int w = 0; w < gpu::decode_splits; ++w) {
           const float part = sum_of(m, n, gpu::decode_step_count(w, super_steps) * gpu::decode_instructions, [w](int i, int slot) {
             return gpu::decode_step(w, i / gpu::decode_instructions) * gpu::decode_super_step +

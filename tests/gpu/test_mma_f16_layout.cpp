@@ -117,7 +117,7 @@ void check_fragments(const Operand& o, int first, int warp_row) {
             for (int slot = 0; slot < 16; ++slot) {
               const std::uint32_t word = fragments[4 * row + slot % 8 / 2][2 * q + slot / 8];
               const double got = gpu::detail::half_to_double(word >> (slot % 2 * 16) & 0xFFFF);
-              const int i = step * gpu::decode_instructions + Layout::block_instructions * half + q;
+              const int i = step * Layout::step_instructions + Layout::block_instructions * half + q;
               const int column = gpu::mma_f16_column(i, slot);
               const double want = element(F, o, first + warp_row + 8 * group + row, column);
               if (got != want) {

@@ -89,6 +89,17 @@ LOWBIT_HD std::uint32_t and_xor(std::uint32_t a, std::uint32_t mask, std::uint32
 #endif
 }
 
+// (a | all) & mask, likewise.
+LOWBIT_HD std::uint32_t or_and(std::uint32_t a, std::uint32_t all, std::uint32_t mask) {
+#ifdef __CUDACC__
+  std::uint32_t r;
+  asm("lop3.b32 %0, %1, %2, %3, 0xC8;" : "=r"(r) : "r"(a), "r"(mask), "r"(all));
+  return r;
+#else
+  return (a | all) & mask;
+#endif
+}
+
 // One half of a word in both halves. As moves of halves and not a permute of bytes, so that the instruction that uses it
 // takes it as an operand's modifier.
 template <int half>
@@ -136,7 +147,7 @@ LOWBIT_HD std::uint32_t fma2(std::uint32_t a, std::uint32_t b, std::uint32_t c) 
 #endif
   return r;
 }
-// Two E4M3 bytes (sign bits clear) to two FP16 numbers; NaN stays NaN.
+// Two E4M3 bytes to two FP16 numbers (the upper half of the word is ignored); NaN stays NaN.
 LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
 #ifdef __CUDACC__
   std::uint32_t r;
@@ -145,10 +156,10 @@ LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
 #else
   std::uint32_t r = 0;
   for (int i = 0; i < 2; ++i) {
-    const std::uint32_t b = bytes >> (8 * i) & 0x7F;
-    const std::uint32_t field = b >> 3;
+    const std::uint32_t b = bytes >> (8 * i) & 0xFF;
+    const std::uint32_t field = b >> 3 & 15;
     const double v = __builtin_ldexp((b & 7) + (field != 0 ? 8 : 0), static_cast<int>(field != 0 ? field : 1) - 10);
-    r |= (b == 0x7F ? 0x7FFFU : double_to_half(v)) << (16 * i);
+    r |= ((b & 0x7F) == 0x7F ? 0x7FFFU : double_to_half((b & 0x80) != 0 ? -v : v)) << (16 * i);
   }
   return r;
 #endif
@@ -161,59 +172,63 @@ LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
 struct BlockExpansion {
   std::uint32_t scale;   ///< 2^4 * factor * E4M3 in both halves
   std::uint32_t addend;  ///< -72 * 2^-14 * scale in integer blocks, else 0
+  std::uint32_t integer; ///< all ones in integer blocks, else 0
   std::uint32_t keep;    ///< bits of the nibbles' bytes that stay
-  std::uint32_t moved;   ///< bits, after a shift by three, that are taken beside them
-  std::uint32_t flip;    ///< the sign bits of integers
+  std::uint32_t moved;   ///< float blocks: bits, after a shift by three, that are taken beside them; integers: signs, flipped
   std::uint32_t pick02;  ///< permutes of bytes 0 and 2, 1 and 3 into two halves
   std::uint32_t pick13;
 };
 
-/// Masks of a block from m, all ones for integers and zero for floats.
+/// The expansion of a block with that scale and addend, from m, all ones for integers and zero for floats.
 template <GemmFormat F>
-LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t m) {
+LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t addend, std::uint32_t m) {
   // An IF3 code moves one bit up, so its nibble reads s e1 e0 * and v2 v1 v0 *; * is masked off.
   constexpr std::uint32_t magnitude = F == GemmFormat::if3 ? 0x0C0C0C0C : 0x0E0E0E0E;
   constexpr std::uint32_t integer_bits = F == GemmFormat::if3 ? 0x60606060 : 0x70707070;
   constexpr std::uint32_t sign = 0x80808080;
-  constexpr std::uint32_t offsets = 0x9C809C80;  // -72 * 2^-14 = -1.125 * 2^-8
   if constexpr (F == GemmFormat::nvfp4) {
-    return {scale, 0, sign, magnitude, 0, 0x2404, 0x3414};
+    return {scale, 0, 0, sign, magnitude, 0x2404, 0x3414};
   } else {
     // Float blocks: the bytes are the high ones, over a zero (byte 4 of the permute). Integer
     // blocks: they are the low ones, under 0x1C (byte 5).
     return {scale,
-            detail::mul2(scale, detail::choose(m, 0, offsets)),
+            addend,
+            m,
             detail::choose(m, sign, sign | integer_bits),
-            detail::choose(m, magnitude, 0),
-            detail::choose(m, 0, sign),
+            detail::choose(m, magnitude, sign),
             detail::choose(m, 0x2404, 0x5250),
             detail::choose(m, 0x3414, 0x5351)};
   }
 }
 
-/// The expansions of two neighbouring blocks from their two scale bytes (low byte first; the upper
-/// half of the word is ignored).
-template <GemmFormat F>
-LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first,
-                                BlockExpansion& second) {
+/// The expansions of two neighbouring blocks from a word of four scale bytes: those of its bytes 2 pair and 2 pair + 1.
+template <GemmFormat F, int pair = 0>
+LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first, BlockExpansion& second) {
   // FP16 words of 16 * factor: 16 = 0x4C00, 48, 64, 96, 112.
   constexpr std::uint32_t float_word = F == GemmFormat::nvfp4 ? 0x4C00 : F == GemmFormat::if4 ? 0x5700 : 0x5200;
-  // IF3 codes are expanded as 2v (one bit up in the nibble), so their factor is halved: 32.
-  constexpr std::uint32_t integer_word = F == GemmFormat::if4 ? 0x5600 : 0x5000;
-  constexpr std::uint32_t float_words = float_word | float_word << 16;
-  const std::uint32_t values = detail::e4m3x2_to_half2(scale_bytes & 0x7F7F);
+  // IF3 codes are expanded as 2v (one bit up in the nibble), so their factor is halved: 32. Negative, as the scale byte
+  // of an integer block, whose flag is where E4M3 has its sign, is converted to a negative number.
+  constexpr std::uint32_t integer_word = 0x8000 | (F == GemmFormat::if4 ? 0x5600 : 0x5000);
+  constexpr std::uint32_t both_words = 0x10001;
+  constexpr int shift = 16 * pair;
   if constexpr (F == GemmFormat::nvfp4) {
-    const std::uint32_t s = detail::mul2(values, float_words);
-    first = block_expansion<F>(detail::both<0>(s), 0);
-    second = block_expansion<F>(detail::both<1>(s), 0);
+    const std::uint32_t values = detail::e4m3x2_to_half2((scale_bytes & 0x7F7F7F7F) >> shift);
+    const std::uint32_t s = detail::mul2(values, float_word * both_words);
+    first = block_expansion<F>(detail::both<0>(s), 0, 0);
+    second = block_expansion<F>(detail::both<1>(s), 0, 0);
   } else {
-    constexpr std::uint32_t differ = (float_word ^ integer_word) | (float_word ^ integer_word) << 16;
-    const std::uint32_t flags = detail::permute(scale_bytes, scale_bytes, 0x9988);
-    const std::uint32_t s = detail::mul2(values, float_words ^ (flags & differ));
-    const std::uint32_t m0 = detail::permute(scale_bytes, scale_bytes, 0x8888);
-    const std::uint32_t m1 = detail::permute(scale_bytes, scale_bytes, 0x9999);
-    first = block_expansion<F>(detail::both<0>(s), m0);
-    second = block_expansion<F>(detail::both<1>(s), m1);
+    constexpr std::uint32_t offset = 0x9C80;  // -72 * 2^-14 = -1.125 * 2^-8
+    // Sign bits of the two bytes, of the first, of the second.
+    constexpr std::uint32_t signs = pair == 0 ? 0x9988 : 0xBBAA;
+    constexpr std::uint32_t first_sign = pair == 0 ? 0x8888 : 0xAAAA;
+    constexpr std::uint32_t second_sign = first_sign + 0x1111;
+    const std::uint32_t flags = detail::permute(scale_bytes, scale_bytes, signs);
+    const std::uint32_t factors = detail::and_xor(flags, (float_word ^ integer_word) * both_words, float_word * both_words);
+    const std::uint32_t s = detail::mul2(detail::e4m3x2_to_half2(scale_bytes >> shift), factors);
+    const std::uint32_t addends = detail::mul2(s, flags & offset * both_words);
+    first = block_expansion<F>(detail::both<0>(s), detail::both<0>(addends), detail::permute(scale_bytes, scale_bytes, first_sign));
+    second =
+        block_expansion<F>(detail::both<1>(s), detail::both<1>(addends), detail::permute(scale_bytes, scale_bytes, second_sign));
   }
 }
 
@@ -233,8 +248,8 @@ LOWBIT_HD void expand_word(std::uint32_t word, const BlockExpansion& block, std:
   constexpr std::uint32_t filler = 0x1C00;
   const std::uint32_t odd = word << up;
   const std::uint32_t even = word << (4 + up);
-  const std::uint32_t e = detail::and_xor(even, block.keep, detail::and_xor(word << (1 + up), block.moved, block.flip));
-  const std::uint32_t o = detail::and_xor(odd, block.keep, detail::and_xor(word >> (3 - up), block.moved, block.flip));
+  const std::uint32_t e = detail::and_xor(even, block.keep, detail::or_and(word << (1 + up), block.integer, block.moved));
+  const std::uint32_t o = detail::and_xor(odd, block.keep, detail::or_and(word >> (3 - up), block.integer, block.moved));
   const std::uint32_t raw[4] = {
       detail::permute(e, filler, block.pick02), detail::permute(e, filler, block.pick13),
       detail::permute(o, filler, block.pick02), detail::permute(o, filler, block.pick13)};

@@ -26,9 +26,10 @@ struct StageCopy {
 struct MmaF16 {
   static constexpr int tile = 128, warp_tile = 64, warps_across = tile / warp_tile;
   static constexpr int threads = 32 * warps_across * warps_across;
-  static constexpr int step = decode_super_step, step_blocks = step / gemm_block;
+  static constexpr int step = 128, step_blocks = step / gemm_block;
   static constexpr int row_groups = warp_tile / 8;    ///< of eight rows, for each operand of a warp
-  static constexpr int block_instructions = 4;        ///< m16n8k16 on a lane's block
+  static constexpr int step_instructions = step / 16; ///< m16n8k16 in a super-step
+  static constexpr int block_instructions = 4;        ///< of them on a lane's block
   static constexpr int ring = 2;                      ///< stages; a step takes longer than any latency
 
   /// Codes: blocks 0, 2, 4, 6 of every row, then blocks 1, 3, 5, 7, so that the eight bytes which the
@@ -87,13 +88,13 @@ struct MmaF16 {
 };
 
 /// The schedule: one accumulator an output, from +0, instruction after instruction. The column of K
-/// that term `slot` of instruction i takes: super-steps ascending, the decode kernel's order in each.
+/// that term `slot` of instruction i takes: super-steps ascending, a quarter of one a lane.
 [[nodiscard]] constexpr int mma_f16_column(int i, int slot) {
-  return i / decode_instructions * decode_super_step + decode_column(i % decode_instructions, slot);
+  return i / MmaF16::step_instructions * MmaF16::step + fragment_column(MmaF16::step / 4, i % MmaF16::step_instructions, slot);
 }
 /// Instructions on each output.
 [[nodiscard]] constexpr int mma_f16_instructions(int k_blocks) {
-  return (k_blocks + MmaF16::step_blocks - 1) / MmaF16::step_blocks * decode_instructions;
+  return (k_blocks + MmaF16::step_blocks - 1) / MmaF16::step_blocks * MmaF16::step_instructions;
 }
 
 }  // namespace lowbit::gpu
