@@ -77,6 +77,12 @@ struct Slots {
   std::uint32_t free;
 };
 
+// All warps of a group: how a slot is handed over without the copy engine. (The barriers of slots would do as well, but
+// compute-sanitizer does not follow them between ordinary stores and loads.)
+__device__ __forceinline__ void meet_group(int group) {
+  asm volatile("bar.sync %0, %1;" ::"r"(1 + group), "n"((row_groups + feeders) * 32) : "memory");
+}
+
 // The rows of B that a CTA has.
 struct Rows {
   int first;
@@ -162,7 +168,7 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
 #pragma unroll 1
   for (int i = 0; i < steps; ++i) {
     const int slot = i % ring;
-    if (i >= ring) barrier_wait(slots.free + slot * 8, (i / ring - 1) & 1);
+    if (bulk && i >= ring) barrier_wait(slots.free + slot * 8, (i / ring - 1) & 1);
     if (half == 0 && i > 0) {
       if (bulk && i < ring) barrier_wait(slots.full + (i - 1) * 8, 0);
       copy(i);
@@ -186,15 +192,19 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
     }
     a = next;
     fence_async_shared();
-    __syncwarp();
-    if (lane == 0) barrier_arrive(slots.full + slot * 8);
+    if constexpr (bulk) {
+      __syncwarp();
+      if (lane == 0) barrier_arrive(slots.full + slot * 8);
+    } else {
+      meet_group(group);
+    }
   }
 }
 
 // A warp's 16 rows of B, of 64, from `own` on, times the 16 rows of A. acc[4h + r]: row own + lane/4 + 8(r/2) of B, row
 // 8h + 2(lane%4) + r%2 of A.
-template <GemmFormat F>
-__device__ __forceinline__ void multiply(const Slots& slots, int own, int steps, float (&acc)[8]) {
+template <GemmFormat F, bool bulk>
+__device__ __forceinline__ void multiply(const Slots& slots, int group, int own, int steps, float (&acc)[8]) {
   const int lane = threadIdx.x & 31;
   const int row = own + (lane >> 2);  // and row + 8
   const int part = lane & 3;          // which 64 columns of a super-step
@@ -203,7 +213,11 @@ __device__ __forceinline__ void multiply(const Slots& slots, int own, int steps,
   const std::uint8_t* const scales = slots.scales + opaque(row * step_blocks + part * lane_blocks);
   const std::uint64_t a_words = wgmma_plain_descriptor(address_of(slots.a), 256, 128);
   const auto super_step = [&]<int slot>(int i) {
-    barrier_wait(slots.full + slot * 8, i / ring & 1);
+    if constexpr (bulk) {
+      barrier_wait(slots.full + slot * 8, i / ring & 1);
+    } else {
+      meet_group(group);  // and by then everyone has read the other slot, which is filled next
+    }
     std::uint32_t s[2];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
@@ -246,7 +260,7 @@ __device__ __forceinline__ void multiply(const Slots& slots, int own, int steps,
         }
       }
     }
-    if (lane == 0) barrier_arrive(slots.free + slot * 8);
+    if (bulk && lane == 0) barrier_arrive(slots.free + slot * 8);
   };
   static_assert(ring == 2);
 #pragma unroll 1
@@ -291,7 +305,7 @@ __global__ void __launch_bounds__(threads, 1)
     feed<F, bulk>(g, code_map, scale_map, slots, rows, group, warp % feeders, steps);
   } else {
     grow_registers<worker_registers>();
-    multiply<F>(slots, own, steps, acc);
+    multiply<F, bulk>(slots, group, own, steps, acc);
   }
   // Partial sums [row of A][row of B] where the group's codes were, then a fixed order of additions.
   __syncthreads();
