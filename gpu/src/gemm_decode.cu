@@ -77,12 +77,6 @@ struct Slots {
   std::uint32_t free;
 };
 
-// All warps of a group: how a slot is handed over without the copy engine. (The barriers of slots would do as well, but
-// compute-sanitizer does not follow them between ordinary stores and loads.)
-__device__ __forceinline__ void meet_group(int group) {
-  asm volatile("bar.sync %0, %1;" ::"r"(1 + group), "n"((row_groups + feeders) * 32) : "memory");
-}
-
 // The rows of B that a CTA has.
 struct Rows {
   int first;
@@ -196,7 +190,7 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
       __syncwarp();
       if (lane == 0) barrier_arrive(slots.full + slot * 8);
     } else {
-      meet_group(group);
+      __syncthreads();
     }
   }
 }
@@ -204,7 +198,7 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
 // A warp's 16 rows of B, of 64, from `own` on, times the 16 rows of A. acc[4h + r]: row own + lane/4 + 8(r/2) of B, row
 // 8h + 2(lane%4) + r%2 of A.
 template <GemmFormat F, bool bulk>
-__device__ __forceinline__ void multiply(const Slots& slots, int group, int own, int steps, float (&acc)[8]) {
+__device__ __forceinline__ void multiply(const Slots& slots, int own, int steps, float (&acc)[8]) {
   const int lane = threadIdx.x & 31;
   const int row = own + (lane >> 2);  // and row + 8
   const int part = lane & 3;          // which 64 columns of a super-step
@@ -216,7 +210,7 @@ __device__ __forceinline__ void multiply(const Slots& slots, int group, int own,
     if constexpr (bulk) {
       barrier_wait(slots.full + slot * 8, i / ring & 1);
     } else {
-      meet_group(group);  // and by then everyone has read the other slot, which is filled next
+      __syncthreads();  // by then everyone has read the other slot, too, which is filled next
     }
     std::uint32_t s[2];
 #pragma unroll
@@ -288,7 +282,9 @@ __global__ void __launch_bounds__(threads, 1)
   slots.free = slots.full + ring * 8;
   const Rows rows{static_cast<int>(static_cast<std::int64_t>(g.n) * blockIdx.x / gridDim.x),
                   static_cast<int>(static_cast<std::int64_t>(g.n) * (blockIdx.x + 1) / gridDim.x)};
-  const int steps = decode_step_count(group, (g.k_blocks + step_blocks - 1) / step_blocks);
+  // Without the copy engine slots are handed over by barriers of all warps, so the groups take as many super-steps each,
+  // some of them past the end of K: zeros, which change no sum.
+  const int steps = decode_step_count(bulk ? group : 0, (g.k_blocks + step_blocks - 1) / step_blocks);
 
   if (bulk && threadIdx.x == workers * 32) prefetch_map(code_map);
   if (bulk && threadIdx.x == workers * 32 + 32) prefetch_map(scale_map);
@@ -305,7 +301,7 @@ __global__ void __launch_bounds__(threads, 1)
     feed<F, bulk>(g, code_map, scale_map, slots, rows, group, warp % feeders, steps);
   } else {
     grow_registers<worker_registers>();
-    multiply<F, bulk>(slots, group, own, steps, acc);
+    multiply<F, bulk>(slots, own, steps, acc);
   }
   // Partial sums [row of A][row of B] where the group's codes were, then a fixed order of additions.
   __syncthreads();
