@@ -38,15 +38,12 @@ static_assert(decode_splits * (feeders * feeder_registers + row_groups * worker_
 
 constexpr int step_blocks = decode_super_step / gemm_block;
 constexpr int lane_blocks = step_blocks / 4;  // a lane's 64 columns of a row of B; also the parts of A's rows
-// A slot: codes and scale bytes of 64 rows of B, and A as FP16, a tile for each instruction. The tile has eight columns
-// of rows 0 to 7 as 16 bytes each, those of rows 8 to 15, then the other eight columns.
+// A slot: codes and scale bytes of 64 rows of B, and A as FP16 (decode_a_offset).
 constexpr int code_row = decode_super_step / 2;
 constexpr int code_bytes = tile_n * code_row;
 constexpr int scale_bytes = tile_n * step_blocks;
-constexpr int a_tile = 16 * 16 * 2;
-constexpr int a_bytes = decode_instructions * a_tile;
 constexpr int ring = 2;
-constexpr int shared_bytes = decode_splits * ring * (code_bytes + scale_bytes + a_bytes) + 1024;  // boxes are aligned to 1024
+constexpr int shared_bytes = decode_splits * ring * (code_bytes + scale_bytes + decode_a_bytes) + 1024;  // boxes are aligned to 1024
 // Super-steps before the last at which the next kernel may be launched.
 constexpr int launch_ahead = 4;
 constexpr int partial_pitch = tile_n + 4;  // floats; a pair of rows of A 8 banks apart
@@ -152,13 +149,12 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
   // No more than this before the kernel ahead has ended: its end would wait behind these reads.
   if (half == 0 && steps > 0) copy(0);
   if (g.b_settled) asm volatile("griddepcontrol.wait;" ::: "memory");
-  // Lane n + 16h takes row n of A, and of each part the block 2h + half. Rows that do not exist repeat the last one; nobody
-  // stores their sums.
-  const int row = min(lane & 15, g.m - 1);
-  const int own = (lane >> 4) * 2 + half;
+  // Rows that do not exist repeat the last one; nobody stores their sums.
+  const int row = min(decode_a_row(lane), g.m - 1);
+  const int own = decode_a_block(lane, half);
   FourBlocks a{};
   if (steps > 0) a = load_four<bulk>(g, row, decode_step(group, 0) * step_blocks, own);
-  std::uint8_t* const a_words = slots.a + own * (a_bytes / lane_blocks) + (lane >> 3 & 1) * 128 + (lane & 7) * 16;
+  std::uint8_t* const a_words = slots.a + decode_a_offset(4 * own, decode_a_row(lane), 0);
 #pragma unroll 1
   for (int i = 0; i < steps; ++i) {
     const int slot = i % ring;
@@ -170,7 +166,7 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
     if (i == max(steps - 1 - launch_ahead, 0)) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
     FourBlocks next{};
     if (i + 1 < steps) next = load_four<bulk>(g, row, decode_step(group, i + 1) * step_blocks, own);
-    std::uint8_t* const to = a_words + slot * a_bytes;
+    std::uint8_t* const to = a_words + slot * decode_a_bytes;
     BlockExpansion block[4];
     block_expansions<F>(a.scales[0], block[0], block[1]);
     block_expansions<F>(a.scales[1], block[2], block[3]);
@@ -181,7 +177,8 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
       for (int t = 0; t < 4; ++t) expand_word<F>(w == 0 ? a.codes[t].x : a.codes[t].y, block[t], out[t]);
 #pragma unroll
       for (int r = 0; r < 4; ++r) {
-        *reinterpret_cast<uint4*>(to + w * 2 * a_tile + r * (a_tile / 2)) = make_uint4(out[0][r], out[1][r], out[2][r], out[3][r]);
+        *reinterpret_cast<uint4*>(to + decode_a_offset(2 * w + r / 2, 0, r % 2 * 8)) =
+            make_uint4(out[0][r], out[1][r], out[2][r], out[3][r]);
       }
     }
     a = next;
@@ -205,7 +202,7 @@ __device__ __forceinline__ void multiply(const Slots& slots, int own, int steps,
   const std::uint8_t* const codes[2] = {slots.codes + opaque(in_box(row, part * (code_row / 4))),
                                         slots.codes + opaque(in_box(row, part * (code_row / 4) + 16))};
   const std::uint8_t* const scales = slots.scales + opaque(row * step_blocks + part * lane_blocks);
-  const std::uint64_t a_words = wgmma_plain_descriptor(address_of(slots.a), 256, 128);
+  const std::uint64_t a_words = wgmma_plain_descriptor(address_of(slots.a), decode_a_offset(0, 0, 8), decode_a_offset(0, 8, 0));
   const auto super_step = [&]<int slot>(int i) {
     if constexpr (bulk) {
       barrier_wait(slots.full + slot * 8, i / ring & 1);
@@ -244,7 +241,7 @@ __device__ __forceinline__ void multiply(const Slots& slots, int own, int steps,
         wgmma_fence();
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          wgmma_m64n16k16(acc, f[j], a_words + (slot * a_bytes + (8 * half + 4 * b + j) * a_tile) / 16);
+          wgmma_m64n16k16(acc, f[j], a_words + (slot * decode_a_bytes + decode_a_offset(8 * half + 4 * b + j, 0, 0)) / 16);
         }
         wgmma_commit();
         if (half == 1 && b == 1) {
@@ -276,8 +273,8 @@ __global__ void __launch_bounds__(threads, 1)
   const int group = feeds ? (warp - workers) / feeders : warp / row_groups;
   Slots slots;
   slots.codes = aligned + group * ring * code_bytes;
-  slots.a = aligned + decode_splits * ring * code_bytes + group * ring * a_bytes;
-  slots.scales = aligned + decode_splits * ring * (code_bytes + a_bytes) + group * ring * scale_bytes;
+  slots.a = aligned + decode_splits * ring * code_bytes + group * ring * decode_a_bytes;
+  slots.scales = aligned + decode_splits * ring * (code_bytes + decode_a_bytes) + group * ring * scale_bytes;
   slots.full = opaque(address_of(barriers[group][0]));
   slots.free = slots.full + ring * 8;
   const Rows rows{static_cast<int>(static_cast<std::int64_t>(g.n) * blockIdx.x / gridDim.x),

@@ -113,6 +113,39 @@ TEST_CASE("the decode kernel's instructions take every column of a super-step on
   }
 }
 
+TEST_CASE("the decode kernel's A lies where its instructions read it") {
+  std::vector<int> at(gpu::decode_a_bytes / 2, -1);  // row and column that a place holds
+  const auto element = [](int row, int column) { return row * gpu::decode_super_step + column; };
+  for (int warp = 0; warp < 2; ++warp) {
+    for (int lane = 0; lane < 32; ++lane) {
+      const int row = gpu::decode_a_row(lane);
+      const int block = gpu::decode_a_block(lane, warp);
+      for (int word = 0; word < 2; ++word) {
+        for (int r = 0; r < 4; ++r) {
+          for (int part = 0; part < 4; ++part) {
+            for (int half = 0; half < 2; ++half) {
+              const int column = gpu::decode_super_step / 4 * part + 16 * block + 8 * word + gpu::expanded_column(r, half);
+              const int byte = gpu::decode_a_offset(4 * block + 2 * word + r / 2, row, r % 2 * 8) + 4 * part + 2 * half;
+              REQUIRE(at[static_cast<std::size_t>(byte / 2)] == -1);
+              at[static_cast<std::size_t>(byte / 2)] = element(row, column);
+            }
+          }
+        }
+      }
+    }
+  }
+  for (int j = 0; j < gpu::decode_instructions; ++j) {
+    for (int row = 0; row < 16; ++row) {
+      for (int slot = 0; slot < 16; ++slot) {
+        const auto place = static_cast<std::size_t>(gpu::decode_a_offset(j, row, slot) / 2);
+        if (at[place] != element(row, gpu::decode_column(j, slot))) {
+          FAIL("instruction " << j << " row " << row << " slot " << slot << " reads element " << at[place]);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("each super-step belongs to one group of the decode kernel") {
   for (const int super_steps : {0, 1, 15, 16, 17, 31, 64, 100}) {
     std::vector<int> owners(static_cast<std::size_t>(super_steps), 0);

@@ -34,6 +34,21 @@ inline constexpr int decode_instructions = decode_super_step / 16;
 /// super-step's first column.
 [[nodiscard]] constexpr int decode_column(int j, int slot) { return fragment_column(decode_super_step / 4, j, slot); }
 
+/// Where the decode kernel keeps FP16 of A for term `slot` of instruction j, row 0..15, in shared memory: byte of a slot. A
+/// tile an instruction; in it atoms of eight rows by eight terms, 16 bytes a row, rows 0 to 7, rows 8 to 15, then the other eight
+/// terms. Offsets add up.
+[[nodiscard]] constexpr int decode_a_offset(int j, int row, int slot) {
+  return j * 512 + slot / 8 * 256 + row / 8 * 128 + row % 8 * 16 + slot % 8 * 2;
+}
+/// Bytes of A for a super-step.
+inline constexpr int decode_a_bytes = decode_a_offset(decode_instructions, 0, 0);
+
+/// A feeding warp, of two, expands for each lane one block of 16 columns of each of the four parts of 64 columns of a row: the
+/// row, and which block of a part, of lane l of warp w. Expanded register r of the four parts' words i of those blocks are 16
+/// neighbouring bytes: slots 8 (r % 2) on of instruction 4 block + 2 i + r / 2.
+[[nodiscard]] constexpr int decode_a_row(int l) { return l % 16; }
+[[nodiscard]] constexpr int decode_a_block(int l, int w) { return l / 16 * 2 + w; }
+
 /// Columns of K that the wgmma kernel treats together: four instructions of 16, a block a lane of a row.
 inline constexpr int wgmma_group = 64;
 
