@@ -147,7 +147,7 @@ TEST_CASE("the decode kernel's A lies where its instructions read it") {
 }
 
 TEST_CASE("each super-step belongs to one group of the decode kernel") {
-  for (const int super_steps : {0, 1, 15, 16, 17, 31, 64, 100}) {
+  for (const int super_steps : {0, 1, 3, 4, 5, 15, 16, 17, 31, 64, 100}) {
     std::vector<int> owners(static_cast<std::size_t>(super_steps), 0);
     for (int w = 0; w < gpu::decode_splits; ++w) {
       const int count = gpu::decode_step_count(w, super_steps);

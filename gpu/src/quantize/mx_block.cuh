@@ -8,33 +8,26 @@ namespace lowbit::gpu::detail {
 
 enum class MxRule : int { floor = 0, rceil = 1, ceil = 2, even = 3, rceil_4 = 4 };
 
+/// What the scale rules use of the elements' record.
+template <const ElementFormat& kRecord>
+struct MxElement {
+  static constexpr int emax = kRecord.max_exponent(), mantissa = kRecord.mantissa_bits;
+  /// Of the largest element, where binary32 has it.
+  static constexpr std::uint32_t significand =
+      ((kRecord.max_code() & ((1U << kRecord.mantissa_bits) - 1)) | 1U << kRecord.mantissa_bits) << (23 - kRecord.mantissa_bits);
+};
 template <class F>
 struct MxTraits;
 template <>
-struct MxTraits<Mxfp4> {
-  static constexpr int emax = 2, mantissa = 1;
-  static constexpr std::uint32_t significand = 0xC00000;
-};
+struct MxTraits<Mxfp4> : MxElement<e2m1> {};
 template <>
-struct MxTraits<Mxfp6E2M3> {
-  static constexpr int emax = 2, mantissa = 3;
-  static constexpr std::uint32_t significand = 0xF00000;
-};
+struct MxTraits<Mxfp6E2M3> : MxElement<e2m3> {};
 template <>
-struct MxTraits<Mxfp6E3M2> {
-  static constexpr int emax = 4, mantissa = 2;
-  static constexpr std::uint32_t significand = 0xE00000;
-};
+struct MxTraits<Mxfp6E3M2> : MxElement<e3m2> {};
 template <>
-struct MxTraits<Mxfp8E4M3> {
-  static constexpr int emax = 8, mantissa = 3;
-  static constexpr std::uint32_t significand = 0xE00000;
-};
+struct MxTraits<Mxfp8E4M3> : MxElement<e4m3> {};
 template <>
-struct MxTraits<Mxfp8E5M2> {
-  static constexpr int emax = 15, mantissa = 2;
-  static constexpr std::uint32_t significand = 0xE00000;
-};
+struct MxTraits<Mxfp8E5M2> : MxElement<e5m2> {};
 
 /// The E8M0 byte of a block with amax b, 0 for b = 0.
 template <class F>

@@ -21,7 +21,7 @@ inline constexpr int decode_super_step = 256;
 /// Groups of warps that split K between them: group w sums super-steps w, w + 4, w + 8, ..., so that together they read
 /// rows on.
 inline constexpr int decode_splits = 4;
-/// mma.sync instructions in a super-step.
+/// Instructions (m64n16k16) in a super-step.
 inline constexpr int decode_instructions = decode_super_step / 16;
 
 /// The i-th super-step of group w.
