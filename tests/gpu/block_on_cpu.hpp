@@ -13,8 +13,7 @@ namespace lowbit::gpu::detail {
 
 struct CpuCounts {
   std::uint64_t blocks = 0;
-  std::uint64_t undecided = 0;  ///< by the loop
-  std::uint64_t hard = 0;       ///< left to the dialect's own operations
+  std::uint64_t undecided = 0;  ///< left to the dialect's own operations
 };
 
 /// The fast path of the selecting rules, undecided blocks by quantize_exactly, as the kernel defers them.
@@ -23,7 +22,7 @@ CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::
                                float largest, float scale_max, BlockTensor& out) {
   CpuCounts counts;
   const TensorScale t = make_tensor_scale(amax, largest, largest * scale_max, kRule);
-  const fast::Tensor tensor{t.largest, t.largest_reciprocal, t.encode_scale};
+  const fast::Tensor tensor = fast::make_tensor(t);
   std::array<fast::Entry<F, kRule>, 128> table;
   for (std::uint32_t byte = 0; byte < 128; ++byte) table[byte] = fast::make_entry<F, kRule>(t, byte);
   const std::size_t blocks = (columns + 15) / 16;
@@ -32,21 +31,18 @@ CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::
       float value[16] = {};
       float b = 0;
       for (std::size_t i = 0; i < 16 && k * 16 + i < columns; ++i) {
-        value[i] = x[r * columns + k * 16 + i] * t.to_range * t.to_range2;
+        value[i] = x[r * columns + k * 16 + i];
         b = std::max(b, std::fabs(value[i]));
       }
       const Signs signs = signs_of_floats<F::nibbles>(value);
       std::uint32_t words[F::words];
       std::uint32_t byte = 0;
       ++counts.blocks;
-      bool decided = fast::quantize<F, kRule>(value, signs, b, tensor, table, words, byte);
+      const bool decided = fast::quantize<F, kRule>(value, signs, b, tensor, table, words, byte);
       if (!decided) {
         ++counts.undecided;
-        if constexpr (fast::ties<F, kRule>) decided = fast::is_first<F, kRule>(value, b, tensor, table);
-      }
-      if (!decided) {
-        ++counts.hard;
-        for (float& v : value) v = std::fabs(v);
+        for (float& v : value) v = std::fabs(v) * t.to_range * t.to_range2;
+        b = b * t.to_range * t.to_range2;
         byte = fast::quantize_exactly<F, kRule>(value, signs, b, t, words);
       }
       const std::size_t at = r * blocks + k;

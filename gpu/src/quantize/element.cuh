@@ -49,6 +49,15 @@ LOWBIT_HD float fused(float a, float b, float c) {
 LOWBIT_HD float larger(float a, float b) { return fmaxf(a, b); }
 LOWBIT_HD float smaller(float a, float b) { return fminf(a, b); }
 
+/// Into [0, 1].
+LOWBIT_HD float saturated(float a) {
+#ifdef __CUDA_ARCH__
+  return __saturatef(a);
+#else
+  return smaller(larger(a, 0.0F), 1.0F);
+#endif
+}
+
 /// max(a + b, c), one instruction from sm_90 on.
 LOWBIT_HD std::int32_t larger_sum(std::int32_t a, std::int32_t b, std::int32_t c) {
 #ifdef __CUDA_ARCH__

@@ -237,7 +237,8 @@ cudaError_t start_nv(const Arguments& a, const Launch& launch) {
         return start(quantize_nv_fast<F, kRule>, a, a.items, launch);
       } else {
         if (a.items >= std::uint32_t{1} << 31) return cudaErrorInvalidValue;  // launch_quantize has refused it before
-        return start(quantize_selecting<F, kRule>, a, a.items, launch);
+        return a.type == Input::bf16 ? start(quantize_selecting<F, kRule, true>, a, a.items, launch)
+                                     : start(quantize_selecting<F, kRule, false>, a, a.items, launch);
       }
     case Kind::general: return start(quantize_nv_general<F, general, false>, a, a.items, launch);
     case Kind::general_2d: return start(quantize_nv_general<F, general, true>, a, a.items * 32, launch);

@@ -28,6 +28,8 @@ LOWBIT_HD constexpr float margin() {
   // 2 candidates, and a quarter for what is of second order and for the margin's own rounding.
   if (kRule == Selection::mse) return static_cast<float>(2.5 * 16 * (16 * d * v + 54 * d * d) * u * scale * scale);
   if (kRule == Selection::mae) return static_cast<float>(2.5 * 16 * (8 * v + 45 * d) * u * scale);
+  // Each candidate's own, in steps of the first; and 64 u, what adding 1 to a step's 1 / 64 rounds off.
+  if (F::four_over_six) return static_cast<float>(1.25 * (19 * v + 14 * d + 64) * u * scale);
   return static_cast<float>(2.5 * (8 * v + 10 * d) * u * scale);
 }
 
@@ -36,7 +38,8 @@ template <class F, Selection kRule>
 struct Entry {
   float inverse;  ///< inv * 2^-t
 };
-/// NVFP4: what makes errors of the two candidates comparable; NaN for byte 0, whose blocks are never decided here.
+/// NVFP4, weight: what makes errors of the two candidates comparable; of abs_max, what times the other entry's `inverse` is the
+/// ratio of the scales.
 template <Selection kRule>
 struct Entry<Nvfp4, kRule> {
   float inverse;
@@ -57,19 +60,29 @@ struct Entry<If6E3M2, Selection::abs_max> : LargestEntry<If6E3M2> {};
 template <class F, Selection kRule>
 inline constexpr bool compares_largest = F::clamps && kRule == Selection::abs_max;
 
+/// The power of two of x' = range x, for the fast path to take x as it is: it enters S and `inverse`, and scaling by it commutes
+/// with all that is done here. NaN where these might leave the normal numbers: no block is decided then.
+LOWBIT_HD float range(const TensorScale& t) {
+  const float r = t.to_range * t.to_range2;
+  return r >= 0x1p-90F && r <= 0x1p90F ? r : float_of(0x7FC00000U);
+}
+
+/// Byte 0 of NVFP4 has a NaN, so that a block with one candidate of scale 0 is not decided.
 template <class F, Selection kRule>
 LOWBIT_HD Entry<F, kRule> make_entry(const TensorScale& t, std::uint32_t byte) {
   const ScaleEntry both = make_scale_entry<F>(t, byte);
+  const float r = range(t);
   Entry<F, kRule> e;
-  e.inverse = both.inverse;
-  if constexpr (F::four_over_six) {
+  e.inverse = F::four_over_six && byte == 0 ? float_of(0x7FC00000U) : both.inverse * r;
+  if constexpr (F::four_over_six && kRule == Selection::abs_max) {
+    e.weight = e4m3_value(byte) * t.decode_scale * (1.0F / F::F::scale) / r;
+  } else if constexpr (F::four_over_six) {
     e.weight = kRule == Selection::mse ? both.unit * both.unit : both.unit;
-    if (byte == 0) e.weight = float_of(0x7FC00000U);
   }
   if constexpr (compares_largest<F, kRule>) {
     const float s = e4m3_value(byte);
-    e.largest_float = F::F::max * s * t.scaled_amax / t.constant;
-    e.largest_integer = F::I::max * s * t.scaled_amax * Ratios<F>::expand / t.constant;
+    e.largest_float = F::F::max * s * t.scaled_amax / t.constant / r;
+    e.largest_integer = F::I::max * s * t.scaled_amax * Ratios<F>::expand / t.constant / r;
   }
   return e;
 }
@@ -78,6 +91,7 @@ LOWBIT_HD Entry<F, kRule> make_entry(const TensorScale& t, std::uint32_t byte) {
 struct Tensor {
   float largest, largest_reciprocal, encode_scale;
 };
+LOWBIT_HD Tensor make_tensor(const TensorScale& t) { return {t.largest, t.largest_reciprocal, t.encode_scale * range(t)}; }
 
 /// \return byte | byte2 << 8
 template <class F>
@@ -137,10 +151,46 @@ LOWBIT_UNROLL
   return error.all;
 }
 
+/// NVFP4 under abs_max: both candidates' codes and errors, the first's only over the elements that are not the same number
+/// under both (code times scale: 6 s and 4 (1.5 s) say); under 0 if all are.
+///
+/// Such an element errs by the same in the dialect, operation by operation, so the second candidate wins only by one that differs
+/// and errs more than all do under the second. Else most near-ties would be exact ones: 3 % of a normal tensor's blocks.
+/// Errors are in steps of the first candidate. ratio: s2 / s, within 4 u. The two values differ by 0, computed within 26 u, or by 1 / 30
+/// at least (s and s2 >= s are up to fifteen times a power of two, the second no finer). A step is 2^-6 here, so 2^16 times the difference saturates to
+/// nearly 0 or to 1; added to an error, which is under 2^-6, it decides which errors the maximum is of.
+template <class F, class Entry>
+LOWBIT_HD float evaluate_differing(const float (&x)[16], const Entry& entry, const Entry& entry2, float ratio,
+                                   std::uint32_t (&packed)[packed_words<F>], std::uint32_t (&packed2)[packed_words<F>],
+                                   float& error2) {
+  using E = typename F::F;
+  float q[16];
+  float q2[16];
+  float worst = 0.0F;
+  float held = 0.0F;
+  Error<Selection::abs_max> all2;
+LOWBIT_UNROLL
+  for (int i = 0; i < 16; ++i) {
+    const float m = std::fabs(x[i]);
+    const float y = m * entry.inverse;
+    q[i] = round_element<E>(y);
+    q2[i] = round_element<E>(m * entry2.inverse);
+    const float d = q[i] - y;
+    const float d2 = fused(q2[i], ratio, -y);
+    const float marked = std::fabs(d) + saturated(std::fabs(d - d2) * 0x1p16F);
+    worst = i % 2 == 0 ? worst : largest_of(worst, held, marked);
+    held = marked;
+    all2.add(i, d2);
+  }
+  convert<E, F>(q, packed);
+  convert<E, F>(q2, packed2);
+  error2 = all2.all;
+  return worst - 1.0F;
+}
+
 /// One block.
 /// x: its elements (signs are ignored), b: their largest magnitude, table: an Entry a scale byte.
-/// \return whether it was decided; else `out` and `byte` are not what they should be, or (elements all finite and none
-/// to be clamped, errors too near) the first candidate's
+/// \return whether it was decided; else `out` and `byte` are not what they should be
 template <class F, Selection kRule, class Table>
 LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const Tensor& t, const Table& table,
                         std::uint32_t (&out)[F::words], std::uint32_t& byte) {
@@ -151,27 +201,40 @@ LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const
   const float top = b * entry.inverse;
   bool decided = top < limit<F> * E::scale;
   bool second;
-  float y[16];
-LOWBIT_UNROLL
-  for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry.inverse;
   std::uint32_t packed[packed_words<F>];
   if constexpr (F::four_over_six) {
-    const float error = evaluate_float<F, kRule>(y, packed);
     const std::uint32_t other = bytes >> 8;
     const Entry<F, kRule> entry2 = table[other];
-LOWBIT_UNROLL
-    for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry2.inverse;
     std::uint32_t packed2[packed_words<F>];
-    const float error2 = evaluate_float<F, kRule>(y, packed2) * entry2.weight;
-    const float difference = fused(error, entry.weight, -error2);
-    const float near = margin<F, kRule>() * entry2.weight;
+    float difference;
+    float near;
+    if constexpr (kRule == Selection::abs_max) {
+      float error2;
+      const float ratio = entry2.weight * entry.inverse;
+      const float error = evaluate_differing<F>(x, entry, entry2, ratio, packed, packed2, error2);
+      difference = error - error2;
+      near = margin<F, kRule>() * ratio;
+    } else {
+      float y[16];
+LOWBIT_UNROLL
+      for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry.inverse;
+      const float error = evaluate_float<F, kRule>(y, packed);
+LOWBIT_UNROLL
+      for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry2.inverse;
+      const float error2 = evaluate_float<F, kRule>(y, packed2) * entry2.weight;
+      difference = fused(error, entry.weight, -error2);
+      near = margin<F, kRule>() * entry2.weight;
+    }
     decided = (decided && std::fabs(difference) > near) || bytes == 0;
-    second = difference > near;  // a tie is the first's, and most of what is near is one
+    second = difference > near;
 LOWBIT_UNROLL
     for (int w = 0; w < packed_words<F>; ++w) packed[w] = second ? packed2[w] : packed[w];
     merge<E, F>(packed, signs, out);
     byte = second ? other : first;
   } else {
+    float y[16];
+LOWBIT_UNROLL
+    for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry.inverse;
     float z[16];
     const float error2 = evaluate_integer<F, kRule>(y, z);
     pack_integer<typename F::I, F>(z, signs, out);
@@ -208,66 +271,46 @@ LOWBIT_UNROLL
   return decided;
 }
 
-/// Whether blocks that `quantize` leaves undecided are mostly exact ties (NVFP4 abs_max: 3 % of a normal tensor's blocks).
-template <class F, Selection kRule>
-inline constexpr bool ties = F::four_over_six && kRule == Selection::abs_max;
-
-/// Whether an undecided block of such a rule is the first candidate's for certain, as `quantize` left it.
-///
-/// An element that code times scale makes the same number under both candidates (6 s and 4 (1.5 s) say; the product is
-/// exact) errs by the same in the dialect, operation by operation. So the second candidate can only win by an element that
-/// is no such one, and whose error under the first candidate exceeds all errors under the second.
-template <class F, Selection kRule, class Table>
-LOWBIT_HD bool is_first(const float (&x)[16], float b, const Tensor& t, const Table& table) {
-  using E = typename F::F;
-  const std::uint32_t bytes = scale_bytes<F>(t, b);
-  const Entry<F, kRule> entry = table[bytes & 0xFF];
-  const Entry<F, kRule> entry2 = table[bytes >> 8];
-  const float s = e4m3_value(bytes & 0xFF);
-  const float s2 = e4m3_value(bytes >> 8);
-  Error<kRule> error;  // of the elements that differ
-  Error<kRule> error2;
-LOWBIT_UNROLL
-  for (int i = 0; i < 16; ++i) {
-    const float y = std::fabs(x[i]) * entry.inverse;
-    const float y2 = std::fabs(x[i]) * entry2.inverse;
-    const float q = round_element<E>(y);
-    const float q2 = round_element<E>(y2);
-    error.add(i, q * s == q2 * s2 ? 0.0F : q - y);
-    error2.add(i, q2 - y2);
+/// One candidate of a block in the dialect's own operations, whatever the block is: its codes. x: magnitudes of x'.
+/// \return its error
+template <class F, Selection kRule, bool kInteger>
+LOWBIT_HD float candidate_exactly(const float (&x)[16], const Signs& signs, const TensorScale& t, std::uint32_t byte,
+                                  std::uint32_t (&out)[F::words]) {
+  float q[16];
+  const float error = evaluate<F, kInteger, true, kRule, true>(x, make_scale_entry<F>(t, byte), t, byte, q);
+  if constexpr (kInteger) {
+    pack_integer<typename F::I, F>(q, signs, out);
+  } else {
+    pack_float<typename F::F, F>(q, signs, out);
   }
-  const float difference = fused(error.all, entry.weight, -(error2.all * entry2.weight));
-  return b * entry.inverse < limit<F> * E::scale && difference < -(margin<F, kRule>() * entry2.weight);
+  if (byte == 0) {
+LOWBIT_UNROLL
+    for (int w = 0; w < F::words; ++w) out[w] = 0;
+  }
+  return error;
 }
 
-/// The same block in the dialect's own operations, whatever it is. x: magnitudes.
+/// \return byte | byte2 << 8, those of the two candidates
+template <class F>
+LOWBIT_HD std::uint32_t scale_bytes(const TensorScale& t, float b) {
+  return scale_bytes<F>(Tensor{t.largest, t.largest_reciprocal, t.encode_scale}, b);
+}
+
+/// Both candidates so, and the one that is chosen.
+/// \return the scale byte, integer flag included
 template <class F, Selection kRule>
 LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& signs, float b, const TensorScale& t,
                                          std::uint32_t (&out)[F::words]) {
-  using E = typename F::F;
-  const std::uint32_t bytes = scale_bytes<F>({t.largest, t.largest_reciprocal, t.encode_scale}, b);
-  std::uint32_t byte = bytes & 0xFF;
+  const std::uint32_t bytes = scale_bytes<F>(t, b);
+  const std::uint32_t byte = bytes & 0xFF;
   const std::uint32_t byte2 = F::adaptive ? byte : bytes >> 8;
-  ScaleEntry entry = make_scale_entry<F>(t, byte);
-  const ScaleEntry entry2 = F::adaptive ? entry : make_scale_entry<F>(t, byte2);
-  float q[16];
-  const float error = evaluate<F, false, true, kRule, true>(x, entry, t, byte, q);
-  const float error2 = evaluate<F, F::adaptive, true, kRule, true>(x, entry2, t, byte2, q);
-  const bool second = error2 < error;
-  if constexpr (F::adaptive) {
-    pack_integer<typename F::I, F>(q, signs, out);
-  } else {
-    byte = second ? byte2 : byte;
-    entry = second ? entry2 : entry;
-  }
-  if (!F::adaptive || !second) {
-    evaluate<F, false, true, Selection::none, false>(x, entry, t, byte, q);
-    pack_float<E, F>(q, signs, out);
-  }
-  if (byte == 0) {
-    for (int w = 0; w < F::words; ++w) out[w] = 0;
-  }
-  return F::adaptive && second ? byte | 0x80 : byte;
+  std::uint32_t out2[F::words];
+  const float error = candidate_exactly<F, kRule, false>(x, signs, t, byte, out);
+  const float error2 = candidate_exactly<F, kRule, F::adaptive>(x, signs, t, byte2, out2);
+  if (!(error2 < error)) return byte;
+LOWBIT_UNROLL
+  for (int w = 0; w < F::words; ++w) out[w] = out2[w];
+  return F::adaptive ? byte | 0x80 : byte2;
 }
 
 }  // namespace fast

@@ -7,29 +7,52 @@
 
 namespace lowbit::gpu::detail {
 
-/// Thread blocks a multiprocessor holds in the selecting kernels. With four and each block loaded one round ahead, every
-/// format and rule took the least time on an H100 (five: up to 7 % more), but codes of a byte with a given amax, which take
-/// 5 % less without loading ahead (and more behind the amax pass).
+/// Thread blocks a multiprocessor holds in the selecting kernels (five: up to 7 % more time on an H100).
 inline constexpr int select_resident = 4;
+/// Whether each block is loaded one round ahead. Codes of a byte have no registers to spare for it.
+template <class F>
+inline constexpr bool select_loads_ahead = F::nibbles;
+
+/// Lanes that redo a block: one for each candidate where both are the same operations, which takes half as long.
+template <class F>
+inline constexpr std::uint32_t lanes_a_block = F::four_over_six ? 2 : 1;
+template <class F>
+inline constexpr std::uint32_t blocks_a_warp = 32 / lanes_a_block<F>;
+
+/// Blocks that wait until there are 32, elements and all: to read them again at the end of the kernel would take as long as
+/// memory takes under load, in small pieces, with nothing else to do.
+struct Queue {
+  static constexpr std::uint32_t slots = 63;  // between the rounds under 32 are taken
+  std::uint32_t items[slots];
+  uint4 raw[2][slots];
+};
+/// The elements have arrived when the lane has waited for them (`wait_for_copies`).
+__device__ __forceinline__ void put(Queue& queue, std::uint32_t slot, std::uint32_t item, const void* input) {
+  queue.items[slot] = item;
+  const auto* from = static_cast<const std::uint8_t*>(input) + std::size_t{item} * 32;
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(
+                     static_cast<std::uint32_t>(__cvta_generic_to_shared(&queue.raw[i][slot]))),
+                 "l"(from + 16 * i)
+                 : "memory");
+  }
+}
+/// What this lane has put into queues can be read by it, and after a barrier by others.
+__device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 /// What the warps of a thread block have left, put together: few warps with all lanes at work instead of all with few.
 struct Pool {
   std::uint32_t count;
-  std::uint32_t items[quantize_threads];
+  std::uint32_t places[quantize_threads];  ///< queue * Queue::slots + slot
 };
-/// All lanes of a warp call it. queued: under 32.
-__device__ __forceinline__ void add(Pool& pool, const std::uint32_t* queue, std::uint32_t queued, std::uint32_t lane) {
+/// All lanes of a warp call it. count: under 32
+__device__ __forceinline__ void add(Pool& pool, std::uint32_t queue, std::uint32_t count, std::uint32_t lane) {
   std::uint32_t at = 0;
-  if (lane == 0 && queued != 0) at = atomicAdd(&pool.count, queued);
+  if (lane == 0 && count != 0) at = atomicAdd(&pool.count, count);
   at = __shfl_sync(0xFFFFFFFFU, at, 0);
-  if (lane < queued) pool.items[at + lane] = queue[lane];
+  if (lane < count) pool.places[at + lane] = queue * Queue::slots + lane;
 }
-
-/// Items that wait for a warp's lanes to take 32 of them at a time.
-struct Queue {
-  std::uint32_t count;  ///< under 32 between the rounds
-  std::uint32_t items[64];
-};
 
 __device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item, std::uint32_t byte) {
   if (a.swizzled) {
@@ -40,39 +63,72 @@ __device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t it
   }
 }
 
-/// Elements, signs and all, and their largest magnitude: infinite or NaN where an element is.
-__device__ __forceinline__ float spread(const Raw& raw, bool is_bf16, float (&x)[16]) {
-  std::uint32_t m = 0;
-  std::uint32_t negative = 0;
+/// `load_raw`, where it stands: left to the compiler, it comes when registers are free, and the next round waits for it.
+__device__ __forceinline__ Raw load_raw_now(const void* input, std::uint32_t item) {
+  const auto* from = static_cast<const std::uint8_t*>(input) + std::size_t{item} * 32;
+  Raw raw;
 #pragma unroll
-  for (const std::uint32_t pair : raw.pair) {
-    asm("max.s16x2 %0, %1, %2;" : "=r"(m) : "r"(m), "r"(pair));
-    asm("max.u16x2 %0, %1, %2;" : "=r"(negative) : "r"(negative), "r"(pair));
+  for (int i = 0; i < 2; ++i) {
+    std::uint32_t(&pair)[8] = raw.pair;
+    asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(pair[4 * i]), "=r"(pair[4 * i + 1]), "=r"(pair[4 * i + 2]), "=r"(pair[4 * i + 3])
+                 : "l"(from + 16 * i));
   }
-  asm("max.s16x2 %0, %1, %2;" : "=r"(m) : "r"(m), "r"(negative & 0x7FFF7FFFU));
-  m = max(m & 0xFFFF, m >> 16);
-  if (is_bf16) {
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      x[2 * i] = __uint_as_float(raw.pair[i] << 16);
-      x[2 * i + 1] = __uint_as_float(raw.pair[i] & 0xFFFF0000U);
-    }
-    return __uint_as_float(m << 16);
-  }
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&raw.pair[i]));
-    x[2 * i] = v.x;
-    x[2 * i + 1] = v.y;
-  }
-  return __half2float(__ushort_as_half(static_cast<std::uint16_t>(m)));
+  return raw;
 }
 
-/// A block in the dialect's own operations, loaded again.
+/// The larger magnitudes, NaN where there is one; their signs are of no use.
+template <bool kBf16>
+__device__ __forceinline__ std::uint32_t larger_magnitudes(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t m;
+  if constexpr (kBf16) {
+    asm("max.NaN.xorsign.abs.bf16x2 %0, %1, %2;" : "=r"(m) : "r"(a), "r"(b));
+  } else {
+    asm("max.NaN.xorsign.abs.f16x2 %0, %1, %2;" : "=r"(m) : "r"(a), "r"(b));
+  }
+  return m;
+}
+template <bool kBf16>
+__device__ __forceinline__ void to_floats(std::uint32_t pair, float& low, float& high) {
+  if constexpr (kBf16) {
+    low = __uint_as_float(pair << 16);
+    high = __uint_as_float(pair & 0xFFFF0000U);
+  } else {
+    const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&pair));
+    low = v.x;
+    high = v.y;
+  }
+}
+/// Elements, signs and all, and their largest magnitude: infinite or NaN where an element is.
+template <bool kBf16>
+__device__ __forceinline__ float spread(const Raw& raw, float (&x)[16]) {
+  std::uint32_t m[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    to_floats<kBf16>(raw.pair[i], x[2 * i], x[2 * i + 1]);
+    m[i] = raw.pair[i];
+  }
+#pragma unroll
+  for (int n = 4; n > 0; n /= 2) {
+#pragma unroll
+    for (int i = 0; i < n; ++i) m[i] = larger_magnitudes<kBf16>(m[i], m[i + n]);
+  }
+  float low;
+  float high;
+  to_floats<kBf16>(m[0], low, high);
+  float b;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(b) : "f"(std::fabs(low)), "f"(std::fabs(high)));
+  return b;
+}
+
+/// A queued block in the dialect's own operations, by `lanes_a_block` neighbouring lanes. All lanes of a warp call it.
 template <class F, Selection kRule>
-__device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, std::uint32_t item) {
+__device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, const Queue& queue, std::uint32_t slot) {
   const TensorScale t = scale;
-  Raw raw = load_raw(a.input, item);
+  const std::uint32_t item = queue.items[slot];
+  const uint4 lo = queue.raw[0][slot];
+  const uint4 hi = queue.raw[1][slot];
+  Raw raw{{lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w}};
   float x[16];
   Signs signs;
   float b;
@@ -83,7 +139,18 @@ __device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, 
     b = b * t.to_range * t.to_range2;
   }
   std::uint32_t out[F::words];
-  std::uint32_t byte = fast::quantize_exactly<F, kRule>(x, signs, b, t, out);
+  std::uint32_t byte;
+  if constexpr (lanes_a_block<F> == 2) {
+    const bool is_second = threadIdx.x % 2 != 0;
+    const std::uint32_t bytes = fast::scale_bytes<F>(t, b);
+    byte = is_second ? bytes >> 8 : bytes & 0xFF;
+    const float error = fast::candidate_exactly<F, kRule, false>(x, signs, t, byte, out);
+    const float other = __shfl_xor_sync(0xFFFFFFFFU, error, 1);
+    const bool chosen = is_second ? error < other : !(other < error);
+    if (!chosen) return;
+  } else {
+    byte = fast::quantize_exactly<F, kRule>(x, signs, b, t, out);
+  }
   if (nonfinite) byte = 0x7F;
   store_words<true>(a, item, out);
   store_scale(a, item, byte);
@@ -111,121 +178,75 @@ struct SharedTable {
   }
 };
 
-/// A lane's item, if it has one, that was left as an exact tie would be (fast::is_first): confirmed, or queued for
-/// `redo`. All lanes call it.
-template <class F, Selection kRule>
-__device__ __noinline__ void settle(const Arguments& a, const TensorScale& t,
-                                    SharedTable<fast::Entry<F, kRule>> entries, bool has_one, std::uint32_t item,
-                                    Queue& left) {
-  bool unsure = false;
-  if (has_one) {
-    float x[16];
-    float b = spread(load_raw(a.input, item), a.type == Input::bf16, x);
-    if (t.to_range != 1.0F) {
-#pragma unroll
-      for (float& v : x) v = v * t.to_range * t.to_range2;
-      b = b * t.to_range * t.to_range2;
-    }
-    unsure = !fast::is_first<F, kRule>(x, b, {t.largest, t.largest_reciprocal, t.encode_scale}, entries);
-  }
-  const std::uint32_t lane = threadIdx.x % 32;
-  const std::uint32_t all = __ballot_sync(0xFFFFFFFFU, unsure);
-  std::uint32_t count = left.count;
-  if (unsure) left.items[count + __popc(all & ((1U << lane) - 1))] = item;
-  count += __popc(all);
-  __syncwarp();
-  if (count >= 32) {
-    count -= 32;
-    redo<F, kRule>(a, t, left.items[count + lane]);
-  }
-  __syncwarp();
-  if (lane == 0) left.count = count;
-  __syncwarp();
-}
-
 /// items: 1x16 blocks, fewer than 2^31, one a thread at a time, from the tensor's end: its tail is what the amax pass
 /// has left in the L2. The lanes of a warp stay together: what a lane cannot decide for certain waits in the warp's
 /// queue, and at the end in the thread block's pool.
 /// Lanes past the last item take item 0 once more, and write the same there.
-template <class F, Selection kRule>
+template <class F, Selection kRule, bool kBf16>
 __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_selecting(const __grid_constant__ Arguments a) {
   using Entry = fast::Entry<F, kRule>;
-  constexpr bool ties = fast::ties<F, kRule>;
-  constexpr int warps = quantize_threads / 32;
+  constexpr std::uint32_t warps = quantize_threads / 32;
   __shared__ Entry table[128];
   __shared__ TensorScale scale;
-  __shared__ std::uint32_t waiting[warps][64];
-  __shared__ Queue unsettled[ties ? warps : 1];
-  __shared__ Pool pools[2];
+  __shared__ Queue queues[warps];
+  __shared__ Pool pool;
   const std::uint32_t lane = threadIdx.x % 32;
+  const std::uint32_t warp = threadIdx.x / 32;
   const auto stride = static_cast<std::int32_t>(a.stride);
   // The item of lane 0, and so the number of items that this warp has left.
   auto leading = static_cast<std::int32_t>(a.items - 1 - (blockIdx.x * quantize_threads + threadIdx.x - lane));
   std::int32_t item = max(leading - static_cast<std::int32_t>(lane), 0);
-  Raw next = load_raw(a.input, item);
+  Raw next{};
+  if (select_loads_ahead<F>) next = load_raw(a.input, item);
   const TensorScale all = tensor_scale(a);
   if (threadIdx.x < 128) table[threadIdx.x] = fast::make_entry<F, kRule>(all, threadIdx.x);
   if (threadIdx.x == 128) scale = all;
-  if (threadIdx.x >= quantize_threads - 2) pools[threadIdx.x % 2].count = 0;
-  if (ties && threadIdx.x < warps) unsettled[threadIdx.x].count = 0;
+  if (threadIdx.x == quantize_threads - 1) pool.count = 0;
   __syncthreads();
-  const fast::Tensor t{all.largest, all.largest_reciprocal, all.encode_scale};
-  // Through a shuffle, so that the address is kept and not made again in every round.
+  const fast::Tensor t = fast::make_tensor(all);
+  // Through a shuffle, whose result is kept: else the address is made again in every round, and its tables wait for that.
   const SharedTable<Entry> entries{__shfl_sync(0xFFFFFFFFU, static_cast<std::uint32_t>(__cvta_generic_to_shared(table)), 0)};
-  const bool rescales = all.to_range != 1.0F;
-  const bool ahead = F::nibbles || a.given_amax == nullptr;
-  const bool is_bf16 = a.type == Input::bf16;
-  std::uint32_t* const queue = waiting[threadIdx.x / 32];
+  Queue& queue = queues[warp];
   std::uint32_t queued = 0;
-  Queue& left = unsettled[ties ? threadIdx.x / 32 : 0];
   for (; leading >= 0; leading -= stride) {
-    const Raw raw = next;
+    const Raw raw = select_loads_ahead<F> ? next : load_raw(a.input, item);
     float x[16];
-    float b = spread(raw, is_bf16, x);
+    const float b = spread<kBf16>(raw, x);
     const Signs signs = signs_of_pairs<F::nibbles>(raw.pair);
     const std::int32_t following = max(item - stride, 0);
-    if (ahead && leading >= stride) next = load_raw(a.input, following);
-    if (rescales) {
-#pragma unroll
-      for (float& v : x) v = v * all.to_range * all.to_range2;
-      b = b * all.to_range * all.to_range2;
+    if constexpr (select_loads_ahead<F>) {
+      if (leading >= stride) next = load_raw_now(a.input, following);
+      __syncwarp();  // nothing is moved across
     }
     std::uint32_t out[F::words];
     std::uint32_t byte;
     const bool decided = fast::quantize<F, kRule>(x, signs, b, t, entries, out, byte);
-    // Undecided ones are overwritten later, or confirmed.
+    // Undecided ones are overwritten later.
     store_words<true>(a, item, out);
     store_scale(a, item, byte);
     const std::uint32_t hard = __ballot_sync(0xFFFFFFFFU, !decided);
     if (hard != 0) {
-      if (!decided) queue[queued + __popc(hard & ((1U << lane) - 1))] = item;
+      if (!decided) put(queue, queued + __popc(hard & ((1U << lane) - 1)), item, a.input);
       queued += __popc(hard);
-      __syncwarp();
       if (queued >= 32) {
-        queued -= 32;
-        const std::uint32_t mine = queue[queued + lane];
-        if constexpr (ties) {
-          settle<F, kRule>(a, scale, entries, true, mine, left);
-        } else {
-          redo<F, kRule>(a, scale, mine);
+        wait_for_copies();
+        __syncwarp();
+#pragma unroll 1
+        for (std::uint32_t i = 0; i < lanes_a_block<F>; ++i) {
+          queued -= blocks_a_warp<F>;
+          redo<F, kRule>(a, scale, queue, queued + lane / lanes_a_block<F>);
         }
         __syncwarp();
       }
     }
     item = following;
-    if (!ahead && leading >= stride) next = load_raw(a.input, item);
   }
-  __syncwarp();
-  add(pools[0], queue, queued, lane);
+  wait_for_copies();
+  add(pool, warp, queued, lane);
   __syncthreads();
-  const bool has_one = threadIdx.x < pools[0].count;
-  if constexpr (!ties) {
-    if (has_one) redo<F, kRule>(a, scale, pools[0].items[threadIdx.x]);
-  } else {
-    settle<F, kRule>(a, scale, entries, has_one, has_one ? pools[0].items[threadIdx.x] : 0, left);
-    add(pools[1], left.items, left.count, lane);
-    __syncthreads();
-    if (threadIdx.x < pools[1].count) redo<F, kRule>(a, scale, pools[1].items[threadIdx.x]);
+  for (std::uint32_t i = warp * blocks_a_warp<F>; i < pool.count; i += quantize_threads / lanes_a_block<F>) {
+    const std::uint32_t place = pool.places[min(i + lane / lanes_a_block<F>, pool.count - 1)];
+    redo<F, kRule>(a, scale, queues[place / Queue::slots], place % Queue::slots);
   }
 }
 
