@@ -38,13 +38,14 @@ std::vector<float> make_input(int kind, std::size_t count, std::uint64_t seed) {
       case 8: v = to_bf16(std::round(v * 4.0F)); break;                    // few values: error ties
       case 9: v = to_bf16(std::ldexp(v, -60)); break;                      // out of range, by what the tables hold
       case 10: v = to_bf16(std::ldexp(v, 85)); break;
-      default: v = std::ldexp(v, static_cast<int>(random() % 40) - 120); break;
+      case 11: v = std::ldexp(v, -60 - static_cast<int>(i / 16 % 40)); break;          // blocks down to scale 0, and
+      default: v = to_bf16(std::ldexp(v, 122 - static_cast<int>(i / 16 % 40))); break;  // out of the tables' range
     }
     x[i] = v;
   }
   return x;
 }
-constexpr int kinds = 12;
+constexpr int kinds = 13;
 
 struct Difference {
   std::uint64_t bytes = 0;
@@ -348,6 +349,50 @@ TEST_CASE("NVFP4 abs_max: ties of one element, and another that exceeds it by a 
   CHECK(first > 10000);
   CHECK(second > 10000);
   CHECK(wrong == 0);
+}
+
+TEST_CASE("the selecting tables scale by the range's power of two exactly, or leave all blocks undecided") {
+  const auto check = []<class F>(std::type_identity<F>) {
+    const float largest = F::F::max;
+    int undecided = 0;
+    int wrong = 0;
+    for (int exponent = -149; exponent < 128; ++exponent) {
+      const TensorScale t = make_tensor_scale(std::ldexp(1.0F, exponent), largest, largest * 448.0F, Selection::abs_max);
+      const int k = exponent < -32 || exponent > 32 ? -exponent : 0;
+      const float s = fast::make_tensor(t).encode_scale;
+      if (!std::isnan(s) && s != std::ldexp(double{t.encode_scale}, k)) ++wrong;
+      for (std::uint32_t byte = 1; byte < 127; ++byte) {
+        const auto entry = fast::make_entry<F, Selection::abs_max>(t, byte);
+        if (std::isnan(entry.inverse) != std::isnan(s)) ++wrong;
+        if (std::isnan(entry.inverse)) {
+          ++undecided;
+          continue;
+        }
+        const double inverse = make_scale_entry<F>(t, byte).inverse;
+        if (!std::isnormal(entry.inverse) || entry.inverse != std::ldexp(inverse, k)) ++wrong;
+        if constexpr (fast::compares_largest<F, Selection::abs_max>) {
+          const double value = F::F::max * to_float(e4m3, byte) / s;
+          if (std::fabs(entry.largest_float / value - 1) > 1e-6 || std::fabs(entry.largest_integer / value - 1) > 1e-6) ++wrong;
+        }
+      }
+    }
+    CHECK(wrong == 0);
+    CHECK(undecided < 126 * 100);
+  };
+  check(std::type_identity<Nvfp4>{});
+  check(std::type_identity<If4>{});
+  check(std::type_identity<If6E2M3>{});
+  check(std::type_identity<If6E3M2>{});
+}
+
+TEST_CASE("zero blocks are decided") {
+  std::vector<float> x(64 * 16);
+  x[17] = 3.0F;
+  const BlockTensor reference = quantize(x, 64, 16, {.format = find_block_format("nvfp4"), .rule = ScaleRule::abs_max});
+  BlockTensor ours = reference;
+  const CpuCounts counts = quantize_fast_on_cpu<Nvfp4, Selection::abs_max>(x, 64, 16, 3.0F, 6.0F, reference.encode_constant / 6.0F, ours);
+  CHECK(counts.undecided <= 1);
+  CHECK(compare(reference, ours).bytes == 0);
 }
 
 TEST_CASE("NVFP4: codes times two scales are the same number, or differ by a thirtieth of the lower scale") {
