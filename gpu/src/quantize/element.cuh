@@ -139,40 +139,36 @@ LOWBIT_HD float e4m3_value(std::uint32_t byte) {
   return float_of(byte << 20) * 0x1p120F;
 }
 
-// Element formats. scale: 2^-t. steps: log2 of 2^23 steps at 1, which is where the rounding below anchors y.
-// first: below it the anchor is the same everywhere, first times 2^steps.
-struct E2M1 {
-  static constexpr float scale = 0x1p-6F, first = 1.5F, max = 6.0F;
-  static constexpr std::int32_t steps = 22;
-  static constexpr bool e5m2 = false;
+constexpr float two_to(int exponent) { return std::bit_cast<float>((exponent + 127) << 23); }
+
+/// What the kernels need of a floating element format.
+template <const ElementFormat& kRecord>
+struct Element {
+  static constexpr int mantissa_bits = kRecord.mantissa_bits;
+  /// Of the largest element: significand * 2^(max_exponent - mantissa_bits).
+  static constexpr int max_exponent = kRecord.max_exponent();
+  static constexpr std::uint32_t max_significand =
+      1U << mantissa_bits | (kRecord.max_code() & ((1U << mantissa_bits) - 1));
+  static constexpr float max = static_cast<float>(max_significand) * two_to(max_exponent - mantissa_bits);
+  /// The 8-bit float whose conversion packs the codes has its mantissa bits, or more.
+  static constexpr bool packs_as_e5m2 = mantissa_bits == e5m2.mantissa_bits;
+  /// 2^-t: brings its smallest normal number to that float's.
+  static constexpr float scale = two_to((packs_as_e5m2 ? e5m2 : e4m3).min_exponent() - kRecord.min_exponent());
+  /// Log2 of 2^23 steps at 1, which is where the rounding below anchors y.
+  static constexpr std::int32_t steps = 23 - mantissa_bits;
+  /// Below it the anchor is the same everywhere, first times 2^steps.
+  static constexpr float first = (mantissa_bits == 0 ? 1.75F : 1.5F) * two_to(kRecord.min_exponent());
 };
-struct E2M0 {
-  static constexpr float scale = 0x1p-6F, first = 1.75F, max = 4.0F;
-  static constexpr std::int32_t steps = 23;
-  static constexpr bool e5m2 = false;
-};
-struct E2M3 {
-  static constexpr float scale = 0x1p-6F, first = 1.5F, max = 7.5F;
-  static constexpr std::int32_t steps = 20;
-  static constexpr bool e5m2 = false;
-};
-struct E3M2 {
-  static constexpr float scale = 0x1p-12F, first = 0.375F, max = 28.0F;
-  static constexpr std::int32_t steps = 21;
-  static constexpr bool e5m2 = true;
-};
-struct E4M3 {
-  static constexpr float scale = 1.0F, max = 448.0F;
-  static constexpr bool e5m2 = false;
-};
-struct E5M2 {
-  static constexpr float scale = 1.0F, max = 57344.0F;
-  static constexpr bool e5m2 = true;
-};
-/// Integers to +-Max.
-template <int Max>
-struct Int {
-  static constexpr float max = Max;
+using E2M1 = Element<e2m1>;
+using E2M0 = Element<e2m0>;
+using E2M3 = Element<e2m3>;
+using E3M2 = Element<e3m2>;
+using E4M3 = Element<e4m3>;
+using E5M2 = Element<e5m2>;
+/// Integers of both signs: the largest magnitude is the positive one.
+template <const ElementFormat& kRecord>
+struct Integer {
+  static constexpr float max = static_cast<float>((1 << kRecord.mantissa_bits) - 1);
 };
 using None = void;
 
@@ -225,10 +221,10 @@ struct Format {
   static constexpr int words = nibbles ? 2 : 4;  ///< 32-bit words of 16 codes
 };
 using Nvfp4 = Format<E2M1, None, true, 6900>;
-using If4 = Format<E2M1, Int<7>, false, 6400>;      // 7.5 * 6/7 = 6.43
-using If3 = Format<E2M0, Int<3>, false, 4600>;      // 3.5 * 4/3 = 4.67
-using If6E2M3 = Format<E2M3, Int<31>, false, 0>;    // the block's amax maps to up to 7.97
-using If6E3M2 = Format<E3M2, Int<31>, false, 0>;    // up to 29.75, past 31.5 * 28/31
+using If4 = Format<E2M1, Integer<int4>, false, 6400>;      // 7.5 * 6/7 = 6.43
+using If3 = Format<E2M0, Integer<int3>, false, 4600>;      // 3.5 * 4/3 = 4.67
+using If6E2M3 = Format<E2M3, Integer<int6>, false, 0>;    // the block's amax maps to up to 7.97
+using If6E3M2 = Format<E3M2, Integer<int6>, false, 0>;    // up to 29.75, past 31.5 * 28/31
 using Mxfp4 = Format<E2M1, None, false, 0>;
 using Mxfp6E2M3 = Format<E2M3, None, false, 0>;
 using Mxfp6E3M2 = Format<E3M2, None, false, 0>;
@@ -237,7 +233,7 @@ using Mxfp8E5M2 = Format<E5M2, None, false, 0>;
 /// NVINT4: integers alone, kept in the place of the integer elements; never float.
 struct Nvint4 {
   using F = E2M1;
-  using I = Int<7>;
+  using I = Integer<int4>;
   static constexpr bool adaptive = false, four_over_six = false, nibbles = true, clamps = false;
   static constexpr float limit = 7.4F;
   static constexpr int words = 2;
@@ -248,21 +244,11 @@ template <class F>
 struct Ratios {
   static constexpr float shrink = 1.0F, expand = 1.0F;
 };
-template <>
-struct Ratios<If4> {
-  static constexpr float shrink = static_cast<float>(7.0 / 6.0), expand = static_cast<float>(6.0 / 7.0);
-};
-template <>
-struct Ratios<If3> {
-  static constexpr float shrink = 0.75F, expand = static_cast<float>(4.0 / 3.0);
-};
-template <>
-struct Ratios<If6E2M3> {
-  static constexpr float shrink = static_cast<float>(62.0 / 15.0), expand = static_cast<float>(15.0 / 62.0);
-};
-template <>
-struct Ratios<If6E3M2> {
-  static constexpr float shrink = static_cast<float>(31.0 / 28.0), expand = static_cast<float>(28.0 / 31.0);
+template <class F>
+  requires F::adaptive
+struct Ratios<F> {
+  static constexpr float shrink = static_cast<float>(double{F::I::max} / F::F::max);
+  static constexpr float expand = static_cast<float>(double{F::F::max} / F::I::max);
 };
 
 /// Signs of 16 elements, bit 7 of a byte each. Nibble formats: words 0 and 1 hold the even and odd
@@ -315,8 +301,8 @@ LOWBIT_UNROLL
   } else if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
 LOWBIT_UNROLL
     for (int w = 0; w < 4; ++w) {
-      packed[w] = to_fp6x2<E::e5m2>(q[4 * w] * up, q[4 * w + 1] * up) |
-                  to_fp6x2<E::e5m2>(q[4 * w + 2] * up, q[4 * w + 3] * up) << 16;
+      packed[w] = to_fp6x2<E::packs_as_e5m2>(q[4 * w] * up, q[4 * w + 1] * up) |
+                  to_fp6x2<E::packs_as_e5m2>(q[4 * w + 2] * up, q[4 * w + 3] * up) << 16;
     }
     return;
   }
@@ -328,7 +314,7 @@ LOWBIT_UNROLL
         const float* p = q + 8 * (w / 2) + w % 2;
         packed[w] = to_fp8x4<false>(p[0], p[2], p[4], p[6]);
       } else {
-        packed[w] = to_fp8x4<E::e5m2>(q[4 * w], q[4 * w + 1], q[4 * w + 2], q[4 * w + 3]);
+        packed[w] = to_fp8x4<E::packs_as_e5m2>(q[4 * w], q[4 * w + 1], q[4 * w + 2], q[4 * w + 3]);
       }
     }
   }
@@ -388,7 +374,7 @@ LOWBIT_UNROLL
 LOWBIT_UNROLL
       for (int i = 2; i >= 0; --i) m = m * 256 + bits_of(z[4 * w + i]);
       m -= magic * 0x01010101U;
-      if constexpr (std::is_same_v<I, Int<3>>) {
+      if constexpr (std::is_same_v<I, Integer<int3>>) {
         const std::uint32_t negative = m & ((signs.word[w] >> 7 & 0x01010101U) * 3);
         out[w] = (0x08080808U + m - 2 * negative) & 0x07070707U;
       } else {

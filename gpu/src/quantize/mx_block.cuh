@@ -8,31 +8,10 @@ namespace lowbit::gpu::detail {
 
 enum class MxRule : int { floor = 0, rceil = 1, ceil = 2, even = 3, rceil_4 = 4 };
 
-/// What the scale rules use of the elements' record.
-template <const ElementFormat& kRecord>
-struct MxElement {
-  static constexpr int emax = kRecord.max_exponent(), mantissa = kRecord.mantissa_bits;
-  /// Of the largest element, where binary32 has it.
-  static constexpr std::uint32_t significand =
-      ((kRecord.max_code() & ((1U << kRecord.mantissa_bits) - 1)) | 1U << kRecord.mantissa_bits) << (23 - kRecord.mantissa_bits);
-};
-template <class F>
-struct MxTraits;
-template <>
-struct MxTraits<Mxfp4> : MxElement<e2m1> {};
-template <>
-struct MxTraits<Mxfp6E2M3> : MxElement<e2m3> {};
-template <>
-struct MxTraits<Mxfp6E3M2> : MxElement<e3m2> {};
-template <>
-struct MxTraits<Mxfp8E4M3> : MxElement<e4m3> {};
-template <>
-struct MxTraits<Mxfp8E5M2> : MxElement<e5m2> {};
-
 /// The E8M0 byte of a block with amax b, 0 for b = 0.
 template <class F>
 LOWBIT_HD std::uint32_t mx_scale_byte(float b, MxRule rule) {
-  using T = MxTraits<F>;
+  using E = typename F::F;
   const std::uint32_t bits = bits_of(b);
   if (bits == 0) return 0;
   int exponent = static_cast<int>(bits >> 23) - 127;
@@ -45,12 +24,12 @@ LOWBIT_HD std::uint32_t mx_scale_byte(float b, MxRule rule) {
       --exponent;
     }
   }
-  int e = exponent - T::emax;
+  int e = exponent - E::max_exponent;
   if (rule == MxRule::ceil) e += significand != 0x800000U;
-  if (rule == MxRule::rceil) e += significand > T::significand;
+  if (rule == MxRule::rceil) e += significand > (E::max_significand << (23 - E::mantissa_bits));
   if (rule == MxRule::rceil_4) e += significand > 0x800000U;  // MXFP4: 4 = 2^emax
   if (rule == MxRule::even) {
-    e = static_cast<int>((bits + (1U << (22 - T::mantissa))) >> 23) - 127 - T::emax;
+    e = static_cast<int>((bits + (1U << (22 - E::mantissa_bits))) >> 23) - 127 - E::max_exponent;
   }
   e = e < -127 ? -127 : (e > 127 ? 127 : e);
   return static_cast<std::uint32_t>(e + 127);

@@ -15,7 +15,7 @@ namespace fast {
 /// Below this y (of the block's amax) the fast path applies: nothing has to be clamped, or where a format
 /// clamps, its errors are bounded.
 template <class F>
-inline constexpr float limit = F::clamps ? (F::F::e5m2 ? 30.0F : 8.0F) : F::limit;
+inline constexpr float limit = F::clamps ? (F::F::packs_as_e5m2 ? 30.0F : 8.0F) : F::limit;
 
 /// Errors that differ by no more than this (for NVFP4 in units of candidate 4's step 1) might be ordered otherwise
 /// by the dialect's roundings; docs/gpu.md derives it. V: the largest value, D: the largest |d|, in steps of 1.
@@ -23,7 +23,7 @@ template <class F, Selection kRule>
 LOWBIT_HD constexpr float margin() {
   constexpr double u = 0x1p-24;
   constexpr double v = F::F::max;
-  constexpr double d = F::F::e5m2 ? 2.0 : (F::clamps ? 0.5 : 1.0);
+  constexpr double d = F::F::packs_as_e5m2 ? 2.0 : (F::clamps ? 0.5 : 1.0);
   constexpr double scale = F::F::scale;
   // 2 candidates, and a quarter for what is of second order and for the margin's own rounding.
   if (kRule == Selection::mse) return static_cast<float>(2.5 * 16 * (16 * d * v + 54 * d * d) * u * scale * scale);
