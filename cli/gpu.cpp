@@ -47,7 +47,7 @@ struct Options {
   double outputs = 0;
   std::string golden;
   std::string record;
-  std::string commit = "unknown";
+  std::string commit;
   int repeats = 60;
 };
 
@@ -194,7 +194,7 @@ void verify(const Options& options) {
   // A record of what has been finished is on disk at any time, and a path that cannot be written is
   // found out before the work.
   if (!options.record.empty()) write_record(options, device, results);
-  fmt::print("device: {} (compute capability {}.{}, driver for CUDA {})\n", device.name,
+  fmt::print("device: {} (compute capability {}.{}, driver {})\n", device.name,
              device.capability / 10, device.capability % 10, device.driver);
   fmt::print("{:<28} {:>7} {:>14} {:>11} {:>14} {:>12} {:>8}\n", "kernel", "cases", "compared", "mismatched",
              "library too", "Gelements/s", "wall s");
@@ -281,11 +281,11 @@ void add_gpu(CLI::App& app) {
   verify_command->add_option("--kernel", options->kernel, "A name of `gpu list`, a pattern such as quantize_if4_*, or all")->capture_default_str();
   verify_command->add_option("--shape", options->shape, "M,N,K (quantize kernels: rows,0,columns)");
   verify_command->add_option("--seed", options->seed, "Of the random inputs")->capture_default_str();
-  verify_command->add_option("--elements", options->elements, "At least this many elements a quantize kernel (1e9)")->check(CLI::Range(0.0, 1e15));
-  verify_command->add_option("--outputs", options->outputs, "At least this many outputs a GEMM kernel (default: a tenth of --elements)")->check(CLI::Range(0.0, 1e15));
+  verify_command->add_option("--elements", options->elements, "Random elements a quantize kernel, at least, beside the directed cases (default: none)")->check(CLI::Range(0.0, 1e15));
+  verify_command->add_option("--outputs", options->outputs, "Random outputs a GEMM kernel, at least (default: a tenth of --elements)")->check(CLI::Range(0.0, 1e15));
   verify_command->add_option("--golden", options->golden, "Folder of golden files whose inputs are used too");
-  verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file");
-  verify_command->add_option("--commit", options->commit, "The commit that was built, for the record");
+  CLI::Option* commit = verify_command->add_option("--commit", options->commit, "The commit that was built, for the record");
+  verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file")->needs(commit);
   verify_command->callback([options] { verify(*options); });
 
   CLI::App* bench_command = gpu->add_subcommand("bench", "Time kernels beside a device-to-device copy and cuBLAS FP16");

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "lowbit/error.hpp"
@@ -18,6 +20,21 @@ namespace {
 
 std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+/// "580.159.04 (CUDA 13.0)": the driver's own version where it tells, and the CUDA version that it serves.
+std::string driver_text(int served) {
+  const std::string cuda = "CUDA " + version_text(served);
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::string line;
+  std::getline(file, line);
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
+    if (word.find_first_not_of("0123456789.") == std::string::npos && word.find('.') != std::string::npos) {
+      return fmt::format("{} ({})", word, cuda);
+    }
+  }
+  return cuda;
 }
 
 /// Events freed at scope exit.
@@ -70,7 +87,7 @@ Device current_device() {
   check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
   Device device;
   device.name = properties.name;
-  device.driver = version_text(driver);
+  device.driver = driver_text(driver);
   device.capability = properties.major * 10 + properties.minor;
   device.multiprocessors = properties.multiProcessorCount;
   device.l2_bytes = static_cast<std::size_t>(properties.l2CacheSize);
@@ -128,20 +145,19 @@ void DeviceBuffer::download(void* host, std::size_t bytes, std::size_t offset) c
 }
 
 double median_seconds(int repeats, const std::function<void(int)>& launch, int warm_up) {
-  const Event start;
-  const Event stop;
+  const std::vector<Event> starts(static_cast<std::size_t>(repeats));
+  const std::vector<Event> stops(starts.size());
   int i = 0;
   for (; i < warm_up; ++i) launch(i);
-  check(cudaDeviceSynchronize(), "kernel");
-  std::vector<float> times;
-  for (int r = 0; r < repeats; ++r, ++i) {
-    check(cudaEventRecord(start.event), "cudaEventRecord");
+  for (std::size_t r = 0; r < starts.size(); ++r, ++i) {
+    check(cudaEventRecord(starts[r].event), "cudaEventRecord");
     launch(i);
-    check(cudaEventRecord(stop.event), "cudaEventRecord");
-    check(cudaEventSynchronize(stop.event), "kernel");
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, start.event, stop.event), "cudaEventElapsedTime");
-    times.push_back(milliseconds);
+    check(cudaEventRecord(stops[r].event), "cudaEventRecord");
+  }
+  check(cudaDeviceSynchronize(), "kernel");
+  std::vector<float> times(starts.size());
+  for (std::size_t r = 0; r < times.size(); ++r) {
+    check(cudaEventElapsedTime(&times[r], starts[r].event, stops[r].event), "cudaEventElapsedTime");
   }
   std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
   return static_cast<double>(times[times.size() / 2]) * 1e-3;

@@ -22,11 +22,6 @@ struct TensorScale {
   Selection rule;
 };
 
-LOWBIT_HD float power_of_two(int exponent) {
-  return exponent >= -126 ? float_of(static_cast<std::uint32_t>(exponent + 127) << 23)
-                          : float_of(std::uint32_t{1} << (exponent + 149));
-}
-
 LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constant, Selection rule) {
   TensorScale t;
   t.amax = amax;
@@ -163,12 +158,8 @@ LOWBIT_UNROLL
 
 /// Whether two errors are so near that the dialect's roundings could order them otherwise.
 ///
-/// With u = 2^-24, the fast path's value differs from the dialect's by at most 6 u |v| (float: 4),
-/// so its d by 6 u |v| + 2 u |d|. mse: |d^2 - d'^2| <= 6 u (8 d^2 + v^2 / 8) + small, and sums of n
-/// squares differ by n u relatively: with |v| <= V, 20 n / 16 u V^2 absolutely for both candidates
-/// and (89 + 2 (n - 16)) u relatively, where 32 u (n / 16) and 256 u (512 u for n = 256) are used.
-/// mae: 10 n u V and (n + 4) u e; abs_max: 12 u V. Errors that are not finite, or so small that
-/// squares might have been subnormal, count as near. docs/gpu.md has the derivation.
+/// docs/gpu.md derives the margins ("the general kernels"). Errors that are not finite, or so small that squares might have
+/// been subnormal, count as near.
 template <int kElements>
 LOWBIT_HD bool is_near_tie(Selection rule, float error1, float error2, float largest_value) {
   constexpr float n = kElements / 16;

@@ -139,7 +139,11 @@ LOWBIT_HD float e4m3_value(std::uint32_t byte) {
   return float_of(byte << 20) * 0x1p120F;
 }
 
-constexpr float two_to(int exponent) { return std::bit_cast<float>((exponent + 127) << 23); }
+/// 2^exponent, from 2^-149 to 2^127.
+LOWBIT_HD constexpr float power_of_two(int exponent) {
+  return exponent >= -126 ? std::bit_cast<float>(static_cast<std::uint32_t>(exponent + 127) << 23)
+                          : std::bit_cast<float>(std::uint32_t{1} << (exponent + 149));
+}
 
 /// What the kernels need of a floating element format.
 template <const ElementFormat& kRecord>
@@ -149,15 +153,15 @@ struct Element {
   static constexpr int max_exponent = kRecord.max_exponent();
   static constexpr std::uint32_t max_significand =
       1U << mantissa_bits | (kRecord.max_code() & ((1U << mantissa_bits) - 1));
-  static constexpr float max = static_cast<float>(max_significand) * two_to(max_exponent - mantissa_bits);
+  static constexpr float max = static_cast<float>(max_significand) * power_of_two(max_exponent - mantissa_bits);
   /// The 8-bit float whose conversion packs the codes has its mantissa bits, or more.
   static constexpr bool packs_as_e5m2 = mantissa_bits == e5m2.mantissa_bits;
   /// 2^-t: brings its smallest normal number to that float's.
-  static constexpr float scale = two_to((packs_as_e5m2 ? e5m2 : e4m3).min_exponent() - kRecord.min_exponent());
+  static constexpr float scale = power_of_two((packs_as_e5m2 ? e5m2 : e4m3).min_exponent() - kRecord.min_exponent());
   /// Log2 of 2^23 steps at 1, which is where the rounding below anchors y.
   static constexpr std::int32_t steps = 23 - mantissa_bits;
   /// Below it the anchor is the same everywhere, first times 2^steps.
-  static constexpr float first = (mantissa_bits == 0 ? 1.75F : 1.5F) * two_to(kRecord.min_exponent());
+  static constexpr float first = (mantissa_bits == 0 ? 1.75F : 1.5F) * power_of_two(kRecord.min_exponent());
 };
 using E2M1 = Element<e2m1>;
 using E2M0 = Element<e2m0>;
@@ -239,7 +243,7 @@ struct Nvint4 {
   static constexpr int words = 2;
 };
 
-/// R and E of canonical.md, correctly rounded exact ratios.
+/// R and E (docs/formats.md): the exact ratios of the two largest values, correctly rounded.
 template <class F>
 struct Ratios {
   static constexpr float shrink = 1.0F, expand = 1.0F;

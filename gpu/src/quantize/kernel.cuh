@@ -7,26 +7,23 @@
 
 namespace lowbit::gpu::detail {
 
-/// items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what the amax pass
-/// has left in the L2. Four thread blocks a multiprocessor leave 64 registers: with five the loops of the
-/// selecting rules spill, and take up to twice as long. Where they suffice for it, each block is loaded one
-/// round ahead.
+/// Formats and rules with one candidate. items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what
+/// the amax pass has left in the L2. Four thread blocks a multiprocessor leave the 64 registers that it takes to load each
+/// block one round ahead.
 template <class F>
-inline constexpr bool loads_ahead = !F::adaptive;
-template <class F, Selection kRule>
 __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __grid_constant__ Arguments a) {
   __shared__ ScaleEntry table[128];
   __shared__ TensorScale t;
   const std::uint32_t stride = gridDim.x * quantize_threads;
   std::uint32_t i = blockIdx.x * quantize_threads + threadIdx.x;
   Raw next{};
-  if (loads_ahead<F> && i < a.items) next = load_raw(a.input, a.items - 1 - i);
+  if (i < a.items) next = load_raw(a.input, a.items - 1 - i);
   prepare<F>(a, t, table);
   const bool rescales = t.to_range != 1.0F;
   for (; i < a.items; i += stride) {
     const std::uint32_t item = a.items - 1 - i;
-    Raw raw = loads_ahead<F> ? next : load_raw(a.input, item);
-    if (loads_ahead<F> && i + stride < a.items) next = load_raw(a.input, item - stride);
+    Raw raw = next;
+    if (i + stride < a.items) next = load_raw(a.input, item - stride);
     float x[16];
     Signs signs;
     float b;
@@ -38,7 +35,7 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
       b = b * t.to_range * t.to_range2;
     }
     std::uint32_t out[F::words];
-    std::uint32_t byte = quantize_nv<F, kRule>(x, signs, b, t, table, Alone{}, false, out);
+    std::uint32_t byte = quantize_nv<F, Selection::none>(x, signs, b, t, table, Alone{}, false, out);
     if (nonfinite) byte = 0x7F;
     store_words<true>(a, item, out);
     std::size_t at = item;
@@ -234,7 +231,7 @@ cudaError_t start_nv(const Arguments& a, const Launch& launch) {
   switch (launch.kind) {
     case Kind::fast:
       if constexpr (kRule == Selection::none) {
-        return start(quantize_nv_fast<F, kRule>, a, a.items, launch);
+        return start(quantize_nv_fast<F>, a, a.items, launch);
       } else {
         if (a.items >= std::uint32_t{1} << 31) return cudaErrorInvalidValue;  // launch_quantize has refused it before
         return a.type == Input::bf16 ? start(quantize_selecting<F, kRule, true>, a, a.items, launch)

@@ -17,7 +17,7 @@ namespace fast {
 template <class F>
 inline constexpr float limit = F::clamps ? (F::F::packs_as_e5m2 ? 30.0F : 8.0F) : F::limit;
 
-/// Errors that differ by no more than this (for NVFP4 in units of candidate 4's step 1) might be ordered otherwise
+/// Errors that differ by no more than this (NVFP4: in units of the second candidate's step 1) might be ordered otherwise
 /// by the dialect's roundings; docs/gpu.md derives it. V: the largest value, D: the largest |d|, in steps of 1.
 template <class F, Selection kRule>
 LOWBIT_HD constexpr float margin() {
@@ -28,7 +28,7 @@ LOWBIT_HD constexpr float margin() {
   // 2 candidates, and a quarter for what is of second order and for the margin's own rounding.
   if (kRule == Selection::mse) return static_cast<float>(2.5 * 16 * (16 * d * v + 54 * d * d) * u * scale * scale);
   if (kRule == Selection::mae) return static_cast<float>(2.5 * 16 * (8 * v + 45 * d) * u * scale);
-  // Each candidate's own, in steps of the first; and 64 u, what adding 1 to a step's 1 / 64 rounds off.
+  // Each candidate's own and a quarter, which `quantize` multiplies by s2 / s; 64 u are what adding 1 to 2^-6 rounds off.
   if (F::four_over_six) return static_cast<float>(1.25 * (19 * v + 14 * d + 64) * u * scale);
   return static_cast<float>(2.5 * (8 * v + 10 * d) * u * scale);
 }
@@ -89,7 +89,8 @@ LOWBIT_HD Entry<F, kRule> make_entry(const TensorScale& t, std::uint32_t byte) {
 
 /// The part of TensorScale that every block needs.
 struct Tensor {
-  float largest, largest_reciprocal, encode_scale;
+  float largest, largest_reciprocal;
+  float encode_scale;  ///< S, or where x has not been brought into range (`make_tensor`) S times `range`
 };
 LOWBIT_HD Tensor make_tensor(const TensorScale& t) { return {t.largest, t.largest_reciprocal, t.encode_scale * range(t)}; }
 
@@ -156,9 +157,10 @@ LOWBIT_UNROLL
 ///
 /// Such an element errs by the same in the dialect, operation by operation, so the second candidate wins only by one that differs
 /// and errs more than all do under the second. Else most near-ties would be exact ones: 3 % of a normal tensor's blocks.
-/// Errors are in steps of the first candidate. ratio: s2 / s, within 4 u. The two values differ by 0, computed within 26 u, or by 1 / 30
-/// at least (s and s2 >= s are up to fifteen times a power of two, the second no finer). A step is 2^-6 here, so 2^16 times the difference saturates to
-/// nearly 0 or to 1; added to an error, which is under 2^-6, it decides which errors the maximum is of.
+/// Errors are in steps of the first candidate. ratio: s2 / s, within 4 u. The two values differ by 0, computed within 26 u, or by
+/// 1 / 30 at least (s and s2 >= s are up to fifteen times a power of two, the second no finer). A step is 2^-6 here, so 2^16
+/// times the difference saturates to nearly 0 or to 1; added to an error, which is at most 2^-6, it decides which errors the
+/// maximum is of.
 template <class F, class Entry>
 LOWBIT_HD float evaluate_differing(const float (&x)[16], const Entry& entry, const Entry& entry2, float ratio,
                                    std::uint32_t (&packed)[packed_words<F>], std::uint32_t (&packed2)[packed_words<F>],

@@ -21,7 +21,7 @@ void check(cudaError_t status, const char* what);
 
 struct Device {
   std::string name;
-  std::string driver;      ///< the highest CUDA version that the driver serves: "13.0"
+  std::string driver;      ///< "580.159.04 (CUDA 13.0)", or the CUDA version that it serves alone
   int capability = 0;      ///< major * 10 + minor
   int multiprocessors = 0;
   std::size_t l2_bytes = 0;
@@ -60,9 +60,9 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
-/// Median device time in seconds of one launch(i), i = 0, 1, ... over `repeats` launches timed one by
-/// one with events, after `warm_up` launches. The caller cycles buffers by i so that no launch finds
-/// its input in the L2.
+/// Median device time in seconds of one launch(i), i = 0, 1, ... over `repeats` launches, each between two events of its own,
+/// after `warm_up` launches. All are queued ahead of the device: were each waited for, the time that the host takes to launch
+/// would be in it. The caller cycles buffers by i so that no launch finds its input in the L2.
 [[nodiscard]] double median_seconds(int repeats, const std::function<void(int)>& launch,
                                     int warm_up = 10);
 
