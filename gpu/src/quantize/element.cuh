@@ -28,11 +28,13 @@
 
 // Blackwell converts to E2M1, E2M3 and E3M2 in hardware, with the same rounding and saturation (not
 // run on hardware; tests/formats/test_vendor_headers.cpp compares the toolkit's own model of these
-// conversions with lowbit's).
+// conversions with lowbit's). A test sets it for the CPU, where the format's one routine converts.
+#ifndef LOWBIT_HARDWARE_FP4
 #if defined(__CUDA_ARCH_FEAT_SM100_ALL) || defined(__CUDA_ARCH_FEAT_SM120_ALL)
 #define LOWBIT_HARDWARE_FP4 1
 #else
 #define LOWBIT_HARDWARE_FP4 0
+#endif
 #endif
 
 namespace lowbit::gpu::detail {
@@ -115,14 +117,19 @@ LOWBIT_HD std::uint32_t to_fp8x4(float a, float b, float c, float d) {
 
 #if LOWBIT_HARDWARE_FP4
 /// Two E2M1 codes in a byte, the first in the low nibble.
-__device__ __forceinline__ std::uint32_t to_e2m1x2(float low, float high) {
+LOWBIT_HD std::uint32_t to_e2m1x2(float low, float high) {
+#ifdef __CUDA_ARCH__
   std::uint16_t r;
   asm("{.reg .b8 t; cvt.rn.satfinite.e2m1x2.f32 t, %1, %2; mov.b16 %0, {t, 0};}" : "=h"(r) : "f"(high), "f"(low));
   return r;
+#else
+  return from_float(e2m1, low) | from_float(e2m1, high) << 4;
+#endif
 }
 /// Two E2M3 or E3M2 codes in two bytes.
 template <bool kE3M2>
-__device__ __forceinline__ std::uint32_t to_fp6x2(float low, float high) {
+LOWBIT_HD std::uint32_t to_fp6x2(float low, float high) {
+#ifdef __CUDA_ARCH__
   std::uint16_t r;
   if constexpr (kE3M2) {
     asm("cvt.rn.satfinite.e3m2x2.f32 %0, %1, %2;" : "=h"(r) : "f"(high), "f"(low));
@@ -130,6 +137,10 @@ __device__ __forceinline__ std::uint32_t to_fp6x2(float low, float high) {
     asm("cvt.rn.satfinite.e2m3x2.f32 %0, %1, %2;" : "=h"(r) : "f"(high), "f"(low));
   }
   return r;
+#else
+  const ElementFormat& format = kE3M2 ? e3m2 : e2m3;
+  return from_float(format, low) | from_float(format, high) << 8;
+#endif
 }
 #endif
 
