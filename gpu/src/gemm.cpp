@@ -54,7 +54,7 @@ void launch_gemm(GemmKernel kernel, const GemmProblem& p, void* stream) {
   }
   const bool native = kernel == GemmKernel::native_sm120 || kernel == GemmKernel::native_sm100;
   if (native && p.format != GemmFormat::nvfp4) {
-    throw Error(ErrorKind::usage, "gemm: the native Blackwell kernels take NVFP4 only");
+    throw Error(ErrorKind::usage, "gemm: the native Blackwell kernels (not run on hardware) take NVFP4 only");
   }
   if (p.k != 0) {
     check_pointer(p.a_codes, 16, "a_codes");

@@ -297,7 +297,7 @@ LOWBIT_UNROLL
 }
 
 /// Codes of magnitudes, before their signs are set and (nibbles) neighbours merged: 8-bit floats whose bits
-/// 2 to 4 are E2M1's three, the even elements of a half and the odd ones; or what Blackwell converts to.
+/// 2 to 4 are E2M1's three, the even elements of a half and the odd ones; or what Blackwell converts to (not run on hardware).
 template <class F>
 inline constexpr int packed_words = F::nibbles && LOWBIT_HARDWARE_FP4 ? 2 : 4;
 

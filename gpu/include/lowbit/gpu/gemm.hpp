@@ -31,7 +31,8 @@ struct GemmProblem {
   const std::uint8_t* b_codes = nullptr;
   const std::uint8_t* b_scales = nullptr;
   float* d = nullptr;  ///< m x n, row-major
-  /// gemm_alpha(...) for the kernels that expand to FP16, native_alpha(...) for the Blackwell ones.
+  /// gemm_alpha(...) for the kernels that expand to FP16, native_alpha(...) for the native Blackwell ones (not run on
+  /// hardware).
   float alpha = 1.0F;
   /// B was complete before the kernel ahead of this one in the stream was launched, as weights are. Lets the decode kernel
   /// begin to read B while that kernel ends.
