@@ -38,8 +38,8 @@ std::vector<float> make_input(int kind, std::size_t count, std::uint64_t seed) {
       case 8: v = to_bf16(std::round(v * 4.0F)); break;                    // few values: error ties
       case 9: v = to_bf16(std::ldexp(v, -60)); break;                      // out of range, by what the tables hold
       case 10: v = to_bf16(std::ldexp(v, 85)); break;
-      case 11: v = std::ldexp(v, -60 - static_cast<int>(i / 16 % 40)); break;          // blocks down to scale 0, and
-      default: v = to_bf16(std::ldexp(v, 122 - static_cast<int>(i / 16 % 40))); break;  // out of the tables' range
+      case 11: v = std::ldexp(v, -60 - static_cast<int>(i / 16 % 40)); break;          // down to blocks of scale 0
+      default: v = to_bf16(std::ldexp(v, 122 - static_cast<int>(i / 16 % 40))); break;  // the same, out of the tables' range
     }
     x[i] = v;
   }
@@ -222,10 +222,13 @@ void check_rounding(const ElementFormat& format, float limit) {
 
 /// Blocks on either side of the point where the choice changes: one element is moved there by bisection of the
 /// reference's own decision. What the fast path decides there must be right, and it must leave some undecided.
+/// All is times 2^exponent: the dialect takes the tensor into range first where its amax is not.
 template <class F, Selection kRule>
-void check_boundary(const char* name, ScaleRule rule) {
+void check_boundary(const char* name, ScaleRule rule, int exponent = 0) {
   const BlockFormat* format = find_block_format(name);
-  const QuantizeOptions options{.format = format, .rule = rule, .amax = 6.0F};
+  const float power = std::ldexp(1.0F, exponent);
+  const float amax = 6.0F * power;
+  const QuantizeOptions options{.format = format, .rule = rule, .amax = amax};
   const float largest = format->largest_element();
   std::mt19937_64 random(7);
   std::normal_distribution<float> normal;
@@ -237,7 +240,7 @@ void check_boundary(const char* name, ScaleRule rule) {
     std::vector<float> x(16);
     for (float& v : x) v = normal(random);
     x[3] = std::copysign(trial % 3 == 0 ? 5.9F : 2.0F, x[3]);
-    for (float& v : x) v = std::clamp(v, -5.95F, 5.95F);
+    for (float& v : x) v = std::clamp(v, -5.95F, 5.95F) * power;
     const auto decision = [&] {
       const std::uint8_t scale = quantize(x, 1, 16, options).scales[0];
       return F::adaptive ? scale >> 7 : static_cast<int>(scale);
@@ -245,7 +248,7 @@ void check_boundary(const char* name, ScaleRule rule) {
     // Any element but the largest: the scale stays.
     const std::size_t moved = x[5] == x[3] ? 6 : 5;
     float low = 0.0F;
-    float high = 1.9F;
+    float high = 1.9F * power;
     x[moved] = low;
     const int at_low = decision();
     x[moved] = high;
@@ -265,7 +268,7 @@ void check_boundary(const char* name, ScaleRule rule) {
       const BlockTensor reference = quantize(x, 1, 16, options);
       BlockTensor ours = reference;
       const CpuCounts counts =
-          quantize_fast_on_cpu<F, kRule>(x, 1, 16, 6.0F, largest, reference.encode_constant / largest, ours);
+          quantize_fast_on_cpu<F, kRule>(x, 1, 16, amax, largest, reference.encode_constant / largest, ours);
       undecided += counts.undecided;
       const Difference d = compare(reference, ours);
       if (d.bytes != 0 && wrong++ == 0) first = d.first;
@@ -285,6 +288,9 @@ TEST_CASE("blocks at the point where the choice changes are left to the dialect'
     check_boundary<F, Selection::mse>(name, ScaleRule::mse);
     check_boundary<F, Selection::mae>(name, ScaleRule::mae);
     check_boundary<F, Selection::abs_max>(name, ScaleRule::abs_max);
+    check_boundary<F, Selection::mse>(name, ScaleRule::mse, -60);
+    check_boundary<F, Selection::abs_max>(name, ScaleRule::abs_max, -60);
+    check_boundary<F, Selection::abs_max>(name, ScaleRule::abs_max, 70);
   };
   all(std::type_identity<Nvfp4>{}, "nvfp4");
   all(std::type_identity<If4>{}, "if4");
@@ -381,6 +387,7 @@ TEST_CASE("the selecting tables scale by the range's power of two exactly, or le
   };
   check(std::type_identity<Nvfp4>{});
   check(std::type_identity<If4>{});
+  check(std::type_identity<If3>{});
   check(std::type_identity<If6E2M3>{});
   check(std::type_identity<If6E3M2>{});
 }
