@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "lowbit/error.hpp"
+#include "refusals.hpp"
 
 namespace lowbit::gpu {
 namespace {
@@ -18,8 +19,16 @@ namespace {
   throw Error(ErrorKind::unavailable, message);
 }
 
+void refuse_if(const std::string& why) {
+  if (!why.empty()) unavailable(why);
+}
+
 std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+std::string too_old(int driver, int runtime) {
+  return fmt::format("the CUDA driver is too old: it serves CUDA {}, this build needs {}", version_text(driver), version_text(runtime));
 }
 
 /// "580.159.04 (CUDA 13.0)": the driver's own version where it tells, and the CUDA version that it serves.
@@ -48,6 +57,27 @@ struct Event {
 
 }  // namespace
 
+std::string detail::driver_refusal(int driver, int runtime) {
+  if (driver == 0) return "no CUDA driver on this machine; GPU kernels need one (lowbit gpu list does not)";
+  if (driver / 1000 >= runtime / 1000) return "";
+  return too_old(driver, runtime);
+}
+
+std::string detail::architecture_refusal(const Device& device, std::span<const int> capabilities, const std::string& kernel) {
+  if (std::find(capabilities.begin(), capabilities.end(), device.capability) != capabilities.end()) return "";
+  std::string list;
+  for (const int c : capabilities) list += fmt::format("{}{}.{}", list.empty() ? "" : ", ", c / 10, c % 10);
+  return fmt::format("{}: {} has compute capability {}.{}; the kernel needs {}", kernel, device.name, device.capability / 10,
+                     device.capability % 10, list);
+}
+
+std::string detail::memory_refusal(std::size_t bytes, std::size_t free_bytes, const std::string& what) {
+  constexpr std::size_t margin = std::size_t{256} << 20;
+  if (bytes <= free_bytes && free_bytes - bytes >= margin) return "";
+  return fmt::format("{}: needs {} MiB of device memory, {} MiB are free; use a smaller shape", what, (bytes >> 20) + (margin >> 20),
+                     free_bytes >> 20);
+}
+
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction) {
@@ -61,22 +91,13 @@ void check(cudaError_t status, const char* what) {
 
 Device current_device() {
   int driver = 0;
-  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
-    unavailable("no CUDA driver on this machine; GPU kernels need one (lowbit gpu list does not)");
-  }
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
   int runtime = 0;
-  check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
-  // Minor versions of one major version run on each other's drivers.
-  if (driver / 1000 < runtime / 1000) {
-    unavailable(fmt::format("the CUDA driver is too old: it serves CUDA {}, this build needs {}",
-                            version_text(driver), version_text(runtime)));
-  }
+  if (driver != 0) check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+  refuse_if(detail::driver_refusal(driver, runtime));
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status == cudaErrorInsufficientDriver) {
-    unavailable(fmt::format("the CUDA driver is too old: it serves CUDA {}, this build needs {}",
-                            version_text(driver), version_text(runtime)));
-  }
+  if (status == cudaErrorInsufficientDriver) unavailable(too_old(driver, runtime));
   if (status != cudaSuccess || count == 0) {
     (void)cudaGetLastError();
     unavailable("no CUDA device on this machine (lowbit gpu list needs none)");
@@ -97,24 +118,12 @@ Device current_device() {
 
 Device require_device(std::span<const int> capabilities, const std::string& kernel) {
   Device device = current_device();
-  if (std::find(capabilities.begin(), capabilities.end(), device.capability) != capabilities.end()) {
-    return device;
-  }
-  std::string list;
-  for (const int c : capabilities) {
-    list += fmt::format("{}{}.{}", list.empty() ? "" : ", ", c / 10, c % 10);
-  }
-  unavailable(fmt::format("{}: {} has compute capability {}.{}; the kernel needs {}", kernel,
-                          device.name, device.capability / 10, device.capability % 10, list));
+  refuse_if(detail::architecture_refusal(device, capabilities, kernel));
+  return device;
 }
 
 void require_memory(std::size_t bytes, const std::string& what) {
-  constexpr std::size_t margin = std::size_t{256} << 20;
-  const Device device = current_device();
-  if (bytes > device.free_bytes || device.free_bytes - bytes < margin) {
-    unavailable(fmt::format("{}: needs {} MiB of device memory, {} MiB are free; use a smaller shape",
-                            what, (bytes + margin) >> 20, device.free_bytes >> 20));
-  }
+  refuse_if(detail::memory_refusal(bytes, current_device().free_bytes, what));
 }
 
 DeviceBuffer::DeviceBuffer(std::size_t bytes) : size_(bytes) {

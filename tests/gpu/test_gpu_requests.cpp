@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What the quantize launcher refuses, before it touches a device.
+// What is refused: by the quantize launcher before it touches a device, and of devices that do not do.
 #include <cstdint>
 #include <string>
 
 #include "catch.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/quantize.hpp"
+#include "refusals.hpp"
 
 using namespace lowbit;
 using namespace lowbit::gpu;
@@ -61,4 +62,33 @@ TEST_CASE("matrices with more blocks than the kernels' 32-bit indices count are 
   // No more is refused than needs be: 2^30 blocks pass.
   CHECK(refusal("nvfp4", ScaleRule::abs_max, std::int64_t{1} << 16, std::int64_t{1} << 18).find("is null") != std::string::npos);
   CHECK(refusal("nvfp4", ScaleRule::abs_max, std::int64_t{1} << 16, std::int64_t{1} << 19).find("too many") != std::string::npos);
+}
+
+TEST_CASE("a driver of an older major version is refused, with both versions") {
+  using detail::driver_refusal;
+  CHECK(driver_refusal(13000, 13000).empty());
+  CHECK(driver_refusal(13000, 13010).empty());
+  CHECK(driver_refusal(14000, 13000).empty());
+  CHECK(driver_refusal(12080, 13000) == "the CUDA driver is too old: it serves CUDA 12.8, this build needs 13.0");
+  CHECK(driver_refusal(0, 13000) == "no CUDA driver on this machine; GPU kernels need one (lowbit gpu list does not)");
+}
+
+TEST_CASE("a device without machine code for it is refused, with what the kernel needs") {
+  const Device device{.name = "Some GPU", .driver = "", .capability = 80};
+  const int hopper[] = {90};
+  const int several[] = {80, 90, 120};
+  CHECK(detail::architecture_refusal(device, several, "quantize_if4_mse").empty());
+  CHECK(detail::architecture_refusal(device, hopper, "quantize_if4_mse") ==
+        "quantize_if4_mse: Some GPU has compute capability 8.0; the kernel needs 9.0");
+  const int blackwell[] = {100, 120};
+  CHECK(detail::architecture_refusal(device, blackwell, "k") == "k: Some GPU has compute capability 8.0; the kernel needs 10.0, 12.0");
+}
+
+TEST_CASE("too little device memory is refused, with both sizes; 256 MiB are left free") {
+  constexpr std::size_t mib = std::size_t{1} << 20;
+  CHECK(detail::memory_refusal(100 * mib, 356 * mib, "k").empty());
+  CHECK(detail::memory_refusal(100 * mib, 356 * mib - 1, "k") ==
+        "k: needs 356 MiB of device memory, 355 MiB are free; use a smaller shape");
+  CHECK(!detail::memory_refusal(100 * mib, 50 * mib, "k").empty());
+  CHECK(!detail::memory_refusal(~std::size_t{0} - mib, 80000 * mib, "k").empty());
 }
