@@ -2,7 +2,7 @@
 // A kernel of your own under lowbit's harness: a plain NVFP4 quantizer, one thread a block, held to the
 // reference byte for byte and timed.
 //
-//     nvcc -std=c++20 -fmad=false ... custom_kernel.cu -llowbit_gpu -llowbit_formats   (docs/gpu.md)
+// docs/gpu.md, "A kernel of your own", says how to build it by hand.
 //
 // With --broken it multiplies by the approximate 1/6 instead of dividing, as some libraries do: the
 // harness names the first byte that differs.
