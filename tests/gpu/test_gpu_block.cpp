@@ -36,9 +36,9 @@ std::vector<float> make_input(int kind, std::size_t count, std::uint64_t seed) {
       case 6: v = random() % 4 == 0 ? -0.0F : (random() % 2 ? 1.0F : -3.0F); break;
       case 7: v = to_bf16(v) * (i % 4096 == 5 ? 3000.0F : 1.0F); break;    // outliers
       case 8: v = to_bf16(std::round(v * 4.0F)); break;                    // few values: error ties
-      case 9: v = to_bf16(std::ldexp(v, -60)); break;                      // out of range, by what the tables hold
+      case 9: v = to_bf16(std::ldexp(v, -60)); break;                      // out of range: the tables take the power of two
       case 10: v = to_bf16(std::ldexp(v, 85)); break;
-      case 11: v = std::ldexp(v, -60 - static_cast<int>(i / 16 % 40)); break;          // down to blocks of scale 0
+      case 11: v = std::ldexp(v, -60 - static_cast<int>(i / 16 % 40)); break;           // down to blocks of scale 0
       default: v = to_bf16(std::ldexp(v, 122 - static_cast<int>(i / 16 % 40))); break;  // the same, out of the tables' range
     }
     x[i] = v;

@@ -65,11 +65,26 @@ __device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* tabl
 struct Raw {
   std::uint32_t pair[8];
 };
+__device__ __forceinline__ const std::uint8_t* raw_address(const void* input, std::uint32_t segment) {
+  return static_cast<const std::uint8_t*>(input) + std::size_t{segment} * 32;
+}
 __device__ __forceinline__ Raw load_raw(const void* input, std::uint32_t segment) {
-  const auto* p = reinterpret_cast<const uint4*>(static_cast<const std::uint8_t*>(input) + std::size_t{segment} * 32);
+  const auto* p = reinterpret_cast<const uint4*>(raw_address(input, segment));
   const uint4 lo = __ldg(p);
   const uint4 hi = __ldg(p + 1);
   return {{lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w}};
+}
+
+template <bool kBf16>
+__device__ __forceinline__ void to_floats(std::uint32_t pair, float& low, float& high) {
+  if constexpr (kBf16) {
+    low = __uint_as_float(pair << 16);
+    high = __uint_as_float(pair & 0xFFFF0000U);
+  } else {
+    const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&pair));
+    low = v.x;
+    high = v.y;
+  }
 }
 
 /// Non-finite magnitudes by the policy: replaced, or reported and the whole block taken as zeros.
@@ -119,18 +134,11 @@ __device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32
   if (is_bf16) {
     b = __uint_as_float(m << 16);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      x[2 * i] = __uint_as_float(raw.pair[i] << 16);
-      x[2 * i + 1] = __uint_as_float(raw.pair[i] & 0xFFFF0000U);
-    }
+    for (int i = 0; i < 8; ++i) to_floats<true>(raw.pair[i], x[2 * i], x[2 * i + 1]);
   } else {
     b = __half2float(__ushort_as_half(static_cast<std::uint16_t>(m)));
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&raw.pair[i]));
-      x[2 * i] = v.x;
-      x[2 * i + 1] = v.y;
-    }
+    for (int i = 0; i < 8; ++i) to_floats<false>(raw.pair[i], x[2 * i], x[2 * i + 1]);
   }
   return nonfinite;
 }

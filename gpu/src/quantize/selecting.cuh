@@ -29,7 +29,7 @@ struct Queue {
 /// The elements have arrived when the lane has waited for them (`wait_for_copies`).
 __device__ __forceinline__ void put(Queue& queue, std::uint32_t slot, std::uint32_t item, const void* input) {
   queue.items[slot] = item;
-  const auto* from = static_cast<const std::uint8_t*>(input) + std::size_t{item} * 32;
+  const std::uint8_t* from = raw_address(input, item);
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(
@@ -65,7 +65,7 @@ __device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t it
 
 /// `load_raw`, where it stands: left to the compiler, it comes when registers are free, and the next round waits for it.
 __device__ __forceinline__ Raw load_raw_now(const void* input, std::uint32_t item) {
-  const auto* from = static_cast<const std::uint8_t*>(input) + std::size_t{item} * 32;
+  const std::uint8_t* from = raw_address(input, item);
   Raw raw;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
@@ -87,17 +87,6 @@ __device__ __forceinline__ std::uint32_t larger_magnitudes(std::uint32_t a, std:
     asm("max.NaN.xorsign.abs.f16x2 %0, %1, %2;" : "=r"(m) : "r"(a), "r"(b));
   }
   return m;
-}
-template <bool kBf16>
-__device__ __forceinline__ void to_floats(std::uint32_t pair, float& low, float& high) {
-  if constexpr (kBf16) {
-    low = __uint_as_float(pair << 16);
-    high = __uint_as_float(pair & 0xFFFF0000U);
-  } else {
-    const float2 v = __half22float2(*reinterpret_cast<const __half2*>(&pair));
-    low = v.x;
-    high = v.y;
-  }
 }
 /// Elements, signs and all, and their largest magnitude: infinite or NaN where an element is.
 template <bool kBf16>
