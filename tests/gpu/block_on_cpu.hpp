@@ -42,8 +42,8 @@ CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::
       const bool decided = fast::quantize<F, kRule>(value, signs, b, tensor, table, words, byte);
       if (!decided) {
         ++counts.undecided;
-        for (float& v : value) v = std::fabs(v) * t.to_range * t.to_range2;
-        b = b * t.to_range * t.to_range2;
+        for (float& v : value) v = in_range(t, std::fabs(v));
+        b = in_range(t, b);
         byte = fast::quantize_exactly<F, kRule>(value, signs, b, t, words);
       }
       const std::size_t at = r * blocks + k;
@@ -68,7 +68,7 @@ void quantize_on_cpu(std::span<const float> x, std::size_t rows, std::size_t col
       float b = 0;
       for (std::size_t i = 0; i < 16 && k * 16 + i < columns; ++i) {
         value[i] = x[r * columns + k * 16 + i];
-        magnitude[i] = std::fabs(value[i]) * t.to_range * t.to_range2;
+        magnitude[i] = in_range(t, std::fabs(value[i]));
         b = std::max(b, magnitude[i]);
       }
       const Signs signs = signs_of_floats<F::nibbles>(value);

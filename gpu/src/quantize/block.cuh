@@ -11,7 +11,7 @@ namespace lowbit::gpu::detail {
 struct TensorScale {
   float amax;                ///< A, as stored
   float scaled_amax;         ///< A'
-  float to_range;            ///< x' = fl(x * to_range * to_range2); 1 unless A is out of range
+  float to_range;            ///< 2^-k in two factors (`in_range`); 1 unless A is out of range
   float to_range2;
   float encode_scale;        ///< S
   float decode_scale;        ///< fl(1 / S)
@@ -21,6 +21,9 @@ struct TensorScale {
   float largest_reciprocal;  ///< fl(1 / Q)
   Selection rule;
 };
+
+/// x' of an element x, or of a magnitude
+LOWBIT_HD float in_range(const TensorScale& t, float x) { return x * t.to_range * t.to_range2; }
 
 LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constant, Selection rule) {
   TensorScale t;
@@ -43,7 +46,7 @@ LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constan
     // 2^-k in two factors: up to 2^149 it is no binary32 number, and scaling up is exact.
     t.to_range = power_of_two(-k > 127 ? 127 : -k);
     t.to_range2 = power_of_two(-k > 127 ? -k - 127 : 0);
-    t.scaled_amax = amax * t.to_range * t.to_range2;
+    t.scaled_amax = in_range(t, amax);
   }
   t.encode_scale = amax == 0 ? 0.0F : constant / t.scaled_amax;
   t.decode_scale = 1.0F / t.encode_scale;
@@ -156,6 +159,9 @@ LOWBIT_UNROLL
   return error;
 }
 
+/// The choice between two candidates: the first, unless the second's error is smaller (and neither is NaN).
+LOWBIT_HD bool second_is_nearer(float error, float error2) { return error2 < error; }
+
 /// Whether two errors are so near that the dialect's roundings could order them otherwise.
 ///
 /// docs/gpu.md derives the margins ("the general kernels"). Errors that are not finite, or so small that squares might have
@@ -199,7 +205,7 @@ LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, s
                                    std::uint32_t byte2, const Group& group) {
   const float error = group.chain([&](float e) { return exact_error<F, false>(block.x, t, byte, e); });
   const float error2 = group.chain([&](float e) { return exact_error<F, F::adaptive>(block.x, t, byte2, e); });
-  const bool second = error2 < error;
+  const bool second = second_is_nearer(error, error2);
   float x[16];
   float q[16];
   for (int i = 0; i < 16; ++i) x[i] = block.x[i];
@@ -275,7 +281,7 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     }
     error = group.sum(error, t.rule);
     error2 = group.sum(error2, t.rule);
-    bool second = error2 < error;
+    bool second = second_is_nearer(error, error2);
     const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
                                          : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
     exact = exact || is_near_tie<Group::elements>(t.rule, error, error2, largest_value);

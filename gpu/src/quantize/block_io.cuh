@@ -14,6 +14,17 @@ __device__ __forceinline__ std::size_t scale_offset(const Arguments& a, std::uin
   return a.swizzled ? swizzled_scale_offset(row, block, a.blocks) : static_cast<std::size_t>(row) * a.blocks + block;
 }
 
+/// The scale byte of the block whose first item is `item`, in kernels whose items are segments. kSegments: a block's
+template <std::uint32_t kSegments>
+__device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item, std::uint32_t byte) {
+  std::size_t at = item / kSegments;
+  if (a.swizzled) {
+    const std::uint32_t row = divide(item, a.per_row);
+    at = swizzled_scale_offset(row, (item - row * a.per_row.divisor) / kSegments, a.blocks);
+  }
+  a.scales[at] = static_cast<std::uint8_t>(byte);
+}
+
 template <bool kAligned, int kWords>
 __device__ __forceinline__ void store_words(const Arguments& a, std::size_t segment, const std::uint32_t (&w)[kWords]) {
   std::uint8_t* p = a.values + segment * (4 * kWords);
@@ -32,7 +43,8 @@ __device__ __forceinline__ void store_words(const Arguments& a, std::size_t segm
 
 /// The tensor's constants. All threads call it.
 __device__ __forceinline__ TensorScale tensor_scale(const Arguments& a) {
-  __shared__ std::uint32_t shared[quantize_threads / 32];
+  // Aligned, so that the vectors by which it is read hold nothing else.
+  __shared__ alignas(16) std::uint32_t shared[quantize_threads / 32];
   // This kernel may have been started while the amax pass was still running (start below).
   cudaGridDependencySynchronize();
   float amax;

@@ -31,19 +31,14 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
     const bool nonfinite = unpack<F::nibbles>(a, raw, item, x, signs, b);
     if (rescales) {
 #pragma unroll
-      for (float& v : x) v = v * t.to_range * t.to_range2;
-      b = b * t.to_range * t.to_range2;
+      for (float& v : x) v = in_range(t, v);
+      b = in_range(t, b);
     }
     std::uint32_t out[F::words];
     std::uint32_t byte = quantize_nv<F, Selection::none>(x, signs, b, t, table, Alone{}, false, out);
     if (nonfinite) byte = 0x7F;
     store_words<true>(a, item, out);
-    std::size_t at = item;
-    if (a.swizzled) {
-      const std::uint32_t row = divide(item, a.per_row);
-      at = scale_offset(a, row, item - row * a.per_row.divisor);
-    }
-    a.scales[at] = static_cast<std::uint8_t>(byte);
+    store_scale<1>(a, item, byte);
   }
 }
 
@@ -74,13 +69,7 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_mx_fast(const __
     }
     if (!active) continue;
     store_words<true>(a, item, out);
-    if (lane % 2 != 0) continue;
-    std::size_t at = item / 2;
-    if (a.swizzled) {
-      const std::uint32_t row = divide(item, a.per_row);
-      at = scale_offset(a, row, (item - row * a.per_row.divisor) / 2);
-    }
-    a.scales[at] = static_cast<std::uint8_t>(byte);
+    if (lane % 2 == 0) store_scale<2>(a, item, byte);
   }
 }
 
@@ -128,7 +117,7 @@ __global__ void __launch_bounds__(quantize_threads) quantize_nv_general(const __
     bool nonfinite = load_general(a, row, block * 16, x);
     const Signs signs = signs_of_floats<F::nibbles>(x);
 #pragma unroll
-    for (float& v : x) v = std::fabs(v) * t.to_range * t.to_range2;
+    for (float& v : x) v = in_range(t, std::fabs(v));
     float b = 0.0F;
 #pragma unroll
     for (const float v : x) b = larger(b, v);

@@ -309,7 +309,7 @@ LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& sign
   std::uint32_t out2[F::words];
   const float error = candidate_exactly<F, kRule, false>(x, signs, t, byte, out);
   const float error2 = candidate_exactly<F, kRule, F::adaptive>(x, signs, t, byte2, out2);
-  if (!(error2 < error)) return byte;
+  if (!second_is_nearer(error, error2)) return byte;
 LOWBIT_UNROLL
   for (int w = 0; w < F::words; ++w) out[w] = out2[w];
   return F::adaptive ? byte | 0x80 : byte2;

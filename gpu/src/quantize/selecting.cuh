@@ -54,15 +54,6 @@ __device__ __forceinline__ void add(Pool& pool, std::uint32_t queue, std::uint32
   if (lane < count) pool.places[at + lane] = queue * Queue::slots + lane;
 }
 
-__device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item, std::uint32_t byte) {
-  if (a.swizzled) {
-    const std::uint32_t row = divide(item, a.per_row);
-    a.scales[scale_offset(a, row, item - row * a.per_row.divisor)] = static_cast<std::uint8_t>(byte);
-  } else {
-    a.scales[item] = static_cast<std::uint8_t>(byte);
-  }
-}
-
 /// `load_raw`, where it stands: left to the compiler, it comes when registers are free, and the next round waits for it.
 __device__ __forceinline__ Raw load_raw_now(const void* input, std::uint32_t item) {
   const std::uint8_t* from = raw_address(input, item);
@@ -124,8 +115,8 @@ __device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, 
   const bool nonfinite = unpack<F::nibbles>(a, raw, item, x, signs, b);
   if (t.to_range != 1.0F) {
 #pragma unroll
-    for (float& v : x) v = v * t.to_range * t.to_range2;
-    b = b * t.to_range * t.to_range2;
+    for (float& v : x) v = in_range(t, v);
+    b = in_range(t, b);
   }
   std::uint32_t out[F::words];
   std::uint32_t byte;
@@ -135,14 +126,14 @@ __device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, 
     byte = is_second ? bytes >> 8 : bytes & 0xFF;
     const float error = fast::candidate_exactly<F, kRule, false>(x, signs, t, byte, out);
     const float other = __shfl_xor_sync(0xFFFFFFFFU, error, 1);
-    const bool chosen = is_second ? error < other : !(other < error);
-    if (!chosen) return;
+    const bool second = is_second ? second_is_nearer(other, error) : second_is_nearer(error, other);
+    if (second != is_second) return;
   } else {
     byte = fast::quantize_exactly<F, kRule>(x, signs, b, t, out);
   }
   if (nonfinite) byte = 0x7F;
   store_words<true>(a, item, out);
-  store_scale(a, item, byte);
+  store_scale<1>(a, item, byte);
 }
 
 /// The table in shared memory, by an address of the shared window: no generic one is made for each access.
@@ -212,7 +203,7 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
     const bool decided = fast::quantize<F, kRule>(x, signs, b, t, entries, out, byte);
     // Undecided ones are overwritten later.
     store_words<true>(a, item, out);
-    store_scale(a, item, byte);
+    store_scale<1>(a, item, byte);
     const std::uint32_t hard = __ballot_sync(0xFFFFFFFFU, !decided);
     if (hard != 0) {
       if (!decided) put(queue, queued + __popc(hard & ((1U << lane) - 1)), item, a.input);

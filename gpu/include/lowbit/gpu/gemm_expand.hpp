@@ -78,26 +78,25 @@ inline std::uint32_t double_to_half(double v) {
 }
 #endif
 
-// (a & mask) ^ flip as one operation that the optimizer cannot spread over the words of a block.
-LOWBIT_HD std::uint32_t and_xor(std::uint32_t a, std::uint32_t mask, std::uint32_t flip) {
+// Three words to one, bit by bit, as one operation that the optimizer cannot spread over the words of a block.
+// kTable: the function of 0xF0, 0xCC and 0xAA, which hold every combination of three bits.
+template <int kTable>
+LOWBIT_HD std::uint32_t bitwise(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  std::uint32_t r = 0;
 #ifdef __CUDACC__
-  std::uint32_t r;
-  asm("lop3.b32 %0, %1, %2, %3, 0x6A;" : "=r"(r) : "r"(a), "r"(mask), "r"(flip));
-  return r;
+  asm("lop3.b32 %0, %1, %2, %3, %4;" : "=r"(r) : "r"(a), "r"(b), "r"(c), "n"(kTable));
 #else
-  return (a & mask) ^ flip;
+  for (int i = 0; i < 8; ++i) {
+    if ((kTable >> i & 1) != 0) r |= ((i & 4) != 0 ? a : ~a) & ((i & 2) != 0 ? b : ~b) & ((i & 1) != 0 ? c : ~c);
+  }
 #endif
+  return r;
 }
-
-// (a | all) & mask, likewise.
+LOWBIT_HD std::uint32_t and_xor(std::uint32_t a, std::uint32_t mask, std::uint32_t flip) {
+  return bitwise<(0xF0 & 0xCC) ^ 0xAA>(a, mask, flip);
+}
 LOWBIT_HD std::uint32_t or_and(std::uint32_t a, std::uint32_t all, std::uint32_t mask) {
-#ifdef __CUDACC__
-  std::uint32_t r;
-  asm("lop3.b32 %0, %1, %2, %3, 0xC8;" : "=r"(r) : "r"(a), "r"(mask), "r"(all));
-  return r;
-#else
-  return (a | all) & mask;
-#endif
+  return bitwise<(0xF0 | 0xAA) & 0xCC>(a, mask, all);
 }
 
 // One half of a word in both halves. As moves of halves and not a permute of bytes, so that the instruction that uses it
