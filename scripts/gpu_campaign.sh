@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # On a machine with a Hopper GPU: every kernel against the reference on a campaign of random and adversarial inputs, then
-# every kernel's speed beside a copy and cuBLAS of the same run. Prints two tables; an estimated twelve minutes with 16 cores.
+# every kernel's speed beside a copy and cuBLAS of the same run. Prints two tables; eleven minutes with 16 cores.
 # usage: scripts/gpu_campaign.sh [RECORD [LOWBIT]]   (RECORD: a run record for docs/gpu_runs is written there)
 # LOWBIT_COMMIT: what the record says was run, where this is a copy without its history
 set -eu
