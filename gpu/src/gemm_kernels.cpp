@@ -27,7 +27,7 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
   info.formats = {format.name};
   info.architectures = {"sm_90a"};
   info.compute_capabilities = {90};
-  info.instruction = decode ? "wgmma.Hopper.m64n16k16.f32.f16.f16" : "wgmma.Hopper.m64n256k16.f32.f16.f16";
+  info.instruction = decode ? "wgmma.Hopper.m64n16k16.f32.f16.f16" : "wgmma.Hopper.m64n128k16.f32.f16.f16";
   info.schedule = decode ? "K in super-steps of 256 over 4 accumulators (super-step mod 4), columns by decode_column, "
                            "partials added in order in FP32, D = fl(alpha * sum)"
                          : "K in groups of 64 ascending from +0, four instructions each (wgmma_column), D = fl(alpha * accumulator)";

@@ -17,7 +17,7 @@ namespace lowbit::gpu::detail {
 namespace {
 
 const sim::Instruction& instruction_of(GemmKernel kernel, int capability) {
-  if (kernel == GemmKernel::wgmma) return sim::instruction("wgmma.Hopper.m64n256k16.f32.f16.f16");
+  if (kernel == GemmKernel::wgmma) return sim::instruction("wgmma.Hopper.m64n128k16.f32.f16.f16");
   if (kernel == GemmKernel::decode) return sim::instruction("wgmma.Hopper.m64n16k16.f32.f16.f16");
   const char* const family = capability >= 120 ? "RTX_Blackwell" : capability >= 100 ? "Blackwell" : "Hopper";
   return sim::instruction(fmt::format("mma.{}.m16n8k16.f32.f16.f16.f32", family));

@@ -2,14 +2,14 @@
 // Hopper GEMM: four-bit operands expanded to FP16 inside the SM, multiplied by wgmma.
 //
 // A CTA works on tiles of 128 x 256 outputs, one after the other. Codes and scales come in chunks of
-// 256 columns of K, two chunks ahead, through the bulk tensor copy engine. A producer warpgroup, two
-// rows of B a thread, expands B into shared memory in stages of 64 columns. Two consumer warpgroups of
-// 64 rows expand A into the registers from which wgmma reads it: A's FP16 words never pass through
-// shared memory, whose bandwidth would be the limit (docs/gpu_gemm.md counts it). No FP16 word
-// leaves the SM.
+// 256 columns of K, two chunks ahead, through the bulk tensor copy engine. Two producer warpgroups
+// expand B into shared memory in stages of 64 columns, half of them of two rows a thread. Two consumer
+// warpgroups of 64 rows expand A into the registers from which wgmma reads it: A's FP16 words never
+// pass through shared memory, whose bandwidth would be the limit (docs/gpu_gemm.md counts it). No FP16
+// word leaves the SM.
 //
 // Schedule (what the model replays): accumulators start at +0; groups of 64 columns ascending, four
-// m64n256k16 each, whose columns wgmma_column names; d = RN_FP32(alpha * accumulator).
+// m64n128k16 each, whose columns wgmma_column names; d = RN_FP32(alpha * accumulator).
 #include "gemm_kernels.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
 #include "lowbit/gpu/gemm_raster.hpp"
@@ -36,11 +36,12 @@ constexpr int b_scales_bytes = tile_n * chunk_blocks;
 constexpr int chunk_bytes = a_codes_bytes + b_codes_bytes + a_scales_bytes + b_scales_bytes;
 constexpr int shared_bytes = ring * stage_bytes + 2 * chunk_bytes + 1024;  // atoms are aligned to 1024
 constexpr int consumers = 256;
-constexpr int producers = 128;  // leaves 168 registers a thread at the start, which wgmma's operands need
+constexpr int producers = 256;
 constexpr int threads = consumers + producers;
-constexpr int own_rows = tile_n / producers;  // rows of B of a producer thread, `producers` apart
-static_assert(tile_m == producers, "and one of A, where the copy engine does not serve");
+constexpr int rows_apart = producers / 2;  // those of a producer thread
+constexpr int own_rows = tile_n / rows_apart;
 static_assert(chunk_row == row_bytes);
+static_assert(tile_n == producers && tile_m <= producers, "a row a thread, where the copy engine does not serve");
 
 struct Maps {
   CUtensorMap a_codes, a_scales, b_codes, b_scales;
@@ -53,8 +54,7 @@ struct Barriers {
   __device__ std::uint32_t empty(int slot) const { return base + 8 * (ring + slot); }  // and multiplied
   __device__ std::uint32_t a_here(int half) const { return base + 8 * (2 * ring + half); }
   __device__ std::uint32_t b_here(int half) const { return base + 8 * (2 * ring + 2 + half); }
-  __device__ std::uint32_t b_read(int half) const { return base + 8 * (2 * ring + 4 + half); }
-  static constexpr int count = 2 * ring + 6;
+  static constexpr int count = 2 * ring + 4;
 };
 
 struct Shared {
@@ -86,12 +86,16 @@ struct Work {
 
 // The chunks of a CTA's tiles, one after the other.
 struct Cursor {
-  int tile;
+  int number;  // of the tile
+  Tile tile;
   int chunk = 0;
+  __device__ __forceinline__ explicit Cursor(const Work& w)
+      : number(static_cast<int>(blockIdx.x)), tile(tile_at(number, w.tiles_m, w.tiles_n)) {}
   __device__ __forceinline__ void advance(const Work& w) {
     if (++chunk == w.chunks) {
       chunk = 0;
-      tile += static_cast<int>(gridDim.x);
+      number += static_cast<int>(gridDim.x);
+      tile = tile_at(number, w.tiles_m, w.tiles_n);
     }
   }
 };
@@ -110,30 +114,37 @@ __device__ __forceinline__ uint2 load_shared_pair(std::uint32_t address) {
   asm volatile("ld.shared.v2.b32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(address) : "memory");
   return v;
 }
+__device__ __forceinline__ std::uint32_t load_shared_half(std::uint32_t address) {
+  std::uint16_t v;
+  asm volatile("ld.shared.u16 %0, [%1];" : "=h"(v) : "r"(address) : "memory");
+  return v;
+}
+__device__ __forceinline__ void store_shared_pair(std::uint32_t address, std::uint32_t x, std::uint32_t y) {
+  asm volatile("st.shared.v2.b32 [%0], {%1,%2};" ::"r"(address), "r"(x), "r"(y) : "memory");
+}
 __device__ __forceinline__ std::uint32_t word_of(const uint4& v, int i) {
   return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
 }
 
-// What the warpgroups hand over must cover what they take: the registers are those of the launch, 168 a thread.
-constexpr int producer_registers = 104;
-constexpr int consumer_registers = 200;
-static_assert(producers * producer_registers + consumers * consumer_registers <= threads * 168);
+// What the warpgroups hand over must cover what they take: the registers are those of the launch, 128 a thread. (Instructions
+// of 256 columns need 158 there.)
+constexpr int producer_registers = 64;
+constexpr int consumer_registers = 192;
+static_assert(producers * producer_registers + consumers * consumer_registers <= threads * 128);
 
 __device__ __forceinline__ void copy_a(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers,
                                        const Cursor& at, int half) {
-  if (at.tile >= w.tiles) return;
-  const int m0 = tile_at(at.tile, w.tiles_m, w.tiles_n).m0;
+  if (at.number >= w.tiles) return;
   expect_bytes(barriers.a_here(half), a_codes_bytes + a_scales_bytes);
-  copy_box(shared.a_codes(half), maps.a_codes, at.chunk * chunk_row, m0, barriers.a_here(half));
-  copy_box(shared.a_scales(half), maps.a_scales, at.chunk * chunk_blocks, m0, barriers.a_here(half));
+  copy_box(shared.a_codes(half), maps.a_codes, at.chunk * chunk_row, at.tile.m0, barriers.a_here(half));
+  copy_box(shared.a_scales(half), maps.a_scales, at.chunk * chunk_blocks, at.tile.m0, barriers.a_here(half));
 }
 __device__ __forceinline__ void copy_b(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers,
                                        const Cursor& at, int half) {
-  if (at.tile >= w.tiles) return;
-  const int n0 = tile_at(at.tile, w.tiles_m, w.tiles_n).n0;
+  if (at.number >= w.tiles) return;
   expect_bytes(barriers.b_here(half), b_codes_bytes + b_scales_bytes);
-  copy_box(shared.b_codes(half), maps.b_codes, at.chunk * chunk_row, n0, barriers.b_here(half));
-  copy_box(shared.b_scales(half), maps.b_scales, at.chunk * chunk_blocks, n0, barriers.b_here(half));
+  copy_box(shared.b_codes(half), maps.b_codes, at.chunk * chunk_row, at.tile.n0, barriers.b_here(half));
+  copy_box(shared.b_scales(half), maps.b_scales, at.chunk * chunk_blocks, at.tile.n0, barriers.b_here(half));
 }
 
 // A chunk of a row without the copy engine, whose pitches K does not meet: codes in the copy engine's swizzled order
@@ -161,13 +172,17 @@ __device__ __forceinline__ void filled() { asm volatile("bar.sync 1, %0;" ::"n"(
 template <GemmFormat F, bool bulk>
 __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const Shared& shared, const Barriers& barriers) {
   const GemmArguments& g = w.g;
-  const int row = static_cast<int>(threadIdx.x) - consumers;
+  const int thread = static_cast<int>(threadIdx.x) - consumers;
   const int lane = threadIdx.x & 31;
-  const bool copies = bulk && row == 0;
+  const bool copies = bulk && thread == 0;
+  // Eight lanes have eight rows, whose units of codes lie in all banks. The next eight have the same rows and the other two
+  // of a stage's four blocks: the half units that the sixteen store lie in all banks.
+  const int row = thread / 16 * 8 + thread % 8;
+  const int pair = thread / 8 % 2;
   // Unit u of the row's 128 bytes lies at u ^ (row % 8), as codes and as FP16.
   const std::uint32_t swizzle = (row & 7) << 4;
-  Cursor at{static_cast<int>(blockIdx.x)};
-  Cursor ahead = at;  // what the copy engine fetches next: of A; B's is the same one, earlier
+  Cursor at(w);
+  Cursor ahead = at;  // what the copy engine fetches next
   if (copies) {
     for (int half = 0; half < 2; ++half) {
       copy_b(w, maps, shared, barriers, ahead, half);
@@ -175,84 +190,72 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
       ahead.advance(w);
     }
   }
+  __syncwarp();
   int slot = 0;
   unsigned parity = 1;  // the first pass over the ring finds it empty
   unsigned chunk = 0;   // counted over all tiles
-  for (; at.tile < w.tiles; at.advance(w), ++chunk) {
+  for (; at.number < w.tiles; at.advance(w), ++chunk) {
     const int half = chunk & 1;
-    const unsigned half_parity = chunk >> 1 & 1;
-    if (copies && chunk != 0) {
-      // Every producer has read the chunk before; the one after this one takes its place.
-      barrier_wait(barriers.b_read(half ^ 1), (chunk - 1) >> 1 & 1);
-      copy_b(w, maps, shared, barriers, ahead, half ^ 1);
-    }
     if constexpr (bulk) {
-      __syncwarp();
-      barrier_wait(barriers.b_here(half), half_parity);
+      barrier_wait(barriers.b_here(half), chunk >> 1 & 1);
     } else {
-      const Tile tile = tile_at(at.tile, w.tiles_m, w.tiles_n);
       const int block = at.chunk * chunk_blocks;
-      for (int r = row; r < tile_n; r += producers) {
-        fill_row(g.b_codes, g.b_scales, tile.n0 + r, g.n, block, g.k_blocks, shared.b_codes(half) + r * chunk_row,
-                 shared.b_scales(half) + r * chunk_blocks);
-      }
+      fill_row(g.b_codes, g.b_scales, at.tile.n0 + thread, g.n, block, g.k_blocks, shared.b_codes(half) + thread * chunk_row,
+               shared.b_scales(half) + thread * chunk_blocks);
       // The consumers are done with A's chunk before the last one: they were at the barrier of the last one.
-      fill_row(g.a_codes, g.a_scales, tile.m0 + row, g.m, block, g.k_blocks, shared.a_codes(half) + row * chunk_row,
-               shared.a_scales(half) + row * chunk_blocks);
+      if (thread < tile_m) {
+        fill_row(g.a_codes, g.a_scales, at.tile.m0 + thread, g.m, block, g.k_blocks, shared.a_codes(half) + thread * chunk_row,
+                 shared.a_scales(half) + thread * chunk_blocks);
+      }
       filled();
     }
-    uint4 scales[own_rows];
-#pragma unroll
-    for (int i = 0; i < own_rows; ++i) scales[i] = load_shared(shared.b_scales(half) + (row + i * producers) * chunk_blocks);
     const std::uint32_t codes = shared.b_codes(half) + row * chunk_row;
+    const std::uint32_t scales = shared.b_scales(half) + row * chunk_blocks + 2 * pair;
     // A stage's codes are in registers before its place is waited for, and loaded all at once: each load is tens of
-    // cycles, and one warp a scheduler has nothing else to do meanwhile.
-    uint4 c[own_rows][2];
+    // cycles, and two warps a scheduler have nothing else to do meanwhile.
+    uint4 c[own_rows];
+    std::uint32_t scale[own_rows];
     const auto load_codes = [&](int s) {
 #pragma unroll
       for (int i = 0; i < own_rows; ++i) {
-#pragma unroll
-        for (int h = 0; h < 2; ++h) {
-          c[i][h] = load_shared(codes + i * producers * chunk_row + (static_cast<std::uint32_t>((2 * s + h) << 4) ^ swizzle));
-        }
+        c[i] = load_shared(codes + i * rows_apart * chunk_row + (static_cast<std::uint32_t>(s << 5) ^ swizzle ^ pair << 4));
+        scale[i] = load_shared_half(scales + i * rows_apart * chunk_blocks + 4 * s);
       }
     };
     load_codes(0);
 #pragma unroll
     for (int s = 0; s < stages; ++s) {
       barrier_wait(barriers.empty(slot), parity);
-      if (s == 2 && copies && chunk != 0) {
-        // The stage whose place this one takes was the last of the chunk before: A's codes are used up.
+      // The stage whose place stage 2 takes was the last of the chunk before, whose codes of A are used up; the one whose
+      // place stage 1 takes was the last but one: every producer had by then read that chunk's last codes of B.
+      static_assert(ring == stages - 1);
+      if (copies && chunk != 0 && s == 1) copy_b(w, maps, shared, barriers, ahead, half ^ 1);
+      if (copies && chunk != 0 && s == 2) {
         copy_a(w, maps, shared, barriers, ahead, half ^ 1);
         ahead.advance(w);
       }
       if constexpr (bulk) __syncwarp();
-      const std::uint32_t to = shared.stage(slot) + row * row_bytes;
+      const std::uint32_t to = shared.stage(slot) + row * row_bytes + swizzle + 8 * pair;
 #pragma unroll
       for (int i = 0; i < own_rows; ++i) {
-        BlockExpansion block[4];
-        block_expansions<F>(word_of(scales[i], s), block[0], block[1]);
-        block_expansions<F, 1>(word_of(scales[i], s), block[2], block[3]);
+        BlockExpansion block[2];
+        block_expansions<F>(scale[i], block[0], block[1]);
 #pragma unroll
         for (int q = 0; q < 2; ++q) {
-          // Word q of each of the four blocks; unit 4q + r of the row takes their registers r.
-          std::uint32_t out[4][4];
+          // Word q of both blocks; unit 4q + r of the row takes their registers r.
+          std::uint32_t out[2][4];
 #pragma unroll
-          for (int t = 0; t < 4; ++t) expand_word<F>(word_of(c[i][t / 2], t % 2 * 2 + q), block[t], out[t]);
+          for (int t = 0; t < 2; ++t) expand_word<F>(word_of(c[i], t * 2 + q), block[t], out[t]);
 #pragma unroll
           for (int r = 0; r < 4; ++r) {
-            store_shared(to + i * producers * row_bytes + (static_cast<std::uint32_t>((4 * q + r) << 4) ^ swizzle), out[0][r],
-                         out[1][r], out[2][r], out[3][r]);
+            store_shared_pair((to ^ (4 * q + r) << 4) + i * rows_apart * row_bytes, out[0][r], out[1][r]);
           }
         }
       }
-      if (s + 1 < stages) load_codes(s + 1);
+      if (s + 1 < stages) load_codes(s + 1);  // before `full` is told: see copy_b above
       fence_async_shared();
       __syncwarp();
-      if (lane == 0) {
-        barrier_arrive(barriers.full(slot));
-        if (bulk && s == stages - 1) barrier_arrive(barriers.b_read(half));
-      }
+      if (lane == 0) barrier_arrive(barriers.full(slot));
       if (++slot == ring) {
         slot = 0;
         parity ^= 1;
@@ -275,9 +278,9 @@ __device__ __forceinline__ void consume(const Work& w, const Shared& shared, con
   unsigned parity = 0;
   unsigned chunk = 0;
   for (int index = blockIdx.x; index < w.tiles; index += gridDim.x) {
-    float acc[128];
+    float acc[2][64];  // of columns 0 to 127 and 128 to 255
 #pragma unroll
-    for (int i = 0; i < 128; ++i) acc[i] = 0.0F;
+    for (int i = 0; i < 128; ++i) acc[i / 64][i % 64] = 0.0F;
     int previous = -1;
 #pragma unroll 1
     for (int c = 0; c < w.chunks; ++c, ++chunk) {
@@ -315,7 +318,12 @@ __device__ __forceinline__ void consume(const Work& w, const Shared& shared, con
         wgmma_fence();
         const std::uint32_t b = shared.stage(slot);
 #pragma unroll
-        for (int j = 0; j < 4; ++j) wgmma_m64n256k16(acc, a[j], wgmma_descriptor(b + 32 * j));
+        for (int j = 0; j < 4; ++j) {
+#pragma unroll
+          for (int side = 0; side < 2; ++side) {
+            wgmma_m64n128k16(acc[side], a[j], wgmma_descriptor(b + side * tile_n / 2 * row_bytes + 32 * j));
+          }
+        }
         wgmma_commit();
         // The stage before is finished once this one is the only group under way.
         wgmma_wait<1>();
@@ -341,7 +349,8 @@ __device__ __forceinline__ void consume(const Work& w, const Shared& shared, con
       float* out = g.d + static_cast<std::size_t>(r) * g.n + column;
 #pragma unroll
       for (int j = 0; j < tile_n / 8; ++j) {
-        const float2 v = make_float2(__fmul_rn(g.alpha, acc[4 * j + 2 * h]), __fmul_rn(g.alpha, acc[4 * j + 2 * h + 1]));
+        const float* of = acc[j / 16] + 4 * (j % 16) + 2 * h;
+        const float2 v = make_float2(__fmul_rn(g.alpha, of[0]), __fmul_rn(g.alpha, of[1]));
         if (pairs) {
           if (column + 8 * j < g.n) *reinterpret_cast<float2*>(out + 8 * j) = v;
         } else {
@@ -368,7 +377,6 @@ __global__ void __launch_bounds__(threads, 1) gemm_wgmma_kernel(const Work w, co
     for (int half = 0; half < 2; ++half) {
       barrier_init(barriers.a_here(half), 1);
       barrier_init(barriers.b_here(half), 1);
-      barrier_init(barriers.b_read(half), producers / 32);
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }

@@ -52,7 +52,7 @@ struct GemmProblem {
 
 /// The kernels. Names as `lowbit gpu list` prints them.
 enum class GemmKernel : std::uint8_t {
-  wgmma,   ///< sm_90a: wgmma m64n256k16, any M
+  wgmma,   ///< sm_90a: wgmma m64n128k16, any M
   decode,  ///< sm_90a: wgmma m64n16k16, M <= 16, K split over four warpgroups
   /// sm_90a, sm_100a, sm_120a: mma.sync m16n8k16, any M. Not run on hardware on the Blackwells.
   mma_f16,
