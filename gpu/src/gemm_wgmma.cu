@@ -3,7 +3,7 @@
 //
 // A CTA works on tiles of 128 x 256 outputs, one after the other. Codes and scales come in chunks of
 // 256 columns of K, two chunks ahead, through the bulk tensor copy engine. Two producer warpgroups
-// expand B into shared memory in stages of 64 columns, half of them of two rows a thread. Two consumer
+// expand B into shared memory in stages of 64 columns, a thread 32 of two rows. Two consumer
 // warpgroups of 64 rows expand A into the registers from which wgmma reads it: A's FP16 words never
 // pass through shared memory, whose bandwidth would be the limit (docs/gpu_gemm.md counts it). No FP16
 // word leaves the SM.
