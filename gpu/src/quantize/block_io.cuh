@@ -14,7 +14,8 @@ __device__ __forceinline__ std::size_t scale_offset(const Arguments& a, std::uin
   return a.swizzled ? swizzled_scale_offset(row, block, a.blocks) : static_cast<std::size_t>(row) * a.blocks + block;
 }
 
-/// The scale byte of the block whose first item is `item`, in kernels whose items are segments. kSegments: a block's
+/// The scale byte of the block whose first item is `item`, in kernels whose items are segments. kSegments: how many a
+/// block has
 template <std::uint32_t kSegments>
 __device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item, std::uint32_t byte) {
   std::size_t at = item / kSegments;
