@@ -15,16 +15,7 @@
 #include <type_traits>
 
 #include "lowbit/conversion.hpp"
-
-#ifdef __CUDACC__
-#define LOWBIT_HD __host__ __device__ __forceinline__
-#define LOWBIT_HD_RARE __host__ __device__ __noinline__
-#define LOWBIT_UNROLL _Pragma("unroll")
-#else
-#define LOWBIT_HD inline
-#define LOWBIT_HD_RARE inline
-#define LOWBIT_UNROLL
-#endif
+#include "lowbit/gpu/host_device.hpp"
 
 // Blackwell converts to E2M1, E2M3 and E3M2 in hardware, with the same rounding and saturation (not
 // run on hardware; tests/formats/test_vendor_headers.cpp compares the toolkit's own model of these
@@ -77,20 +68,6 @@ LOWBIT_HD float largest_of(float a, float b, float c) {
       static_cast<int>(bits_of(a)), static_cast<int>(bits_of(b)), static_cast<int>(bits_of(c)))));
 #else
   return larger(a, larger(b, c));
-#endif
-}
-
-/// The bytes of {b, a} (a the low word) that the four nibbles of the selector name.
-LOWBIT_HD std::uint32_t permute(std::uint32_t a, std::uint32_t b, std::uint32_t selector) {
-#ifdef __CUDA_ARCH__
-  return __byte_perm(a, b, selector);
-#else
-  const std::uint64_t both = std::uint64_t{b} << 32 | a;
-  std::uint32_t out = 0;
-  for (int i = 0; i < 4; ++i) {
-    out |= static_cast<std::uint32_t>(both >> (8 * (selector >> (4 * i) & 7)) & 0xFF) << (8 * i);
-  }
-  return out;
 #endif
 }
 
@@ -277,13 +254,13 @@ LOWBIT_HD Signs signs_of_pairs(const std::uint32_t (&pair)[8]) {
 LOWBIT_UNROLL
   for (int g = 0; g < 2; ++g) {
     if constexpr (kNibbles) {
-      const std::uint32_t t0 = permute(pair[4 * g], pair[4 * g + 1], 0x7351);
-      const std::uint32_t t1 = permute(pair[4 * g + 2], pair[4 * g + 3], 0x7351);
-      s.word[2 * g] = permute(t0, t1, 0x5410);
-      s.word[2 * g + 1] = permute(t0, t1, 0x7632);
+      const std::uint32_t t0 = select_bytes<0x7351>(pair[4 * g], pair[4 * g + 1]);
+      const std::uint32_t t1 = select_bytes<0x7351>(pair[4 * g + 2], pair[4 * g + 3]);
+      s.word[2 * g] = select_bytes<0x5410>(t0, t1);
+      s.word[2 * g + 1] = select_bytes<0x7632>(t0, t1);
     } else {
-      s.word[2 * g] = permute(pair[4 * g], pair[4 * g + 1], 0x7531);
-      s.word[2 * g + 1] = permute(pair[4 * g + 2], pair[4 * g + 3], 0x7531);
+      s.word[2 * g] = select_bytes<0x7531>(pair[4 * g], pair[4 * g + 1]);
+      s.word[2 * g + 1] = select_bytes<0x7531>(pair[4 * g + 2], pair[4 * g + 3]);
     }
   }
   return s;
@@ -292,7 +269,7 @@ template <bool kNibbles>
 LOWBIT_HD Signs signs_of_floats(const float (&x)[16]) {
   std::uint32_t pair[8];
 LOWBIT_UNROLL
-  for (int i = 0; i < 8; ++i) pair[i] = permute(bits_of(x[2 * i]), bits_of(x[2 * i + 1]), 0x7632);
+  for (int i = 0; i < 8; ++i) pair[i] = select_bytes<0x7632>(bits_of(x[2 * i]), bits_of(x[2 * i + 1]));
   return signs_of_pairs<kNibbles>(pair);
 }
 

@@ -17,18 +17,9 @@
 
 #include <cstdint>
 
-#include "lowbit/gpu/gemm.hpp"
-
-#ifndef __CUDACC__
 #include "lowbit/conversion.hpp"
-#endif
-
-/// Functions of one source for both sides: device code in CUDA sources, host code in C++ ones.
-#ifdef __CUDACC__
-#define LOWBIT_HD __device__ __forceinline__
-#else
-#define LOWBIT_HD inline
-#endif
+#include "lowbit/gpu/gemm.hpp"
+#include "lowbit/gpu/host_device.hpp"
 
 namespace lowbit::gpu {
 
@@ -47,25 +38,6 @@ inline constexpr int expand_prescale = 10;
 
 namespace detail {
 
-// prmt.b32, default mode: selector nibble 0..7 takes a byte, 8..15 its sign bit eight times.
-LOWBIT_HD std::uint32_t permute(std::uint32_t a, std::uint32_t b, std::uint32_t selector) {
-#ifdef __CUDACC__
-  std::uint32_t r;  // __byte_perm leaves the sign mode undefined
-  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(selector));
-  return r;
-#else
-  const std::uint64_t bytes = static_cast<std::uint64_t>(b) << 32 | a;
-  std::uint32_t r = 0;
-  for (int i = 0; i < 4; ++i) {
-    std::uint32_t byte = static_cast<std::uint32_t>(bytes >> (8 * (selector >> (4 * i) & 7)) & 0xFF);
-    if ((selector >> (4 * i) & 8) != 0) byte = (byte & 0x80) != 0 ? 0xFF : 0;
-    r |= byte << (8 * i);
-  }
-  return r;
-#endif
-}
-
-#ifndef __CUDACC__
 inline double half_to_double(std::uint32_t h) {
   const int field = static_cast<int>(h >> 10 & 31);
   const double sig = (h & 1023) + (field != 0 ? 1024 : 0);
@@ -76,14 +48,13 @@ inline double half_to_double(std::uint32_t h) {
 inline std::uint32_t double_to_half(double v) {
   return from_double(f16, v, {.overflow = Overflow::infinity});
 }
-#endif
 
 // Three words to one, bit by bit, as one operation that the optimizer cannot spread over the words of a block.
 // kTable: the function of 0xF0, 0xCC and 0xAA, which hold every combination of three bits.
 template <int kTable>
 LOWBIT_HD std::uint32_t bitwise(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
   std::uint32_t r = 0;
-#ifdef __CUDACC__
+#ifdef __CUDA_ARCH__
   asm("lop3.b32 %0, %1, %2, %3, %4;" : "=r"(r) : "r"(a), "r"(b), "r"(c), "n"(kTable));
 #else
   for (int i = 0; i < 8; ++i) {
@@ -103,7 +74,7 @@ LOWBIT_HD std::uint32_t or_and(std::uint32_t a, std::uint32_t all, std::uint32_t
 // takes it as an operand's modifier.
 template <int half>
 LOWBIT_HD std::uint32_t both(std::uint32_t w) {
-#ifdef __CUDACC__
+#ifdef __CUDA_ARCH__
   std::uint32_t r;
   if constexpr (half == 0) {
     asm("{.reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {l, l};}" : "=r"(r) : "r"(w));
@@ -122,7 +93,7 @@ LOWBIT_HD std::uint32_t choose(std::uint32_t m, std::uint32_t a, std::uint32_t b
 // Two FP16 products, round to nearest even.
 LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
   std::uint32_t r = 0;
-#ifdef __CUDACC__
+#ifdef __CUDA_ARCH__
   asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
 #else
   for (int i = 0; i < 32; i += 16) {
@@ -135,7 +106,7 @@ LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
 // exponent range that the expansion uses.
 LOWBIT_HD std::uint32_t fma2(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
   std::uint32_t r = 0;
-#ifdef __CUDACC__
+#ifdef __CUDA_ARCH__
   asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
 #else
   for (int i = 0; i < 32; i += 16) {
@@ -148,7 +119,7 @@ LOWBIT_HD std::uint32_t fma2(std::uint32_t a, std::uint32_t b, std::uint32_t c) 
 }
 // Two E4M3 bytes to two FP16 numbers (the upper half of the word is ignored); NaN stays NaN.
 LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
-#ifdef __CUDACC__
+#ifdef __CUDA_ARCH__
   std::uint32_t r;
   asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(r) : "h"(static_cast<std::uint16_t>(bytes)));
   return r;
