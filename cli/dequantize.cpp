@@ -7,6 +7,7 @@
 #include <set>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
@@ -151,8 +152,10 @@ void add_dequantize(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("dequantize", "What quantize wrote, back to floating point");
   const auto options = std::make_shared<Options>();
-  command->add_option("IN", options->input, "A file written by `lowbit quantize`")->required();
-  command->add_option("-o,--output", options->output, "A safetensors file")
+  FileArguments files(*command);
+  files.reads(command->add_option("IN", options->input, "A file written by `lowbit quantize`"))
+      ->required();
+  files.writes(command->add_option("-o,--output", options->output, "A safetensors file"))
       ->type_name("OUT")
       ->required();
   command->add_option("--tensor", options->tensors, "Only this tensor (repeatable)")

@@ -9,6 +9,7 @@
 
 #include "commands.hpp"
 #include "eval_report.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
 #include "lowbit/output_file.hpp"
@@ -212,8 +213,10 @@ void run(Options& options) {
 void add_eval(CLI::App& app) {
   CLI::App* command = app.add_subcommand("eval", "Error statistics of tensors under block formats");
   const auto options = std::make_shared<Options>();
-  command
-      ->add_option("FILE", options->files, "safetensors (or *.index.json), .npy, .npz, GGUF, raw")
+  FileArguments files(*command);
+  files
+      .reads(command->add_option("FILE", options->files,
+                                 "safetensors (or *.index.json), .npy, .npz, GGUF, raw"))
       ->required();
   command
       ->add_option("--format", options->formats, "A block format and its scale rule (repeatable)")
@@ -231,9 +234,11 @@ void add_eval(CLI::App& app) {
       ->type_name("POLICY")
       ->capture_default_str();
   options->raw.add_to(*command);
-  command->add_option("--json", options->json, "Write JSON, - for stdout")->type_name("PATH");
-  command->add_option("--csv", options->csv, "Write CSV, - for stdout")->type_name("PATH");
-  command->add_option("--markdown", options->markdown, "Write Markdown, - for stdout")
+  files.writes(command->add_option("--json", options->json, "Write JSON, - for stdout"))
+      ->type_name("PATH");
+  files.writes(command->add_option("--csv", options->csv, "Write CSV, - for stdout"))
+      ->type_name("PATH");
+  files.writes(command->add_option("--markdown", options->markdown, "Write Markdown, - for stdout"))
       ->type_name("PATH");
   command
       ->add_option("--fail-above", options->fail_above,

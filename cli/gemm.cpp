@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "gemm_options.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -47,8 +48,11 @@ void add_gemm(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "gemm", "D = A * B^T of two tensors: exact, or word for word as an instruction computes it");
-  o->gemm.add_to(*command);
-  command->add_option("--out", o->out, "safetensors to write D [M, N] to")->type_name("FILE")->required();
+  FileArguments files(*command);
+  o->gemm.add_to(*command, files);
+  files.writes(command->add_option("--out", o->out, "safetensors to write D [M, N] to"))
+      ->type_name("FILE")
+      ->required();
   CLI::Option* type = command->add_option("--output-type", o->output_type, "Type of D")
                           ->type_name("f32|f16|bf16")
                           ->check(CLI::IsMember({"f32", "f16", "bf16"}))

@@ -114,10 +114,10 @@ const Dtype& dtype_of_output(const ElementFormat& format) {
   return format == f16 ? dtype_f16 : format == bf16 ? dtype_bf16 : dtype_f32;
 }
 
-void GemmOptions::add_to(CLI::App& command) {
-  command.add_option("--a", a_, "A, M x K: a file of `lowbit quantize`, or a plain matrix of the instruction's type")
+void GemmOptions::add_to(CLI::App& command, FileArguments& files) {
+  files.reads(command.add_option("--a", a_, "A, M x K: a file of `lowbit quantize`, or a plain matrix of the instruction's type"))
       ->type_name("FILE")->required();
-  command.add_option("--b", b_, "B, N x K (the weight; blocks along K): D = A * B^T")
+  files.reads(command.add_option("--b", b_, "B, N x K (the weight; blocks along K): D = A * B^T"))
       ->type_name("FILE")->required();
   command.add_option("--a-tensor", a_tensor_, "Tensor of A's file, where it has several")->type_name("NAME");
   command.add_option("--b-tensor", b_tensor_, "Tensor of B's file")->type_name("NAME");
@@ -125,7 +125,7 @@ void GemmOptions::add_to(CLI::App& command) {
       ->type_name("exact|INSTRUCTION")->required();
   command.add_option("--alternative", alternatives_, "Change a parameter of the instruction, NAME=VALUE")
       ->type_name("NAME=VALUE");
-  CLI::Option* schedule = command.add_option("--schedule", schedule_, "JSON schedule (docs/schedules.md)")
+  CLI::Option* schedule = files.reads(command.add_option("--schedule", schedule_, "JSON schedule (docs/schedules.md)"))
       ->type_name("FILE");
   command.add_option("--split-k", split_k_, "Contiguous slices of K, each with its own accumulator")
       ->type_name("N")->check(CLI::Range(1, 1000000))->excludes(schedule);
@@ -138,7 +138,7 @@ void GemmOptions::add_to(CLI::App& command) {
                      "(the sum rounded to FP32 times fl(fl(amax_A/C_A) * fl(amax_B/C_B))), none. "
                      "Where absent: the schedule's, else exact for --model exact and fp32 for instructions")
       ->type_name("exact|fp32|none")->check(CLI::IsMember({"exact", "fp32", "none"}));
-  command.add_option("--c", c_, "Source C, M x N of F32, F16 or BF16: alpha A B^T + beta C (instructions only)")
+  files.reads(command.add_option("--c", c_, "Source C, M x N of F32, F16 or BF16: alpha A B^T + beta C (instructions only)"))
       ->type_name("FILE");
   command.add_option("--c-tensor", c_tensor_, "Tensor of C's file")->type_name("NAME");
   command.add_option("--alpha", alpha_, "Multiplier of the accumulator in place of the tensor scales")

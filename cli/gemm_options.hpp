@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "file_arguments.hpp"
 #include "lowbit/dtype.hpp"
 #include "lowbit/sim/gemm_model.hpp"
 
@@ -22,7 +23,7 @@ struct OutputType {
 
 class GemmOptions {
  public:
-  void add_to(CLI::App& command);
+  void add_to(CLI::App& command, FileArguments& files);
 
   /// Reads operands and schedule. \throws Error as the readers and models do.
   struct Problem {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/error.hpp"
 #ifdef LOWBIT_HAS_GPU
 #include "lowbit/gpu/device.hpp"
@@ -283,9 +284,11 @@ void add_gpu(CLI::App& app) {
   verify_command->add_option("--seed", options->seed, "Of the random inputs")->capture_default_str();
   verify_command->add_option("--elements", options->elements, "Random elements a quantize kernel, at least, beside the directed cases (default: none)")->check(CLI::Range(0.0, 1e15));
   verify_command->add_option("--outputs", options->outputs, "Random outputs a GEMM kernel, at least (default: a tenth of --elements)")->check(CLI::Range(0.0, 1e15));
-  verify_command->add_option("--golden", options->golden, "Folder of golden files whose inputs are used too");
+  FileArguments files(*verify_command);
+  files.reads(verify_command->add_option("--golden", options->golden, "Folder of golden files whose inputs are used too"));
   CLI::Option* commit = verify_command->add_option("--commit", options->commit, "The commit that was built, for the record");
-  verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file")->needs(commit);
+  files.writes(verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file"), {"", ".tmp"})
+      ->needs(commit);
   verify_command->callback([options] { verify(*options); });
 
   CLI::App* bench_command = gpu->add_subcommand("bench", "Time kernels beside a device-to-device copy and cuBLAS FP16");

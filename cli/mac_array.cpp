@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/output_file.hpp"
@@ -254,12 +255,14 @@ void add_mac_array(CLI::App& mac) {
   app->add_option("--rows", array.rows, "R")->check(CLI::Range(1, 1024))->capture_default_str();
   app->add_option("--cols", array.columns, "C")->check(CLI::Range(1, 1024))->capture_default_str();
   app->add_option("--layer", options->layer, "One GEMM: M,N,K");
-  app->add_option("--model", options->model, "JSON list of GEMMs (sim/models)");
+  FileArguments files(*app);
+  files.reads(app->add_option("--model", options->model, "JSON list of GEMMs (sim/models)"));
   app->add_option("--tokens", options->tokens, "M of the model's GEMMs")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
-  app->add_option("--a", options->a, "Quantized A [M, K]: steps the array with its data");
-  app->add_option("--w", options->w, "Quantized W [N, K]");
+  files.reads(
+      app->add_option("--a", options->a, "Quantized A [M, K]: steps the array with its data"));
+  files.reads(app->add_option("--w", options->w, "Quantized W [N, K]"));
   app->add_option("--format", options->format, "Block format: lanes and bytes a beat (default: if4, or that of --a and --w)");
   app->add_option("--dataflow", options->flow, "os or ws: output or weight stationary")
       ->check(CLI::IsMember({"os", "ws"}))
@@ -300,8 +303,10 @@ void add_mac_array(CLI::App& mac) {
   app->add_option("--memory-pj", array.energy.memory_pj_per_byte, "pJ a memory byte (assumed)")
       ->capture_default_str();
   app->add_flag("--step", options->step, "Step every cycle on SystemC instead of replaying tiles");
-  app->add_option("--json", options->json, "Write the result as JSON to PATH, or - for stdout");
-  app->add_option("--trace", options->trace, "Write the first layer's tiles as Chrome-trace JSON");
+  files.writes(app->add_option("--json", options->json,
+                               "Write the result as JSON to PATH, or - for stdout"));
+  files.writes(app->add_option("--trace", options->trace,
+                               "Write the first layer's tiles as Chrome-trace JSON"));
   app->add_option("--progress", options->progress, "auto or never")
       ->check(CLI::IsMember({"auto", "never"}))
       ->capture_default_str();

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/output_file.hpp"
@@ -117,6 +118,10 @@ void report(Options o) {
     throw Error(ErrorKind::unavailable, script.string() + ": not found; set LOWBIT_SOURCE_DIR to lowbit's sources");
   }
   const fs::path sample = o.sample.empty() ? source / "tests" / "data" / "minilm_sample.safetensors" : fs::path(o.sample);
+  const nlohmann::ordered_json forms = outputs(o);
+  for (const auto& [form, path] : forms.items()) {
+    if (path != "-") refuse_same_file({{"--" + form, path.get<std::string>()}}, {{"--sample", sample}});
+  }
   const TensorFile file = TensorFile::open(sample);
   const TensorInfo& input = file.at(o.input);
   const TensorInfo& weight = file.at(o.weight);
@@ -133,7 +138,7 @@ void report(Options o) {
   spec["glitches"] = o.glitches;
   spec["energy"] = !o.no_energy;
   spec["beats"] = o.beats;
-  spec["outputs"] = outputs(o);
+  spec["outputs"] = forms;
   spec["plots"] = o.plots;
   spec["stored"] = !o.no_stored;
   spec["sweep"] = o.sweep;
@@ -177,14 +182,15 @@ void add_mac_report(CLI::App& mac) {
   CLI::App* app = mac.add_subcommand("report", "Area, frequency, energy and accuracy of MAC units (yosys, OpenSTA, Icarus)");
   app->add_option("--units", o->units, "exact, block_fp32, gst, published (default: all)")->delimiter(',')->check(CLI::IsMember(all_units));
   app->add_option("--formats", o->formats, "Block formats, as lowbit formats lists them")->delimiter(',');
-  app->add_option("--liberty", o->liberty, "Liberty file (default: OSU 0.18 um)");
-  app->add_option("--lef", o->lef, "LEF file: the NAND2's area comes from it");
-  app->add_option("--models", o->models, "Verilog models of the cells (default: beside the Liberty file)");
+  FileArguments files(*app);
+  files.reads(app->add_option("--liberty", o->liberty, "Liberty file (default: OSU 0.18 um)"));
+  files.reads(app->add_option("--lef", o->lef, "LEF file: the NAND2's area comes from it"));
+  files.reads(app->add_option("--models", o->models, "Verilog models of the cells (default: beside the Liberty file)"));
   app->add_option("--recipes", o->recipes, "area, speed, default; comma separated (default: area, and speed for exact IF4 and NVFP4)");
   app->add_flag("--sweep", o->sweep, "Recipes and pipelines between smallest area and best frequency, with the Pareto front");
   app->add_option("--clock", o->clock_mhz, "MHz that every design should reach; exit code 1 where one does not")
       ->check(CLI::Range(0.001, 1e6));
-  app->add_option("--sample", o->sample, "Tensor file with the operands (default: the shipped sample)");
+  files.reads(app->add_option("--sample", o->sample, "Tensor file with the operands (default: the shipped sample)"));
   app->add_option("--input", o->input, "Activation tensor")->default_val("encoder.layer.3.attention.self.query.input");
   app->add_option("--weight", o->weight, "Weight tensor")->default_val("encoder.layer.3.attention.self.query.weight");
   app->add_option("--beats", o->beats, "Beats of the energy simulation")->capture_default_str()->check(CLI::Range(64, 1000000));
@@ -197,12 +203,12 @@ void add_mac_report(CLI::App& mac) {
   app->add_option("--progress", o->progress, "auto or never")->check(CLI::IsMember({"auto", "never"}))->capture_default_str();
   app->add_option("--plots", o->plots, "Folder for the plots as SVG files");
   app->add_option("--cache", o->cache, "Folder of finished results (default: $XDG_CACHE_HOME/lowbit)");
-  app->add_option("-o,--output", o->output, "File to write; default standard output");
+  files.writes(app->add_option("-o,--output", o->output, "File to write; default standard output"));
   // As in `lowbit eval` a path may follow, - for standard output; here it may also be left out.
   const auto style = [&](const char* name, const char* text) {
-    app->add_option_function<std::vector<std::string>>(
+    files.writes(app->add_option_function<std::vector<std::string>>(
            std::string("--") + name,
-           [o, name](const std::vector<std::string>& path) { o->forms[name] = path.empty() || path[0].empty() ? "-" : path[0]; }, text)
+           [o, name](const std::vector<std::string>& path) { o->forms[name] = path.empty() || path[0].empty() ? "-" : path[0]; }, text))
         ->type_name("[PATH|-]")
         ->expected(0, 1);
   };

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/sim/exact.hpp"
@@ -211,9 +212,11 @@ void add_mac_run(CLI::App& mac) {
   command->add_option("--unit", options->unit, "published, exact, block_fp32 or gst")->capture_default_str();
   command->add_option("--format", options->format, "block format (default: the tensors'; if4; nvfp4 for gst)");
   command->add_option("--lanes", options->lanes, "products a beat (default 16; 64 for gst)");
-  command->add_option("--a", options->a, "quantized tensor A, a row an output row");
-  command->add_option("--w", options->w, "quantized tensor W, a row an output column");
-  command->add_option("--vectors", options->vectors, "JSON vectors with expected FP32 results (docs/mac.md)");
+  FileArguments files(*command);
+  files.reads(command->add_option("--a", options->a, "quantized tensor A, a row an output row"));
+  files.reads(command->add_option("--w", options->w, "quantized tensor W, a row an output column"));
+  files.reads(command->add_option("--vectors", options->vectors,
+                                  "JSON vectors with expected FP32 results (docs/mac.md)"));
   command->add_option("--beats", options->beats, "random beats")->capture_default_str();
   command->add_option("--seed", options->run.seed, "of random beats and stalls")->capture_default_str();
   command->add_option("--stalls", options->stalls, "probability of a pause on either side, 0 to 0.99")->capture_default_str();
@@ -221,9 +224,12 @@ void add_mac_run(CLI::App& mac) {
   command->add_flag("--count-defects", options->count_defects,
                     "also count the random segments that would show each of a list of bugs; exit 1 if one would not");
   command->add_option("--backend", options->backend, "verilator or systemc")->capture_default_str();
-  command->add_option("--vcd", options->run.vcd, "write a waveform");
-  command->add_option("--write-vectors", options->write_vectors, "write beats and results as JSON");
-  command->add_option("--write-readmemh", options->write_readmemh, "write PREFIX.beats.hex and PREFIX.expected.hex");
+  files.writes(command->add_option("--vcd", options->run.vcd, "write a waveform"));
+  files.writes(command->add_option("--write-vectors", options->write_vectors,
+                                   "write beats and results as JSON"));
+  files.writes(command->add_option("--write-readmemh", options->write_readmemh,
+                                   "write PREFIX.beats.hex and PREFIX.expected.hex"),
+               {".beats.hex", ".expected.hex"});
   command->callback([options] {
     if (const int code = run(*options); code != 0) throw CLI::RuntimeError(code);
   });

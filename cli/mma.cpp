@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/sim/mma.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -245,8 +246,11 @@ void add_mma(CLI::App& app) {
   command->add_option("instruction", o->instruction, "name, as --list prints it (any mM and nN)");
   command->add_flag("--list", o->list, "list the instructions and their parameters");
   command->add_flag("--json", o->json, "with --list: as JSON, open points included");
-  CLI::Option* in = command->add_option("--in", o->in, "safetensors with A, B and, as needed, C, scale_A, scale_B");
-  CLI::Option* out = command->add_option("--out", o->out, "safetensors to write D to");
+  FileArguments files(*command);
+  CLI::Option* in = files.reads(command->add_option(
+      "--in", o->in, "safetensors with A, B and, as needed, C, scale_A, scale_B"));
+  CLI::Option* out =
+      files.writes(command->add_option("--out", o->out, "safetensors to write D to"));
   in->needs(out);
   out->needs(in);
   command->add_flag("--rowwise", o->rowwise, "A and B are [n, K], C is [n]: one dot product a row");

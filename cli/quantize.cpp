@@ -7,6 +7,7 @@
 #include <set>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
@@ -175,9 +176,12 @@ void add_quantize(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("quantize", "Tensors to block formats: codes and scale bytes");
   const auto options = std::make_shared<Options>();
-  command->add_option("IN", options->input, "safetensors (or *.index.json), .npy, .npz, GGUF, raw")
+  FileArguments files(*command);
+  files
+      .reads(command->add_option("IN", options->input,
+                                 "safetensors (or *.index.json), .npy, .npz, GGUF, raw"))
       ->required();
-  command->add_option("-o,--output", options->output, "A safetensors file")
+  files.writes(command->add_option("-o,--output", options->output, "A safetensors file"))
       ->type_name("OUT")
       ->required();
   command->add_option("--format", options->format, "The block format; `lowbit formats` lists them")
@@ -220,9 +224,9 @@ void add_quantize(CLI::App& app) {
   command
       ->add_flag("--stochastic-unbiased", options->stochastic_unbiased, "The same with range 16/17")
       ->excludes(stochastic);
-  command
-      ->add_option("--random", options->random,
-                   "Tensors rand0, rand1: numbers in [0, 1), one an element")
+  files
+      .reads(command->add_option("--random", options->random,
+                                 "Tensors rand0, rand1: numbers in [0, 1), one an element"))
       ->type_name("FILE");
   options->raw.add_to(*command);
   command->callback([options] { run(*options); });

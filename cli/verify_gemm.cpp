@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "gemm_options.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
@@ -230,8 +231,10 @@ void add_verify_gemm(CLI::App& verify) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = verify.add_subcommand(
       "gemm", "A GEMM's output against its model: equal word for word, or where and why not");
-  o->gemm.add_to(*command);
-  command->add_option("--output", o->output, "The output to check: D [M, N] of F32, F16 or BF16")
+  FileArguments files(*command);
+  o->gemm.add_to(*command, files);
+  files.reads(command->add_option("--output", o->output,
+                                  "The output to check: D [M, N] of F32, F16 or BF16"))
       ->type_name("FILE")->required();
   command->add_option("--output-tensor", o->tensor, "Tensor of that file; D, or its only one, where absent")
       ->type_name("NAME");

@@ -105,8 +105,16 @@ def measured(spec, todo, library, tools):
     return rows
 
 
+def refuse_same_file(spec, library):
+    """An output that is the Liberty file, also the default one; the command looks at the other inputs."""
+    for form, path in spec["outputs"].items():
+        if path != "-" and os.path.exists(path) and os.path.samefile(path, library.path):
+            raise synth.FlowError(f"--{form} {path}: is the same file as the input {library.path}; name another file to write", 2)
+
+
 def report(spec):
     library = Library(spec["liberty"] or DEFAULT_LIBERTY)
+    refuse_same_file(spec, library)
     todo = designs(spec)
     if spec["energy"] and spec["simulator"] == "icarus" and not spec["models"]:
         energy.verilog_models(library.path)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import outputs
 import tensors
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,8 +35,8 @@ class Command:
     def __init__(self, path, folder):
         self.path, self.folder = path, folder
 
-    def __call__(self, *arguments, stdin=None):
-        done = subprocess.run([self.path, *map(str, arguments)], capture_output=True, cwd=self.folder,
+    def __call__(self, *arguments, stdin=None, folder=None):
+        done = subprocess.run([self.path, *map(str, arguments)], capture_output=True, cwd=folder or self.folder,
                               timeout=300, stdin=stdin or subprocess.DEVNULL)
         return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
@@ -316,6 +317,7 @@ def main():
             evaluation(lowbit, folder)
             round_trips(lowbit, folder)
             shipped_golden(lowbit, folder)
+            outputs.same_file(lowbit, folder, check)
             golden = os.environ.get("LOWBIT_GOLDEN_DIR")
             if golden:
                 whole_golden(lowbit, folder, pathlib.Path(golden).resolve())

@@ -68,6 +68,8 @@ class TensorFile {
   /// String metadata: `__metadata__` of safetensors, string values of GGUF.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const;
   [[nodiscard]] FileKind kind() const;
+  /// Paths of the files that are mapped: the file itself and, of an index, its shards.
+  [[nodiscard]] std::vector<std::filesystem::path> paths() const;
 
   struct Contents;
 

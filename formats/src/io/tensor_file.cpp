@@ -174,6 +174,11 @@ const std::map<std::string, std::string>& TensorFile::metadata() const {
 FileKind TensorFile::kind() const {
   return contents_->kind;
 }
+std::vector<fs::path> TensorFile::paths() const {
+  std::vector<fs::path> paths;
+  for (const auto& map : contents_->maps) paths.emplace_back(map->name());
+  return paths;
+}
 
 const TensorInfo* TensorFile::find(std::string_view name) const {
   const auto found = contents_->index.find(name);
