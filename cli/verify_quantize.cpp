@@ -73,18 +73,27 @@ void explain(const QuantizeInput& input, const QuantizeOptions& request, const B
                choice_name(candidate.kind), candidate.h, candidate.scale_byte, candidate.error,
                &candidate == &trace.candidates[trace.chosen] ? ", chosen" : "");
   }
+  // A propagated block has no candidates: its codes are 0.
+  const CandidateTrace* chosen = nullptr;
+  if (trace.propagated) {
+    fmt::print("  the block holds NaN or infinity: its scale byte is the NaN of {}, its codes are 0\n",
+               dump.format->scale().name);
+  } else {
+    chosen = &trace.candidates[trace.chosen];
+  }
   const unsigned stored = dump.scale(row, block);
   fmt::print("  scale byte 0x{:02x}, the dump has 0x{:02x}\n", trace.scale_byte, stored);
   const auto size = static_cast<std::size_t>(dump.format->block_size);
-  const CandidateTrace& chosen = trace.candidates[trace.chosen];
   // A square block's trace holds all its rows; the row in question is found by its place in it.
   const std::size_t first = request.block_2d ? row % size * size : 0;
   for (std::size_t i = 0; i < size && block * size + i < dump.columns; ++i) {
-    const unsigned want = chosen.codes[first + i];
+    const unsigned want = chosen != nullptr ? chosen->codes[first + i] : 0U;
     const unsigned got = dump.code(row, block * size + i);
     if (want == got) continue;
-    fmt::print("  column {}: x {:a}, scaled {:a}, code 0x{:x}, the dump has 0x{:x}\n",
-               block * size + i, trace.elements[first + i], chosen.scaled[first + i], want, got);
+    fmt::print("  column {}: x {:a},{} code 0x{:x}, the dump has 0x{:x}\n", block * size + i,
+               trace.elements[first + i],
+               chosen != nullptr ? fmt::format(" scaled {:a},", chosen->scaled[first + i]) : "",
+               want, got);
     break;
   }
 }

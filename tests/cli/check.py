@@ -18,6 +18,7 @@ import tempfile
 
 import outputs
 import tensors
+import verify
 
 HERE = pathlib.Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
@@ -318,6 +319,7 @@ def main():
             round_trips(lowbit, folder)
             shipped_golden(lowbit, folder)
             outputs.same_file(lowbit, folder, check)
+            verify.propagated(lowbit, folder, check)
             golden = os.environ.get("LOWBIT_GOLDEN_DIR")
             if golden:
                 whole_golden(lowbit, folder, pathlib.Path(golden).resolve())
