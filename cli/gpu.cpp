@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -16,6 +15,7 @@
 #include "commands.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/output_file.hpp"
 #ifdef LOWBIT_HAS_GPU
 #include "lowbit/gpu/device.hpp"
 #include "lowbit/gpu/kernel.hpp"
@@ -144,13 +144,9 @@ void write_record(const Options& options, const gpu::Device& device, const Resul
     if (!result.mutants.empty()) entry["mutants_compared"] = result.mutants_compared;
     for (const auto& [mutant, exposed] : result.mutants) entry["mutants"][mutant] = exposed;
   }
-  const std::string temporary = options.record + ".tmp";
-  std::ofstream out(temporary);
-  out << json.dump(1) << '\n';
-  out.close();
-  if (!out || std::rename(temporary.c_str(), options.record.c_str()) != 0) {
-    throw Error(ErrorKind::invalid_input, options.record + ": cannot be written");
-  }
+  OutputFile file(options.record);
+  file.write(json.dump(1) + "\n");
+  file.commit();
 }
 
 /// Why the kernel is passed over on this device; empty if it is not.
@@ -287,7 +283,7 @@ void add_gpu(CLI::App& app) {
   FileArguments files(*verify_command);
   files.reads(verify_command->add_option("--golden", options->golden, "Folder of golden files whose inputs are used too"));
   CLI::Option* commit = verify_command->add_option("--commit", options->commit, "The commit that was built, for the record");
-  files.writes(verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file"), {"", ".tmp"})
+  files.writes(verify_command->add_option("--record", options->record, "Write a run record (docs/gpu_runs) to this file"))
       ->needs(commit);
   verify_command->callback([options] { verify(*options); });
 

@@ -10,8 +10,10 @@
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
+#include "stop_signals.hpp"
 
 int main(int argc, char** argv) {
+  lowbit::cli::remove_temporary_files_on_stop();
   CLI::App app{"lowbit: low-bit block-scaled number formats, bit for bit"};
   app.set_version_flag("--version", LOWBIT_VERSION);
   app.require_subcommand(1);

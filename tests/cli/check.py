@@ -319,6 +319,7 @@ def main():
             round_trips(lowbit, folder)
             shipped_golden(lowbit, folder)
             outputs.same_file(lowbit, folder, check)
+            outputs.stopped(lowbit, folder, check)
             verify.propagated(lowbit, folder, check)
             golden = os.environ.get("LOWBIT_GOLDEN_DIR")
             if golden:

@@ -4,6 +4,10 @@ import json
 import math
 import os
 import pathlib
+import signal
+import struct
+import subprocess
+import time
 
 import tensors
 
@@ -103,3 +107,40 @@ def same_file(lowbit, folder, check):
         check(code == 0, f"an output beside its input: {err}")
     code, out, err = lowbit("eval", "x.safetensors", "--json", "-", "--csv", "y.csv", folder=folder)
     check(code == 0 and out.startswith("{"), f"- is standard output: {err}")
+
+
+def stopped(lowbit, folder, check):
+    """A signal that ends the command leaves no temporary file behind."""
+    folder = folder / "stopped"
+    folder.mkdir()
+    # Zeros that take no space on the disk, and seconds to evaluate.
+    rows = 1 << 16
+    header = json.dumps({"z": {"dtype": "F32", "shape": [rows, 4096], "data_offsets": [0, rows * 4096 * 4]}}).encode()
+    with open(folder / "z.safetensors", "wb") as f:
+        f.write(struct.pack("<Q", len(header)) + header)
+        f.truncate(8 + len(header) + rows * 4096 * 4)
+    (folder / "r.json").write_text("of an earlier run\n")
+
+    def start(ignored=None):
+        running = subprocess.Popen([lowbit.path, "eval", "z.safetensors", "--json", "r.json", "--csv", "r.csv"], cwd=folder,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   preexec_fn=lambda: ignored and signal.signal(ignored, signal.SIG_IGN))
+        end = time.monotonic() + 60
+        while time.monotonic() < end and running.poll() is None and len(list(folder.iterdir())) < 4:
+            time.sleep(0.01)
+        check(running.poll() is None and len(list(folder.iterdir())) == 4, "eval has its two temporary files")
+        return running
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+        running = start()
+        running.send_signal(number)
+        check(running.wait(timeout=60) == -number, f"eval dies of {number.name}: {running.returncode}")
+        check(sorted(p.name for p in folder.iterdir()) == ["r.json", "z.safetensors"], f"{number.name} leaves {sorted(p.name for p in folder.iterdir())}")
+        check((folder / "r.json").read_text() == "of an earlier run\n", f"{number.name} leaves the earlier output as it was")
+    running = start(ignored=signal.SIGHUP)
+    running.send_signal(signal.SIGHUP)
+    time.sleep(0.1)
+    check(running.poll() is None, "SIGHUP that the caller ignores stays ignored, as under nohup")
+    running.terminate()
+    check(running.wait(timeout=60) == -signal.SIGTERM and len(list(folder.iterdir())) == 2, "SIGTERM after an ignored SIGHUP")
+    (folder / "z.safetensors").unlink()

@@ -3,6 +3,8 @@
 /// An output file that appears whole or not at all.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -12,7 +14,8 @@
 namespace lowbit {
 
 /// Writes to a temporary file in the folder of `path` and renames it there on commit. Without a
-/// commit nothing is left behind. \throws Error(invalid_input) where the system refuses.
+/// commit nothing is left behind. Different objects may be used from different threads.
+/// \throws Error(invalid_input) where the system refuses.
 class OutputFile {
  public:
   explicit OutputFile(const std::filesystem::path& path);
@@ -25,11 +28,21 @@ class OutputFile {
   void commit();
 
  private:
+  friend void abandon_output_files() noexcept;
+  void leave_list();
   [[noreturn]] void fail(const std::string& doing, int error_number) const;
 
   std::filesystem::path path_;
-  std::string temporary_;
+  std::string temporary_;  ///< empty where there is none
   int descriptor_ = -1;
+  pid_t owner_ = 0;             ///< the process that created the temporary file
+  OutputFile* next_ = nullptr;  ///< in the list of those that have one
+  OutputFile* previous_ = nullptr;
 };
+
+/// Removes the temporary files of this process, for a handler of a signal that ends it: async-signal-
+/// safe. Afterwards no output file can be created, committed or destroyed (a thread that tries waits
+/// forever), so the handler must end the process. The library installs no handler itself.
+void abandon_output_files() noexcept;
 
 }  // namespace lowbit

@@ -3,11 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -17,6 +21,48 @@
 
 namespace lowbit {
 namespace fs = std::filesystem;
+
+namespace {
+
+/// The files that have a temporary one, as a list that a signal handler can walk.
+OutputFile* first_of_list = nullptr;
+std::atomic_flag list_is_locked;
+
+void lock_list() noexcept {
+  // A handler may wait here, so nothing but what is async-signal-safe.
+  while (list_is_locked.test_and_set(std::memory_order_acquire)) ::sched_yield();
+}
+
+/// Holds the list. Signals are blocked in this thread meanwhile, so a handler that waits for the
+/// list waits for another thread, never for the one that it interrupted.
+class ListLock {
+ public:
+  ListLock() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    lock_list();
+  }
+  ListLock(const ListLock&) = delete;
+  ListLock& operator=(const ListLock&) = delete;
+  ~ListLock() {
+    list_is_locked.clear(std::memory_order_release);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+void abandon_output_files() noexcept {
+  lock_list();  // and keeps it: what another thread would create now would stay behind
+  for (const OutputFile* file = first_of_list; file != nullptr; file = file->next_) {
+    // A child process inherits the list, not the files.
+    if (file->owner_ == ::getpid()) ::unlink(file->temporary_.c_str());
+  }
+}
 
 OutputFile::OutputFile(const fs::path& path) : path_(path) {
   std::error_code ignored;
@@ -32,9 +78,20 @@ OutputFile::OutputFile(const fs::path& path) : path_(path) {
         fmt::format("{}: not a regular file; name a file to write", printable(path.string())));
   }
   temporary_ = path_.string() + ".XXXXXX";
-  descriptor_ = ::mkstemp(temporary_.data());
+  int error_number = 0;
+  {
+    const ListLock lock;
+    descriptor_ = ::mkstemp(temporary_.data());
+    if (descriptor_ >= 0) {
+      owner_ = ::getpid();
+      next_ = first_of_list;
+      if (next_ != nullptr) next_->previous_ = this;
+      first_of_list = this;
+    } else {
+      error_number = errno;
+    }
+  }
   if (descriptor_ < 0) {
-    const int error_number = errno;
     temporary_.clear();
     fail("cannot create", error_number);
   }
@@ -47,7 +104,15 @@ OutputFile::OutputFile(const fs::path& path) : path_(path) {
 
 OutputFile::~OutputFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (temporary_.empty()) return;
+  const ListLock lock;
+  ::unlink(temporary_.c_str());
+  leave_list();
+}
+
+void OutputFile::leave_list() {
+  (previous_ != nullptr ? previous_->next_ : first_of_list) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) {
@@ -69,7 +134,16 @@ void OutputFile::write(std::string_view text) {
 
 void OutputFile::commit() {
   if (::close(std::exchange(descriptor_, -1)) != 0) fail("cannot write", errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot rename to it", errno);
+  int error_number = 0;
+  {
+    const ListLock lock;
+    if (::rename(temporary_.c_str(), path_.c_str()) == 0) {
+      leave_list();
+    } else {
+      error_number = errno;
+    }
+  }
+  if (error_number != 0) fail("cannot rename to it", error_number);
   temporary_.clear();
 }
 
