@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Installs what lowbit needs from the distribution's packages (Debian 12, Ubuntu 24.04), as root or
+# Installs what lowbit needs from the distribution's packages (tried on Debian 12 and 13), as root or
 # with sudo. Packages that are there already are left alone, so that it needs no network then.
 # usage: scripts/install.sh [build|test]    build: to build the command; test (default): everything
 set -euo pipefail
@@ -9,7 +9,7 @@ build=(g++ cmake ninja-build pkg-config git
   libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libtbb-dev)
 test=(catch2 python3)
 # Without these the rest still builds and the command says what is missing.
-optional=(verilator libsystemc-dev iverilog yosys berkeley-abc opensta
+optional=(doxygen verilator libsystemc-dev iverilog yosys berkeley-abc opensta
   qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
 
 missing() {  # prints the packages among the arguments that are not installed
@@ -31,6 +31,6 @@ if [ $((${#required[@]} + ${#wanted[@]})) -gt 0 ]; then
   as_root apt-get update -q
   [ ${#required[@]} = 0 ] || install "${required[@]}"
   for name in "${wanted[@]}"; do
-    install "$name" || echo "install.sh: $name is not to be had here; what needs it is left out" >&2
+    install "$name" || echo "install.sh: $name is not available here; what needs it is left out" >&2
   done
 fi
