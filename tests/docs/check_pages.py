@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What the pages say about the repository is true: links lead somewhere, paths in backticks exist, the glossary is in
-order, and the table in README is what the command prints.
-usage: check_pages.py [LOWBIT]   (LOWBIT: the command; without it README's table is not checked)"""
+order, the table in README is what the command prints, and what the command lists is on a page.
+usage: check_pages.py [LOWBIT]   (LOWBIT: the command; without it the last two are not checked)"""
+import fnmatch
 import pathlib
 import re
 import subprocess
@@ -90,6 +91,37 @@ def check_readme_table(lowbit):
             check(actual == value, f"README.md: {row[0]}, {name}: {value}; the command prints {actual}")
 
 
+def check_registries(lowbit):
+    """Every block format, rule and dialect that the command lists is on its page, and every subcommand on some page."""
+    listed = subprocess.run([lowbit, "formats"], capture_output=True, text=True, check=True).stdout
+    blocks, _, dialects = listed.split("\n\n")[:3]
+    formats_page = (ROOT / "docs/formats.md").read_text()
+    patterns = re.findall(r"`([\w*]+)`", formats_page)
+    names, rules = set(), set()
+    for line in blocks.splitlines()[1:]:
+        names.add(line.split()[0])
+        rules.update(re.split(r"\s{2,}", line)[-1].split())
+    for name in names:
+        check(any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns), f"docs/formats.md: no word about {name}")
+    for rule in rules:
+        check(f"`{rule}`" in formats_page, f"docs/formats.md: no word about the rule {rule}")
+    for line in dialects.splitlines()[1:]:
+        check(f"`{line.split()[0]}`" in (ROOT / "docs/dialects.md").read_text(), f"docs/dialects.md: no word about {line.split()[0]}")
+    check(len(names) > 20 and len(rules) > 8 and len(dialects.splitlines()) > 4, "`lowbit formats`: the lists were not found")
+
+    every_page = "".join(page.read_text() for page in PAGES)
+    todo, found = [[]], 0
+    while todo:
+        words = todo.pop()
+        text = subprocess.run([lowbit, *words, "--help"], capture_output=True, text=True, check=True).stdout
+        for name in re.findall(r"^  ([a-z]+) ", text.partition("\nSubcommands:\n")[2], re.MULTILINE):
+            command = " ".join(["lowbit", *words, name])
+            check(re.search(rf"\b{command}\b", every_page), f"no page has `{command}`")
+            todo.append([*words, name])
+            found += 1
+    check(found > 10, "`lowbit --help`: the subcommands were not found")
+
+
 for page in PAGES:
     text = page.read_text()
     check_links(page, text)
@@ -97,6 +129,7 @@ for page in PAGES:
 check_glossary()
 if len(sys.argv) > 1:
     check_readme_table(sys.argv[1])
+    check_registries(sys.argv[1])
 for problem in problems:
     print(problem)
 print(f"{len(PAGES)} pages, {len(problems)} problems")
