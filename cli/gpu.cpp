@@ -126,9 +126,10 @@ std::string utc_date() {
 
 using Results = std::vector<std::pair<std::string, gpu::VerifyResult>>;
 
-void write_record(const Options& options, const gpu::Device& device, const Results& results) {
+void write_record(const Options& options, const gpu::Device& device, const std::string& architecture,
+                  const Results& results) {
   nlohmann::ordered_json json{{"device", device.name},
-                              {"architecture", fmt::format("sm_{}{}", device.capability, device.capability >= 90 ? "a" : "")},
+                              {"architecture", architecture},
                               {"driver", device.driver},
                               {"commit", options.commit},
                               {"date", utc_date()},
@@ -188,9 +189,13 @@ void verify(const Options& options) {
   gpu::VerifyOptions request{.shape = parse_shape(options.shape), .seed = options.seed, .golden_dir = options.golden};
   const gpu::Device device = gpu::current_device();
   Results results;
+  std::string architecture;
+  for (const Kernel& kernel : chosen) {
+    if (architecture.empty()) architecture = gpu::architecture_on(kernel.info, device.capability);
+  }
   // A record of what has been finished is on disk at any time, and a path that cannot be written is
   // found out before the work.
-  if (!options.record.empty()) write_record(options, device, results);
+  if (!options.record.empty()) write_record(options, device, architecture, results);
   fmt::print("device: {} (compute capability {}.{}, driver {})\n", device.name,
              device.capability / 10, device.capability % 10, device.driver);
   fmt::print("{:<28} {:>7} {:>14} {:>11} {:>14} {:>12} {:>8}\n", "kernel", "cases", "compared", "mismatched",
@@ -210,7 +215,7 @@ void verify(const Options& options) {
     mismatched += result.mismatched;
     next_seed = std::max(next_seed, result.next_seed);
     results.emplace_back(kernel.info.name, result);
-    if (!options.record.empty()) write_record(options, device, results);
+    if (!options.record.empty()) write_record(options, device, architecture, results);
   }
   if (results.empty()) throw Error(ErrorKind::unavailable, "none of the chosen kernels runs on " + device.name);
   fmt::print("{} kernels, {} compared, {} mismatched; new inputs from --seed {}\n", results.size(), compared, mismatched,

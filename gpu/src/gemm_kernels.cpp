@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "architectures.hpp"
+#include "built_architectures.hpp"  // generated
 #include "gemm_harness.hpp"
 
 namespace lowbit::gpu {
@@ -25,8 +27,7 @@ Kernel hopper(GemmKernel kernel, const Named& format) {
   info.name = fmt::format("gemm_{}_{}", format.name, decode ? "decode" : "wgmma");
   info.operation = decode ? Operation::decode : Operation::gemm;
   info.formats = {format.name};
-  info.architectures = {"sm_90a"};
-  info.compute_capabilities = {90};
+  detail::set_architectures(info, generated::hopper);
   info.instruction = decode ? "wgmma.Hopper.m64n16k16.f32.f16.f16" : "wgmma.Hopper.m64n128k16.f32.f16.f16";
   info.schedule = decode ? "K in super-steps of 256 over 4 accumulators (super-step mod 4), columns by decode_column, "
                            "partials added in order in FP32, D = fl(alpha * sum)"
@@ -43,8 +44,7 @@ Kernel portable(const Named& format) {
   info.name = fmt::format("gemm_{}_mma_f16", format.name);
   info.operation = Operation::gemm;
   info.formats = {format.name};
-  info.architectures = {"sm_90a", "sm_100a", "sm_120a"};
-  info.compute_capabilities = {90, 100, 120};
+  detail::set_architectures(info, generated::portable_gemm);
   info.instruction = "mma.Hopper.m16n8k16.f32.f16.f16.f32";
   info.schedule = "K ascending from +0 in super-steps of 128 of eight instructions, columns by mma_f16_column, "
                   "D = fl(alpha * accumulator)";
@@ -55,13 +55,12 @@ Kernel portable(const Named& format) {
 
 // Native Blackwell kernels. Nobody has run them, so the harness has no verdict on them to offer: their
 // layouts are held to the model on the CPU (tests/gpu/test_blackwell_layout.cpp).
-Kernel blackwell(const char* name, const char* architecture, int capability, const char* instruction) {
+Kernel blackwell(const char* name, std::string_view built, const char* instruction) {
   KernelInfo info;
   info.name = name;
   info.operation = Operation::gemm;
   info.formats = {"nvfp4"};
-  info.architectures = {architecture};
-  info.compute_capabilities = {capability};
+  detail::set_architectures(info, built);
   info.instruction = instruction;
   info.schedule = "K ascending in steps of 64 from +0, D = fl(alpha * accumulator)";
   info.note = "not run on hardware, no verify or bench; layouts checked on the CPU; scales in the 128x4 layout";
@@ -76,8 +75,8 @@ std::vector<Kernel> gemm_kernels() {
     for (const Named& format : formats) all.push_back(hopper(kernel, format));
   }
   for (const Named& format : formats) all.push_back(portable(format));
-  all.push_back(blackwell("gemm_nvfp4_sm120", "sm_120a", 120, "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"));
-  all.push_back(blackwell("gemm_nvfp4_sm100", "sm_100a", 100, "tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3"));
+  all.push_back(blackwell("gemm_nvfp4_sm120", generated::sm120, "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"));
+  all.push_back(blackwell("gemm_nvfp4_sm100", generated::sm100, "tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3"));
   return all;
 }
 

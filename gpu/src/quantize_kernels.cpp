@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "architectures.hpp"
+#include "built_architectures.hpp"  // generated
 #include "lowbit/gpu/quantize_harness.hpp"
 
 namespace lowbit::gpu {
@@ -18,8 +20,7 @@ std::vector<Kernel> quantize_kernels() {
       kernel.info.operation = Operation::quantize;
       kernel.info.formats = {std::string(format.name)};
       kernel.info.rule = std::string(name_of(rule));
-      kernel.info.architectures = {"sm_90a", "sm_100a", "sm_120a"};
-      kernel.info.compute_capabilities = {90, 100, 120};
+      detail::set_architectures(kernel.info, generated::quantize);
       kernel.info.note = "canonical dialect; BF16, FP16 or FP32 to codes and scale bytes";
       kernel.config.format = &format;
       kernel.config.rule = rule;

@@ -3,6 +3,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "architectures.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/kernel.hpp"
 #include "run_records.hpp"  // generated: docs/gpu_runs/*.json, one string a file
@@ -67,6 +68,13 @@ const RunRecord* find_run(const std::string& kernel) {
     }
   }
   return newest;
+}
+
+std::string architecture_on(const KernelInfo& kernel, int capability) {
+  for (const std::string& architecture : kernel.architectures) {
+    if (detail::capability_of(architecture) == capability) return architecture;
+  }
+  return "";
 }
 
 std::vector<std::string> not_run_architectures(const KernelInfo& kernel) {

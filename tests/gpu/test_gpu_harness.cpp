@@ -133,4 +133,13 @@ TEST_CASE("machine code counts as run where a record says so, architecture by ar
   CHECK(names.count("gemm_if4_mma_f16") == 1);
 }
 
+TEST_CASE("kernels of no one architecture have machine code for those that this build was asked for") {
+  for (const gpu::Kernel& kernel : gpu::kernels()) {
+    if (kernel.info.operation != gpu::Operation::quantize && !kernel.info.name.ends_with("_mma_f16")) continue;
+    std::string list;
+    for (const std::string& architecture : kernel.info.architectures) list += (list.empty() ? "" : " ") + architecture;
+    CHECK(list == LOWBIT_GPU_ARCHITECTURES);
+  }
+}
+
 }  // namespace

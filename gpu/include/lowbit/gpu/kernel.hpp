@@ -33,7 +33,7 @@ struct KernelInfo {
   Operation operation = Operation::quantize;
   std::vector<std::string> formats;  ///< block format names (lowbit::find_block_format)
   std::string rule;                  ///< quantize: the scale rule (lowbit::name_of(ScaleRule)); else empty
-  /// Machine code built for it: "sm_90a", "sm_100a", "sm_120a".
+  /// Machine code that the build made for it, such as "sm_90a". The built-in kernels take it from the build.
   std::vector<std::string> architectures;
   /// Compute capabilities on which it can run, major * 10 + minor: {90}. Others: Error(unavailable).
   std::vector<int> compute_capabilities;
@@ -120,6 +120,8 @@ struct RunRecord {
 [[nodiscard]] std::span<const RunRecord> run_records();
 /// The newest record that names the kernel, or nullptr.
 [[nodiscard]] const RunRecord* find_run(const std::string& kernel);
+/// Which of the kernel's architectures a device of this compute capability runs (90: "sm_90a"); empty if none.
+[[nodiscard]] std::string architecture_on(const KernelInfo& kernel, int capability);
 /// Those of the kernel's architectures whose machine code no record says has run.
 [[nodiscard]] std::vector<std::string> not_run_architectures(const KernelInfo& kernel);
 
