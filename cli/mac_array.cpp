@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "commands.hpp"
 #include "file_arguments.hpp"
@@ -13,6 +14,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/sim/array.hpp"
+#include "lowbit/sim/mac_energy.hpp"
 #include "progress.hpp"
 #ifdef LOWBIT_HAS_ARRAY
 #include "lowbit/sim/array_systemc.hpp"
@@ -27,6 +29,7 @@ struct Options {
   std::int64_t tokens = 2048;
   std::string json, trace, a, w, progress = "auto";
   bool step = false;
+  std::optional<double> pj_per_mac;
 };
 
 sim::GemmShape parse_layer(const std::string& text) {
@@ -103,6 +106,24 @@ void take_format(Options& options, const BlockTensor& a, const BlockTensor& w) {
   options.format = a.format->name;
 }
 
+/// Energy per MAC: as given, or as measured for the format; a format that was never measured has none.
+/// \return where the figure is from, for people
+std::string take_unit_energy(Options& options) {
+  if (options.pj_per_mac) {
+    options.array.energy.pj_per_mac = *options.pj_per_mac;
+    return fmt::format("{} pJ per MAC", *options.pj_per_mac);
+  }
+  const auto measured = sim::measured_mac_energy(options.format);
+  if (!measured) {
+    throw Error(ErrorKind::usage, fmt::format("--format {0}: no energy of a {0} unit has been measured; measure it with `lowbit mac "
+                                              "report --units exact --recipes area --formats {0}` and give its pj_per_mac as "
+                                              "--pj-per-mac", options.format));
+  }
+  options.array.energy.pj_per_mac = measured->pj_per_mac;
+  return fmt::format("{} pJ per MAC (measured: exact {} unit of {} lanes, {})", measured->pj_per_mac, options.format,
+                     measured->lanes, measured->library);
+}
+
 void run(Options options) {
   sim::ArrayConfig& array = options.array;
   const bool with_data = !options.a.empty() || !options.w.empty();
@@ -122,6 +143,7 @@ void run(Options options) {
     throw Error(ErrorKind::usage, fmt::format("--format {}: no such format; `lowbit formats` lists them",
                                               options.format));
   }
+  const std::string unit_energy = take_unit_energy(options);
   array.lanes = format->block_size;
   array.beat_bytes = format->block_size * format->bits_per_element() / 8;
   array.dataflow = options.flow == "os" ? sim::Dataflow::output_stationary
@@ -144,10 +166,10 @@ void run(Options options) {
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
   sim::ArrayResult total;
   const auto begun = std::chrono::steady_clock::now();
-  fmt::print(stderr, "{}x{} {} units, {} lanes, {}, {} MHz, {} GB/s, memory latency {} cycles\n",
+  fmt::print(stderr, "{}x{} {} units, {} lanes, {}, {} MHz, {} GB/s, memory latency {} cycles, {}\n",
              array.rows, array.columns, options.format, array.lanes,
              options.flow == "os" ? "output stationary" : "weight stationary", array.clock_mhz,
-             array.bandwidth_gb_s, array.memory_latency);
+             array.bandwidth_gb_s, array.memory_latency, unit_energy);
   const bool json_out = options.json == "-";
   if (!json_out) {
     fmt::print("{:<12} {:>7} {:>7} {:>7} {:>5} {:>14} {:>7} {:<9} {:>12}\n", "layer", "M", "N", "K",
@@ -251,7 +273,6 @@ void add_mac_array(CLI::App& mac) {
       "array", "Cycles, utilisation, bound and energy of an R x C array on GEMM layers");
   auto options = std::make_shared<Options>();
   sim::ArrayConfig& array = options->array;
-  array.energy.pj_per_mac = 13.0;
   app->add_option("--rows", array.rows, "R")->check(CLI::Range(1, 1024))->capture_default_str();
   app->add_option("--cols", array.columns, "C")->check(CLI::Range(1, 1024))->capture_default_str();
   app->add_option("--layer", options->layer, "One GEMM: M,N,K");
@@ -296,8 +317,9 @@ void add_mac_array(CLI::App& mac) {
   app->add_option("--candidates", array.candidates, "Candidates a block: 2 for 4/6 and IF formats")
       ->check(CLI::Range(1, 2))
       ->capture_default_str();
-  app->add_option("--pj-per-mac", array.energy.pj_per_mac, "Of a unit; `lowbit mac report` measures it")
-      ->capture_default_str();
+  app->add_option("--pj-per-mac", options->pj_per_mac,
+                  "Energy of a unit, pJ (default: as `lowbit mac report` measured it for the format)")
+      ->check(CLI::NonNegativeNumber);
   app->add_option("--buffer-pj", array.energy.buffer_pj_per_byte, "pJ a buffer byte (assumed)")
       ->capture_default_str();
   app->add_option("--memory-pj", array.energy.memory_pj_per_byte, "pJ a memory byte (assumed)")

@@ -12,6 +12,7 @@ import time
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 SAMPLE = os.path.join(ROOT, "tests", "data", "minilm_sample.safetensors")
+MEASURED = os.path.join(ROOT, "docs", "mac_report", "rows.json")
 LAYER = "encoder.layer.3.attention.self.query"
 
 
@@ -50,6 +51,22 @@ def main():
     check(plain["quantizer_cycles"] == 0 < given["quantizer_cycles"] < measured["quantizer_cycles"] and plain["cycles"] < given["cycles"] < measured["cycles"],
           "the quantizer's passes cost cycles")
 
+    # Each format is charged what its own unit was measured to take; a format never measured is refused, not given another's.
+    with open(MEASURED, encoding="utf-8") as f:
+        measured = {row["format"]: row["pj_per_mac"] for row in json.load(f) if row["unit"] == "exact" and row["recipe"] == "area"}
+    formats = [f["name"] for f in json.loads(run("--json", command=("formats",)).stdout)["block_formats"]]
+    check({"if4", "nvfp4"} <= set(measured) < set(formats) and len(set(measured.values())) == len(measured), "formats with and without a figure")
+    for fmt in formats:
+        if fmt in measured:
+            out = result("--layer", "16,16,64", "--format", fmt)
+            units, macs = out["total"]["energy_pj"]["units"], out["total"]["macs"]
+            check(out["array"]["pj_per_mac"] == measured[fmt] and abs(units - measured[fmt] * macs) < 1e-9 * units, f"{fmt}: {measured[fmt]} pJ per MAC")
+        else:
+            done = run("--layer", "16,16,64", "--format", fmt)
+            check(done.returncode == 2 and done.stderr.count("\n") == 1 and f"lowbit mac report --units exact --recipes area --formats {fmt}`" in done.stderr
+                  and not done.stdout, f"{fmt}: refused, with the command that measures it")
+            check(result("--layer", "16,16,64", "--format", fmt, "--pj-per-mac", "7.5")["array"]["pj_per_mac"] == 7.5, f"{fmt}: a figure that is given")
+
     for model, tokens in (("llama3_8b", "1"), ("llama3_8b", "2048"), ("llama3_70b", "2048")):
         begun = time.time()
         out = result("--rows", "128", "--cols", "128", "--bandwidth", "1000", "--model", os.path.join(ROOT, "sim", "models", model + ".json"), "--tokens", tokens)
@@ -58,7 +75,7 @@ def main():
         check(total["cycles"] == sum(l["cycles"] * l["count"] for l in layers) and total["macs"] == sum(int(tokens) * l["n"] * l["k"] * l["count"] for l in layers),
               "totals are the sums of the layers")
         parts = total["energy_pj"]
-        check(abs(parts["total"] - parts["units"] - parts["buffers"] - parts["memory"]) < 1e-6 * parts["total"] and parts["units"] == 13 * total["macs"],
+        check(abs(parts["total"] - parts["units"] - parts["buffers"] - parts["memory"]) < 1e-6 * parts["total"] and abs(parts["units"] - measured["if4"] * total["macs"]) < 1e-9 * parts["units"],
               "energy is its parts, units by pJ a MAC")
 
     for arguments, code, words in ((("--layer", "1,2"), 2, "M,N,K"), (("--layer", "0,1,1"), 2, "2^31"), (("--model", "nosuch.json"), 3, "nosuch.json"),
