@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // lowbit dequantize: what `lowbit quantize` wrote, back to floating point.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "commands.hpp"
@@ -11,8 +11,6 @@
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
-#include "lowbit/evaluate.hpp"
-#include "lowbit/hadamard.hpp"
 #include "lowbit/layout.hpp"
 #include "lowbit/printable.hpp"
 #include "tensor_options.hpp"
@@ -34,56 +32,33 @@ struct Restored {
   std::vector<std::byte> bytes;
 };
 
-std::string attribute(const NamedBlockTensor& named, const std::string& key,
-                      const std::string& absent) {
-  const auto found = named.attributes.find(key);
-  return found == named.attributes.end() ? absent : found->second;
-}
-
-/// The shape before quantization; rows x columns where the file does not say, or lies.
-std::vector<std::size_t> original_shape(const NamedBlockTensor& named, bool transposed) {
-  const std::size_t rows = transposed ? named.tensor.columns : named.tensor.rows;
-  const std::size_t columns = transposed ? named.tensor.rows : named.tensor.columns;
-  const std::string text = attribute(named, "shape", "");
-  if (text.empty()) return {rows, columns};
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  std::vector<std::size_t> shape;
-  bool valid = json.is_array() && json.size() <= 64;
-  for (std::size_t i = 0; valid && i < json.size(); ++i) {
-    valid = json[i].is_number_unsigned();
-    if (valid) shape.push_back(json[i].get<std::size_t>());
+/// The shape before quantization; rows x columns where the file does not say.
+std::vector<std::size_t> original_shape(const NamedBlockTensor& named) {
+  const BlockTensor& tensor = named.tensor;
+  if (!named.record.shape) {
+    return named.record.transposed ? std::vector{tensor.columns, tensor.rows}
+                                   : std::vector{tensor.rows, tensor.columns};
   }
-  const std::optional<std::uint64_t> size = valid ? byte_size(dtype_u8, shape) : std::nullopt;
-  if (!size || *size != rows * columns) {
+  const std::vector<std::uint64_t>& shape = *named.record.shape;
+  if (byte_size(dtype_u8, shape) != tensor.rows * tensor.columns) {
     throw Error(ErrorKind::invalid_input,
-                fmt::format("its metadata entry shape, {:.60}, does not hold {} elements",
-                            printable(text), rows * columns));
+                fmt::format("its metadata entry shape, [{}], does not hold {} elements",
+                            fmt::join(shape, ","), tensor.rows * tensor.columns));
   }
-  return shape;
-}
-
-int axis_of(const NamedBlockTensor& named) {
-  const std::string text = attribute(named, "axis", "-1");
-  try {
-    return std::stoi(text);
-  } catch (const std::exception&) {
-    throw Error(ErrorKind::invalid_input,
-                fmt::format("its metadata entry axis, {:.20}, is not an integer", printable(text)));
-  }
+  return {shape.begin(), shape.end()};
 }
 
 Restored restore(const NamedBlockTensor& named, const Options& options, const Dtype& dtype) {
   const BlockTensor& tensor = named.tensor;
-  const Dialect& dialect = dialect_named(attribute(named, "dialect", "canonical"));
   std::vector<float> values(tensor.rows * tensor.columns);
-  dequantize_as(dtype, tensor, dialect, values);
+  dequantize_as(dtype, tensor, *named.record.dialect, values);
   Restored restored;
   if (options.as_quantized) {
     restored.shape = {tensor.rows, tensor.columns};
   } else {
-    const bool transposed = attribute(named, "transposed", "false") == "true";
-    const std::vector<std::size_t> shape = original_shape(named, transposed);
-    const AxisView view = view_along(shape, axis_of(named));
+    const bool transposed = named.record.transposed;
+    const std::vector<std::size_t> shape = original_shape(named);
+    const AxisView view = view_along(shape, named.record.axis);
     std::vector<float> other(values.size());
     if (transposed) {
       transpose(values, tensor.rows, tensor.columns, other);
@@ -127,7 +102,7 @@ void run(const Options& options) {
                   fmt::format("{}: tensor \"{}\": {}", printable(options.input), printable(name),
                               error.what()));
     }
-    if (attribute(named, "hadamard", "false") == "true") {
+    if (named.record.is_hadamard_transformed()) {
       fmt::print(stderr, "lowbit: tensor \"{}\" stays Hadamard-transformed, as it was quantized\n",
                  printable(name));
     }

@@ -57,12 +57,9 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
                    : std::find(quantized.begin(), quantized.end(), name) != quantized.end();
   if (is_quantized) {
     NamedBlockTensor named = read_block_tensor(file, path, name);
-    const auto hadamard = named.attributes.find("hadamard");
     text = fmt::format("{} x {} {} ({}, {}{})", named.tensor.rows, named.tensor.columns,
                        named.tensor.format->name, path, printable(named.name),
-                       hadamard != named.attributes.end() && hadamard->second == "true"
-                           ? ", Hadamard-transformed"
-                           : "");
+                       named.record.is_hadamard_transformed() ? ", Hadamard-transformed" : "");
     return std::move(named.tensor);
   }
   const TensorInfo* tensor = nullptr;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "commands.hpp"
@@ -89,19 +88,6 @@ std::vector<const TensorInfo*> chosen_tensors(const TensorFile& file, const Opti
   return chosen;
 }
 
-/// rand0 and rand1 where the file has them.
-struct RandomNumbers {
-  std::vector<float> first;
-  std::vector<float> second;
-};
-
-RandomNumbers random_numbers(const std::string& path) {
-  const TensorFile file = TensorFile::open(path);
-  RandomNumbers numbers{to_f32(file.at("rand0")), {}};
-  if (const TensorInfo* second = file.find("rand1")) numbers.second = to_f32(*second);
-  return numbers;
-}
-
 NamedBlockTensor quantize_one(const TensorInfo& tensor, const Options& options,
                               QuantizeOptions request) {
   const QuantizeInput input = quantize_input(tensor, options.axis, options.transposed);
@@ -109,15 +95,12 @@ NamedBlockTensor quantize_one(const TensorInfo& tensor, const Options& options,
   NamedBlockTensor named;
   named.name = tensor.name;
   named.tensor = quantize(input.values, input.rows, input.columns, request);
-  named.scale_layout = *find_scale_layout(options.scale_layout);
-  named.attributes = {{"rule", std::string(name_of(*request.rule))},
-                      {"dialect", options.dialect},
-                      {"axis", std::to_string(options.axis)},
-                      {"transposed", options.transposed ? "true" : "false"},
-                      {"block_2d", options.block_2d ? "true" : "false"},
-                      {"hadamard", options.hadamard ? "true" : "false"},
-                      {"shape", nlohmann::json(tensor.shape).dump()},
-                      {"dtype", std::string(tensor.dtype->name)}};
+  named.record = record_of(request);
+  named.record.axis = options.axis;
+  named.record.transposed = options.transposed;
+  named.record.scale_layout = *find_scale_layout(options.scale_layout);
+  named.record.shape = tensor.shape;
+  named.record.dtype = tensor.dtype;
   return named;
 }
 

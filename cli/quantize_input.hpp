@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "lowbit/tensor_file.hpp"
@@ -16,5 +17,12 @@ struct QuantizeInput {
 };
 /// \throws Error(invalid_input) for an axis that the tensor does not have.
 [[nodiscard]] QuantizeInput quantize_input(const TensorInfo& tensor, int axis, bool transposed);
+
+/// The tensors rand0 and rand1 of a file of random numbers; rand1 is empty where the file lacks it.
+struct RandomNumbers {
+  std::vector<float> first;
+  std::vector<float> second;
+};
+[[nodiscard]] RandomNumbers random_numbers(const std::string& path);
 
 }  // namespace lowbit::cli

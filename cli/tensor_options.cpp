@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "lowbit/error.hpp"
+#include "lowbit/quantize_record.hpp"
 
 namespace lowbit::cli {
 namespace {
@@ -118,9 +119,7 @@ const Dialect& dialect_named(const std::string& name) {
 }
 
 NonFinite nonfinite_named(const std::string& name) {
-  if (name == "error") return NonFinite::error;
-  if (name == "saturate") return NonFinite::saturate;
-  if (name == "propagate") return NonFinite::propagate;
+  if (const std::optional<NonFinite> policy = find_nonfinite(name)) return *policy;
   unknown("policy for --nonfinite", name, {"error", "saturate", "propagate"});
 }
 

@@ -18,35 +18,31 @@ namespace lowbit::cli {
 namespace {
 
 struct Options {
-  std::string input, dump, tensor, rule, dialect, nonfinite = "error";
+  std::string input, dump, tensor, rule, dialect, scale_max, nonfinite, random;
+  std::optional<float> amax;
 };
 
-/// The request that the dump's own attributes describe, with what the user says instead.
-QuantizeOptions request_of(const NamedBlockTensor& dump, const Options& options) {
-  const auto attribute = [&](const char* key, const std::string& otherwise) {
-    const auto found = dump.attributes.find(key);
-    return found == dump.attributes.end() ? otherwise : found->second;
-  };
-  QuantizeOptions request;
-  request.format = dump.tensor.format;
-  const std::string rule = options.rule.empty() ? attribute("rule", "") : options.rule;
-  request.rule = rule.empty() ? default_rule(*request.format) : rule_named(rule, *request.format);
-  request.dialect = &dialect_named(
-      options.dialect.empty() ? attribute("dialect", "canonical") : options.dialect);
-  request.block_2d = attribute("block_2d", "false") == "true";
-  request.hadamard = attribute("hadamard", "false") == "true";
-  request.nonfinite = nonfinite_named(options.nonfinite);
+/// The request that the dump's record describes, with what the user says instead.
+QuantizeOptions request_of(const NamedBlockTensor& dump, const Options& options,
+                           const RandomNumbers& random) {
+  QuantizeOptions request = request_of(dump.record, dump.tensor.amax);
+  if (!options.rule.empty()) request.rule = rule_named(options.rule, *request.format);
+  if (!options.dialect.empty()) request.dialect = &dialect_named(options.dialect);
+  if (!request.rule) request.rule = default_rule(*request.format);
+  if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max);
+  if (options.amax) request.amax = options.amax;
+  if (!options.nonfinite.empty()) request.nonfinite = nonfinite_named(options.nonfinite);
+  const bool stochastic = request.rounding != ElementRounding::nearest;
+  if (stochastic == options.random.empty()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: tensor \"{}\" was rounded {}", printable(options.dump),
+                            printable(dump.name),
+                            stochastic ? "stochastically; give the random numbers with --random FILE"
+                                       : "to nearest; leave --random out"));
+  }
+  request.random0 = random.first;
+  request.random1 = random.second;
   return request;
-}
-
-int axis_of(const NamedBlockTensor& dump) {
-  const auto found = dump.attributes.find("axis");
-  return found == dump.attributes.end() ? -1 : std::atoi(found->second.c_str());
-}
-
-bool transposed_of(const NamedBlockTensor& dump) {
-  const auto found = dump.attributes.find("transposed");
-  return found != dump.attributes.end() && found->second == "true";
 }
 
 const char* choice_name(BlockChoice choice) {
@@ -99,9 +95,11 @@ void explain(const QuantizeInput& input, const QuantizeOptions& request, const B
 }
 
 /// Compares one tensor; true where every byte is the same.
-bool verify_one(const NamedBlockTensor& dump, const TensorInfo& tensor, const Options& options) {
-  QuantizeOptions request = request_of(dump, options);
-  const QuantizeInput input = quantize_input(tensor, axis_of(dump), transposed_of(dump));
+bool verify_one(const NamedBlockTensor& dump, const TensorInfo& tensor, const Options& options,
+                const RandomNumbers& random) {
+  QuantizeOptions request = request_of(dump, options, random);
+  const QuantizeInput input =
+      quantize_input(tensor, dump.record.axis, dump.record.transposed);
   request.input_type = input_type_of(*tensor.dtype);
   if (dump.tensor.rows != input.rows || dump.tensor.columns != input.columns) {
     throw Error(ErrorKind::invalid_input,
@@ -153,9 +151,12 @@ void run(const Options& options) {
                             "NAME.format)",
                             printable(options.dump)));
   }
+  RandomNumbers random;
+  if (!options.random.empty()) random = random_numbers(options.random);
   bool same = true;
   for (const std::string& name : names) {
-    same = verify_one(read_block_tensor(dump, options.dump, name), source.at(name), options) && same;
+    const NamedBlockTensor tensor = read_block_tensor(dump, options.dump, name);
+    same = verify_one(tensor, source.at(name), options, random) && same;
   }
   if (!same) throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
 }
@@ -171,13 +172,20 @@ void add_verify_quantize(CLI::App& verify) {
   command
       ->add_option("DUMP", options->dump,
                    "A safetensors file laid out as `lowbit quantize` writes it (docs/files.md); "
-                   "rounding to nearest, amax measured")
+                   "what it does not record has its default")
       ->required();
   command->add_option("--tensor", options->tensor, "One tensor; every quantized one by default");
   command->add_option("--rule", options->rule, "Instead of the dump's NAME.rule");
   command->add_option("--dialect", options->dialect, "Instead of the dump's NAME.dialect");
-  command->add_option("--nonfinite", options->nonfinite, "error, propagate or saturate")
-      ->capture_default_str();
+  command->add_option("--scale-max", options->scale_max, "Instead of the dump's NAME.scale_max")
+      ->type_name("M");
+  command->add_option("--amax", options->amax, "The tensor's amax, where it was not measured")
+      ->type_name("V");
+  command->add_option("--nonfinite", options->nonfinite, "Instead of the dump's NAME.nonfinite");
+  command
+      ->add_option("--random", options->random,
+                   "Tensors rand0, rand1, where the dump was rounded stochastically")
+      ->type_name("FILE");
   command->callback([options] { run(*options); });
 }
 

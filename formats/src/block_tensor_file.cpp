@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
-#include <set>
+#include <string_view>
 
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
@@ -75,10 +75,9 @@ class Reader {
   std::string name_;
 };
 
-const std::set<std::string>& interpreted_keys() {
-  static const std::set<std::string> keys = {"format", "rows", "columns", "encode_constant",
-                                             "scale_layout"};
-  return keys;
+/// Keys of the matrix itself; the others are the record's, or attributes.
+bool is_matrix_key(std::string_view key) {
+  return key == "rows" || key == "columns" || key == "encode_constant";
 }
 
 }  // namespace
@@ -118,12 +117,9 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   const Reader reader(file, path, name);
   NamedBlockTensor result;
   result.name = name;
+  result.record = read_quantize_record(file.metadata(), name, path.string());
   BlockTensor& t = result.tensor;
-  const std::string& format = reader.required_text("format");
-  t.format = find_block_format(format);
-  if (t.format == nullptr) {
-    reader.fail("format", fmt::format("unknown block format '{:.40}'; see `lowbit formats`", printable(format)));
-  }
+  t.format = result.record.format;
   t.columns = reader.number<std::size_t>("columns", reader.required_text("columns"));
   // A byte a row at least where there are columns: bounds the products below before they overflow.
   const TensorInfo& values = reader.entry("values", dtype_u8);
@@ -141,18 +137,11 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
     reader.fail("values", fmt::format("{} bytes cannot hold {} x {} elements", held, t.rows,
                                       t.columns));
   }
-  const std::string why = fmt::format("{} x {} of {}", t.rows, t.columns, format);
+  const std::string why = fmt::format("{} x {} of {}", t.rows, t.columns, t.format->name);
   t.values = reader.bytes("values", t.rows * t.value_bytes_per_row(), why);
 
-  if (const std::string* layout = reader.text("scale_layout")) {
-    const auto known = find_scale_layout(*layout);
-    if (!known) {
-      reader.fail("scale_layout", fmt::format("'{:.40}' is neither linear nor swizzled", printable(*layout)));
-    }
-    result.scale_layout = *known;
-  }
   const std::size_t blocks = t.blocks_per_row();
-  if (result.scale_layout == ScaleLayout::linear) {
+  if (result.record.scale_layout == ScaleLayout::linear) {
     t.scales = reader.bytes("scales", t.rows * blocks, why);
   } else {
     const auto swizzled = reader.bytes("scales", swizzled_scale_bytes(t.rows, blocks),
@@ -182,7 +171,7 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   const auto& metadata = file.metadata();
   for (auto it = metadata.lower_bound(prefix); it != metadata.end() && it->first.starts_with(prefix); ++it) {
     const std::string rest = it->first.substr(prefix.size());
-    if (!interpreted_keys().contains(rest)) result.attributes[rest] = it->second;
+    if (!is_matrix_key(rest) && !is_record_key(rest)) result.attributes[rest] = it->second;
   }
   return result;
 }
@@ -205,7 +194,7 @@ void write_block_tensors(const std::filesystem::path& path,
       entries.push_back({named.name + "." + key, &dtype, std::move(shape), bytes});
     };
     add("values", dtype_u8, {t.rows, t.value_bytes_per_row()}, std::as_bytes(std::span(t.values)));
-    if (named.scale_layout == ScaleLayout::linear) {
+    if (named.record.scale_layout == ScaleLayout::linear) {
       add("scales", dtype_u8, {t.rows, t.blocks_per_row()}, std::as_bytes(std::span(t.scales)));
     } else {
       swizzled.push_back(swizzle_scales(t.scales, t.rows, t.blocks_per_row()));
@@ -213,11 +202,12 @@ void write_block_tensors(const std::filesystem::path& path,
     }
     add("amax", dtype_f32, {1}, std::as_bytes(std::span(&t.amax, 1)));
     for (const auto& [key, value] : named.attributes) texts[named.name + "." + key] = value;
-    texts[named.name + ".format"] = t.format->name;
+    QuantizeRecord record = named.record;
+    record.format = t.format;
+    write_quantize_record(record, named.name, texts);
     texts[named.name + ".rows"] = std::to_string(t.rows);
     texts[named.name + ".columns"] = std::to_string(t.columns);
     texts[named.name + ".encode_constant"] = fmt::format("{}", t.encode_constant);
-    texts[named.name + ".scale_layout"] = name_of(named.scale_layout);
   }
   write_safetensors(path, entries, texts);
 }

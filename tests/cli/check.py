@@ -321,6 +321,9 @@ def main():
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)
             verify.propagated(lowbit, folder, check)
+            verify.recorded(lowbit, folder, check)
+            verify.malformed(lowbit, folder, check)
+            verify.old_files(lowbit, folder, check)
             golden = os.environ.get("LOWBIT_GOLDEN_DIR")
             if golden:
                 whole_golden(lowbit, folder, pathlib.Path(golden).resolve())

@@ -57,11 +57,13 @@ TEST_CASE("every format travels through a file, in both layouts") {
   std::mt19937 random(2);
   for (const BlockFormat& f : block_formats()) {
     CAPTURE(f.name);
-    NamedBlockTensor a{"layer.a", random_tensor(f, 3, 75, random), ScaleLayout::linear, {}};
+    NamedBlockTensor a{"layer.a", random_tensor(f, 3, 75, random), {}, {}};
     a.tensor.amax = 0.1F;
     a.tensor.encode_constant = f.family == ScaleFamily::nv ? 2529.8823F : 1.0F;
-    a.attributes = {{"rule", "mse"}, {"shape", "[3,75]"}};
-    NamedBlockTensor b{"layer.b", random_tensor(f, 129, 33, random), ScaleLayout::swizzled, {}};
+    a.record.shape = {3, 75};
+    a.attributes = {{"calibration", "none"}, {"note", "[3,75]"}};
+    NamedBlockTensor b{"layer.b", random_tensor(f, 129, 33, random), {}, {}};
+    b.record.scale_layout = ScaleLayout::swizzled;
     const auto path = folder.path / "t.safetensors";
     write_block_tensors(path, std::vector{a, b}, {{"note", "kept"}});
     const TensorFile file = TensorFile::open(path);
@@ -72,7 +74,9 @@ TEST_CASE("every format travels through a file, in both layouts") {
     CHECK(ra.attributes == a.attributes);
     const NamedBlockTensor rb = read_block_tensor(path, "layer.b");
     check_equal(rb.tensor, b.tensor);
-    CHECK(rb.scale_layout == ScaleLayout::swizzled);
+    CHECK(rb.record.scale_layout == ScaleLayout::swizzled);
+    b.record.format = &f;
+    CHECK(rb.record == b.record);
     CHECK_THROWS_AS(read_block_tensor(path), Error);
     CHECK_THROWS_AS(read_block_tensor(path, "layer.c"), Error);
   }

@@ -9,13 +9,11 @@
 ///   NAME.scales  U8 [rows, blocks per row], or [bytes] in the swizzled layout (scale_layout.hpp);
 ///   NAME.amax    F32, one element;
 /// and these strings of the file's metadata:
-///   NAME.format           the block format's name (required)
 ///   NAME.rows, .columns   the logical matrix (columns required: padding cannot be told otherwise)
 ///   NAME.encode_constant  C = Q * M, in decimal that reads back exactly; 1 where absent for MX,
 ///                         required for the others
-///   NAME.scale_layout     linear (where absent) or swizzled
-/// Any further NAME.KEY is an attribute that is kept and not interpreted here: quantize records
-/// rule, dialect, block_2d, hadamard, transposed, axis, shape.
+///   the keys of the QuantizeRecord (quantize_record.hpp; format required)
+/// Any further NAME.KEY is an attribute that is kept and not interpreted.
 #pragma once
 
 #include <filesystem>
@@ -25,15 +23,15 @@
 #include <vector>
 
 #include "lowbit/block_tensor.hpp"
-#include "lowbit/scale_layout.hpp"
+#include "lowbit/quantize_record.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit {
 
 struct NamedBlockTensor {
   std::string name;
-  BlockTensor tensor;                             ///< scales row-major, whatever the file's layout
-  ScaleLayout scale_layout = ScaleLayout::linear;  ///< in the file
+  BlockTensor tensor;     ///< scales row-major, whatever the file's layout
+  QuantizeRecord record;  ///< its format is the tensor's
   std::map<std::string, std::string> attributes;  ///< KEY -> text of NAME.KEY, those above apart
 };
 
@@ -44,7 +42,7 @@ struct NamedBlockTensor {
 /// Reads one tensor. An empty name means the file's only one.
 /// \param path  of the file, for messages.
 /// \throws Error(usage) where the name is missing or ambiguous; Error(invalid_input), naming file
-///         and entry, for unknown formats, entries of the wrong dtype or shape, missing or malformed
+///         and entry, for entries of the wrong dtype or shape, missing, malformed or unknown
 ///         metadata, and tensor scales that are not finite or not positive (amax may be 0).
 /// Codes and scale bytes are any bytes.
 [[nodiscard]] NamedBlockTensor read_block_tensor(const TensorFile& file,
