@@ -26,10 +26,14 @@ struct Options {
   bool as_quantized = false;
 };
 
-/// A restored tensor and its bytes.
+/// A restored tensor: its elements as FP32, or the bytes of another type.
 struct Restored {
   std::vector<std::uint64_t> shape;
-  std::vector<std::byte> bytes;
+  std::vector<float> values;
+  std::vector<std::byte> converted;
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return values.empty() ? std::span<const std::byte>(converted) : std::as_bytes(std::span(values));
+  }
 };
 
 /// The shape before quantization; rows x columns where the file does not say.
@@ -59,21 +63,27 @@ Restored restore(const NamedBlockTensor& named, const Options& options, const Dt
     const bool transposed = named.record.transposed;
     const std::vector<std::size_t> shape = original_shape(named);
     const AxisView view = view_along(shape, named.record.axis);
-    std::vector<float> other(values.size());
+    std::vector<float> moved(transposed || view.inner != 1 ? values.size() : 0);
     if (transposed) {
-      transpose(values, tensor.rows, tensor.columns, other);
-      values.swap(other);
+      transpose(values, tensor.rows, tensor.columns, moved);
+      values.swap(moved);
     }
     const std::size_t rows = transposed ? tensor.columns : tensor.rows;
     if (view.rows() != rows) {
       throw Error(ErrorKind::invalid_input,
                   "its metadata entries axis and shape do not fit its rows");
     }
-    scatter_rows(values, view, other);
-    values.swap(other);
+    if (view.inner != 1) {
+      scatter_rows(values, view, moved);
+      values.swap(moved);
+    }
     restored.shape.assign(shape.begin(), shape.end());
   }
-  restored.bytes = from_f32(dtype, values);
+  if (dtype == dtype_f32) {
+    restored.values = std::move(values);
+  } else {
+    restored.converted = from_f32(dtype, values);
+  }
   return restored;
 }
 
@@ -110,7 +120,7 @@ void run(const Options& options) {
   }
   std::vector<OutputTensor> output;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    output.push_back({names[i], &dtype, restored[i].shape, restored[i].bytes});
+    output.push_back({names[i], &dtype, restored[i].shape, restored[i].bytes()});
   }
   if (options.tensors.empty()) {
     for (const TensorInfo& tensor : file.tensors()) {

@@ -14,12 +14,16 @@ QuantizeInput quantize_input(const TensorInfo& tensor, int axis, bool transposed
   } catch (const Error& error) {
     throw Error(ErrorKind::invalid_input, error.what());
   }
-  std::vector<float> values = to_f32(tensor);
-  QuantizeInput input{std::vector<float>(values.size()), view.rows(), view.length};
-  gather_rows(values, view, input.values);
+  QuantizeInput input{to_f32(tensor), view.rows(), view.length};
+  if (view.inner == 1 && !transposed) return input;  // the rows lie as they are wanted
+  std::vector<float> moved(input.values.size());
+  if (view.inner != 1) {
+    gather_rows(input.values, view, moved);
+    input.values.swap(moved);
+  }
   if (transposed) {
-    transpose(input.values, input.rows, input.columns, values);
-    input.values.swap(values);
+    transpose(input.values, input.rows, input.columns, moved);
+    input.values.swap(moved);
     std::swap(input.rows, input.columns);
   }
   return input;

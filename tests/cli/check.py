@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import memory
 import outputs
 import tensors
 import verify
@@ -320,6 +321,7 @@ def main():
             shipped_golden(lowbit, folder)
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)
+            memory.copies(lowbit, folder, check)
             verify.propagated(lowbit, folder, check)
             verify.recorded(lowbit, folder, check)
             verify.malformed(lowbit, folder, check)
