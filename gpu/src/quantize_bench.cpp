@@ -53,8 +53,7 @@ std::vector<BenchResult> bench_quantize(const QuantizeKernel& kernel, const Benc
     config.input_type = InputType::bfloat16;
     BenchResult result{.what = mx ? "quantize" : (given ? "given amax" : "amax+quantize")};
     result.bytes = given || mx ? once : once + static_cast<double>(input_bytes);
-    result.bar_kind = BenchResult::Bar::times_floor;
-    result.bar = 1.25;
+    result.shape = {rows, 0, columns};
     result.median_seconds = median_seconds(options.repeats, [&](int i) {
       const std::size_t n = static_cast<std::size_t>(i) % buffers;
       QuantizeBuffers b{.input = inputs[n].get(), .rows = rows, .columns = columns, .values = values[n].as<std::uint8_t>(),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "architectures.hpp"
@@ -17,27 +16,6 @@ std::string_view name_of(Operation operation) {
     case Operation::decode: return "decode";
   }
   return "";
-}
-
-BarOutcome judge(const BenchResult& result, const BenchOptions& options) {
-  const double floor = result.bytes / options.copy_bytes_per_second;
-  switch (result.bar_kind) {
-    case BenchResult::Bar::none: break;
-    case BenchResult::Bar::times_floor: {
-      const double times = result.median_seconds / floor;
-      return {times, times <= result.bar};
-    }
-    case BenchResult::Bar::share_of_copy: {
-      const double share = floor / result.median_seconds;
-      return {share, share >= result.bar};
-    }
-    case BenchResult::Bar::share_of_cublas: {
-      if (!(options.cublas_flops_per_second > 0)) break;
-      const double share = result.operations / result.median_seconds / options.cublas_flops_per_second;
-      return {share, share >= result.bar};
-    }
-  }
-  return {std::numeric_limits<double>::quiet_NaN(), false};
 }
 
 std::vector<Kernel> kernels() {

@@ -90,33 +90,6 @@ TEST_CASE("the library's check takes the words of each schedule and no others") 
   CHECK(gpu::detail::check_with_library(p).mismatched > 5 * 37 / 4);
 }
 
-TEST_CASE("a measured time is held to its bar") {
-  using Bar = gpu::BenchResult::Bar;
-  const gpu::BenchOptions run{.copy_bytes_per_second = 1e12, .cublas_flops_per_second = 1e15};
-  gpu::BenchResult r{.what = "case", .median_seconds = 1.25e-3, .bytes = 1e9, .operations = 1e12};
-  CHECK(std::isnan(gpu::judge(r, run).value));
-  r.bar_kind = Bar::times_floor;  // the floor is 1 ms
-  r.bar = 1.25;
-  CHECK(std::fabs(gpu::judge(r, run).value - 1.25) < 1e-9);
-  CHECK(gpu::judge(r, run).met);
-  r.bar = 1.24;
-  CHECK_FALSE(gpu::judge(r, run).met);
-  r.bar_kind = Bar::share_of_copy;
-  r.bar = 0.7;
-  CHECK(std::fabs(gpu::judge(r, run).value - 0.8) < 1e-9);
-  CHECK(gpu::judge(r, run).met);
-  r.bar = 0.81;
-  CHECK_FALSE(gpu::judge(r, run).met);
-  r.bar_kind = Bar::share_of_cublas;
-  r.bar = 0.6;
-  CHECK(std::fabs(gpu::judge(r, run).value - 0.8) < 1e-9);
-  CHECK(gpu::judge(r, run).met);
-  r.median_seconds = 2e-3;
-  CHECK_FALSE(gpu::judge(r, run).met);
-  const gpu::BenchOptions no_cublas{.copy_bytes_per_second = 1e12};
-  CHECK(std::isnan(gpu::judge(r, no_cublas).value));
-}
-
 TEST_CASE("machine code counts as run where a record says so, architecture by architecture") {
   std::set<std::string> names;
   for (const gpu::Kernel& kernel : gpu::kernels()) {

@@ -79,19 +79,8 @@ struct BenchResult {
   double bytes = 0;              ///< that the launch must move at least
   double operations = 0;         ///< multiply-adds times two; 0 for quantize kernels
   double bytes_moved = 0;        ///< that it does move by design, where larger; else 0
-  /// What the time is held to: `bar` times the time of `bytes` at the rate of the copy (at most), a
-  /// share `bar` of that rate (at least), or of cuBLAS' operations a second (at least).
-  enum class Bar : std::uint8_t { none, times_floor, share_of_copy, share_of_cublas };
-  Bar bar_kind = Bar::none;
-  double bar = 0;
+  Shape shape{};                 ///< what was timed: the shape that was asked for, or the kernel's own default
 };
-
-/// The figure that the bar is about, and whether it is met.
-struct BarOutcome {
-  double value = 0;  ///< NaN where the run has nothing to compare with (no cuBLAS)
-  bool met = false;
-};
-[[nodiscard]] BarOutcome judge(const BenchResult& result, const BenchOptions& options);
 
 /// A kernel that the harness can run. The functions throw lowbit::Error: `unavailable` where the
 /// device, the driver or its memory do not do, `usage` for a shape that makes no sense. Empty ones: not
