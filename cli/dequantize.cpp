@@ -32,7 +32,8 @@ struct Restored {
   std::vector<float> values;
   std::vector<std::byte> converted;
   [[nodiscard]] std::span<const std::byte> bytes() const {
-    return values.empty() ? std::span<const std::byte>(converted) : std::as_bytes(std::span(values));
+    return values.empty() ? std::span<const std::byte>(converted)
+                          : std::as_bytes(std::span(values));
   }
 };
 

@@ -120,8 +120,9 @@ EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
   // A threshold that nothing was held to must not pass.
   const bool held = !options.fail_above.empty() || !options.fail_below.empty();
   if (work.empty() && (held || report.skipped.empty())) {
-    throw Error(ErrorKind::usage, fmt::format("{}: no float tensor to evaluate; `lowbit inspect` lists what there is",
-                                              printable(options.files.front())));
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: no float tensor to evaluate; `lowbit inspect` lists what there is",
+                            printable(options.files.front())));
   }
   Progress progress(options.progress, elements);
   const EvaluateOptions how{options.axis, options.threads,
@@ -238,7 +239,8 @@ void add_eval(CLI::App& app) {
       ->type_name("PATH");
   files.writes(command->add_option("--csv", options->csv, "Write CSV, - for stdout"))
       ->type_name("PATH");
-  files.writes(command->add_option("--markdown", options->markdown, "Write Markdown, - for stdout"))
+  files
+      .writes(command->add_option("--markdown", options->markdown, "Write Markdown, - for stdout"))
       ->type_name("PATH");
   command
       ->add_option("--fail-above", options->fail_above,

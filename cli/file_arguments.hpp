@@ -17,9 +17,9 @@ struct NamedPath {
   std::filesystem::path path;
 };
 
-/// Refuses outputs that are one of the inputs, or one another: by device and inode, so a symbolic or
-/// hard link does not hide it. Outputs that do not exist yet are compared by their absolute paths.
-/// \throws Error(usage) that names both.
+/// Refuses outputs that are one of the inputs, or one another: by device and inode, so a symbolic
+/// or hard link does not hide it. Outputs that do not exist yet are compared by their absolute
+/// paths. \throws Error(usage) that names both.
 void refuse_same_file(const std::vector<NamedPath>& outputs, const std::vector<NamedPath>& inputs);
 
 /// Each subcommand declares its files here while it adds its options. They are checked when its
@@ -46,7 +46,8 @@ class FileArguments {
   };
   static void check(const State& state);
 
-  std::shared_ptr<State> state_;  ///< shared with the command's callback, which outlives this object
+  std::shared_ptr<State>
+      state_;  ///< shared with the command's callback, which outlives this object
 };
 
 }  // namespace lowbit::cli

@@ -38,8 +38,8 @@ void run(const Options& o, bool type_given) {
   std::map<std::string, std::string> metadata{{"model", p.exact ? "exact" : p.instruction.name}};
   if (!p.exact) metadata["schedule"] = sim::schedule_to_json(p.model.schedule);
   write_safetensors(o.out, std::span(&d, 1), metadata);
-  fmt::print("D {} x {} {}: {}, {}\n", d.shape[0], d.shape[1], d.dtype->name, GemmOptions::describe(p),
-             GemmOptions::describe_k(p));
+  fmt::print("D {} x {} {}: {}, {}\n", d.shape[0], d.shape[1], d.dtype->name,
+             GemmOptions::describe(p), GemmOptions::describe_k(p));
 }
 
 }  // namespace
@@ -57,7 +57,8 @@ void add_gemm(CLI::App& app) {
                           ->type_name("f32|f16|bf16")
                           ->check(CLI::IsMember({"f32", "f16", "bf16"}))
                           ->capture_default_str();
-  command->footer("docs/exact.md defines the exact product, docs/schedules.md schedules and operands.");
+  command->footer(
+      "docs/exact.md defines the exact product, docs/schedules.md schedules and operands.");
   command->callback([o, type] { run(*o, type->count() != 0); });
 }
 

@@ -28,8 +28,9 @@ std::string read_text(const std::string& path) {
   std::error_code failure;
   const auto size = std::filesystem::file_size(path, failure);
   if (failure || size > 64U << 20U) {
-    throw Error(ErrorKind::invalid_input,
-                fmt::format("{}: {}", path, failure ? failure.message() : "too large for a schedule"));
+    throw Error(
+        ErrorKind::invalid_input,
+        fmt::format("{}: {}", path, failure ? failure.message() : "too large for a schedule"));
   }
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -68,19 +69,22 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
   } else if (file.tensors().size() == 1) {
     tensor = &file.tensors()[0];
   } else {
-    throw Error(ErrorKind::usage, fmt::format("{}: {} tensors in it; name operand {} with --{}-tensor",
-                                              path, file.tensors().size(), side,
-                                              side[0] == 'A' ? 'a' : 'b'));
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: {} tensors in it; name operand {} with --{}-tensor", path,
+                            file.tensors().size(), side, side[0] == 'A' ? 'a' : 'b'));
   }
   const auto fail = [&](const std::string& what) {
-    throw Error(ErrorKind::invalid_input, fmt::format("{}: tensor '{}': {}", path, printable(tensor->name), what));
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("{}: tensor '{}': {}", path, printable(tensor->name), what));
   };
   if (instruction == nullptr) {
-    fail(fmt::format("is a plain {} tensor; the exact model takes block-quantized ones (write them "
-                     "with `lowbit quantize`)",
-                     tensor->dtype->name));
+    fail(
+        fmt::format("is a plain {} tensor; the exact model takes block-quantized ones (write them "
+                    "with `lowbit quantize`)",
+                    tensor->dtype->name));
   }
-  if (tensor->shape.size() != 2) fail(fmt::format("has {} dimensions where 2 are needed", tensor->shape.size()));
+  if (tensor->shape.size() != 2)
+    fail(fmt::format("has {} dimensions where 2 are needed", tensor->shape.size()));
   const ElementFormat* format = dense_format(*tensor->dtype, *wanted);
   if (format == nullptr || *format != *wanted) {
     fail(fmt::format("dtype {} where {} takes {} for {}", tensor->dtype->name, instruction->name,
@@ -94,7 +98,8 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
   if (sim::container_bits(*format) == 4) m.columns *= 2;
   m.bytes.resize(tensor->bytes.size());
   if (!m.bytes.empty()) std::memcpy(m.bytes.data(), tensor->bytes.data(), m.bytes.size());
-  text = fmt::format("{} x {} {} ({}, {})", m.rows, m.columns, format->name, path, printable(tensor->name));
+  text = fmt::format("{} x {} {} ({}, {})", m.rows, m.columns, format->name, path,
+                     printable(tensor->name));
   return m;
 }
 
@@ -102,7 +107,8 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
 
 std::optional<OutputType> output_type_of_dtype(std::string_view dtype) {
   for (const ElementFormat* format : {&f32, &f16, &bf16}) {
-    if (dtype_of_output(*format).name == dtype) return OutputType{format, &dtype_of_output(*format)};
+    if (dtype_of_output(*format).name == dtype)
+      return OutputType{format, &dtype_of_output(*format)};
   }
   return std::nullopt;
 }
@@ -112,36 +118,64 @@ const Dtype& dtype_of_output(const ElementFormat& format) {
 }
 
 void GemmOptions::add_to(CLI::App& command, FileArguments& files) {
-  files.reads(command.add_option("--a", a_, "A, M x K: a file of `lowbit quantize`, or a plain matrix of the instruction's type"))
-      ->type_name("FILE")->required();
+  files
+      .reads(command.add_option(
+          "--a", a_,
+          "A, M x K: a file of `lowbit quantize`, or a plain matrix of the instruction's type"))
+      ->type_name("FILE")
+      ->required();
   files.reads(command.add_option("--b", b_, "B, N x K (the weight; blocks along K): D = A * B^T"))
-      ->type_name("FILE")->required();
-  command.add_option("--a-tensor", a_tensor_, "Tensor of A's file, where it has several")->type_name("NAME");
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--a-tensor", a_tensor_, "Tensor of A's file, where it has several")
+      ->type_name("NAME");
   command.add_option("--b-tensor", b_tensor_, "Tensor of B's file")->type_name("NAME");
   command.add_option("--model", model_, "exact, or an instruction of `lowbit mma --list`")
-      ->type_name("exact|INSTRUCTION")->required();
-  command.add_option("--alternative", alternatives_, "Change a parameter of the instruction, NAME=VALUE")
+      ->type_name("exact|INSTRUCTION")
+      ->required();
+  command
+      .add_option("--alternative", alternatives_,
+                  "Change a parameter of the instruction, NAME=VALUE")
       ->type_name("NAME=VALUE");
-  CLI::Option* schedule = files.reads(command.add_option("--schedule", schedule_, "JSON schedule (docs/schedules.md)"))
-      ->type_name("FILE");
-  command.add_option("--split-k", split_k_, "Contiguous slices of K, each with its own accumulator")
-      ->type_name("N")->check(CLI::Range(1, 1000000))->excludes(schedule);
-  command.add_option("--promote", promote_, "Add the accumulator to an FP32 sum every N instructions")
-      ->type_name("N")->check(CLI::Range(0, 1000000))->excludes(schedule);
-  command.add_option("--nan-scale", nan_scale_, "NaN scale bytes: error, nan, or 448 (read as the largest scale)")
-      ->type_name("error|nan|448")->check(CLI::IsMember({"error", "nan", "448"}))->capture_default_str();
-  command.add_option("--tensor-scale", tensor_scale_,
-                     "The tensors' FP32 scales amax/C: exact (the rational product, one rounding), fp32 "
-                     "(the sum rounded to FP32 times fl(fl(amax_A/C_A) * fl(amax_B/C_B))), none. "
-                     "Where absent: the schedule's, else exact for --model exact and fp32 for instructions")
-      ->type_name("exact|fp32|none")->check(CLI::IsMember({"exact", "fp32", "none"}));
-  files.reads(command.add_option("--c", c_, "Source C, M x N of F32, F16 or BF16: alpha A B^T + beta C (instructions only)"))
+  CLI::Option* schedule =
+      files.reads(command.add_option("--schedule", schedule_, "JSON schedule (docs/schedules.md)"))
+          ->type_name("FILE");
+  command
+      .add_option("--split-k", split_k_, "Contiguous slices of K, each with its own accumulator")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000000))
+      ->excludes(schedule);
+  command
+      .add_option("--promote", promote_, "Add the accumulator to an FP32 sum every N instructions")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1000000))
+      ->excludes(schedule);
+  command
+      .add_option("--nan-scale", nan_scale_,
+                  "NaN scale bytes: error, nan, or 448 (read as the largest scale)")
+      ->type_name("error|nan|448")
+      ->check(CLI::IsMember({"error", "nan", "448"}))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--tensor-scale", tensor_scale_,
+          "The tensors' FP32 scales amax/C: exact (the rational product, one rounding), fp32 "
+          "(the sum rounded to FP32 times fl(fl(amax_A/C_A) * fl(amax_B/C_B))), none. "
+          "Where absent: the schedule's, else exact for --model exact and fp32 for instructions")
+      ->type_name("exact|fp32|none")
+      ->check(CLI::IsMember({"exact", "fp32", "none"}));
+  files
+      .reads(command.add_option(
+          "--c", c_,
+          "Source C, M x N of F32, F16 or BF16: alpha A B^T + beta C (instructions only)"))
       ->type_name("FILE");
   command.add_option("--c-tensor", c_tensor_, "Tensor of C's file")->type_name("NAME");
-  command.add_option("--alpha", alpha_, "Multiplier of the accumulator in place of the tensor scales")
+  command
+      .add_option("--alpha", alpha_, "Multiplier of the accumulator in place of the tensor scales")
       ->type_name("V");
   command.add_option("--beta", beta_, "Weight of C (1 where absent)")->type_name("V");
-  command.add_option("--threads", threads_, "0: all; the result is the same")->capture_default_str();
+  command.add_option("--threads", threads_, "0: all; the result is the same")
+      ->capture_default_str();
 }
 
 GemmOptions::Problem GemmOptions::load() const {
@@ -149,7 +183,8 @@ GemmOptions::Problem GemmOptions::load() const {
   p.exact = model_ == "exact";
   if (!p.exact) {
     p.instruction = sim::instruction(model_);
-    for (const std::string& text : alternatives_) sim::select_alternative(p.instruction.parameters, text);
+    for (const std::string& text : alternatives_)
+      sim::select_alternative(p.instruction.parameters, text);
   }
   const bool scheduled = !schedule_.empty() || split_k_ || promote_;
   if (p.exact && (scheduled || !c_.empty() || alpha_ || !alternatives_.empty())) {
@@ -169,11 +204,11 @@ GemmOptions::Problem GemmOptions::load() const {
   if (beta_ && !std::isfinite(*beta_)) throw Error(ErrorKind::usage, "--beta is not finite");
 
   const std::string scale = !tensor_scale_.empty() ? tensor_scale_ : p.exact ? "exact" : "fp32";
-  p.model.tensor_scale = scale == "exact" ? TensorScale::exact
+  p.model.tensor_scale = scale == "exact"  ? TensorScale::exact
                          : scale == "fp32" ? TensorScale::fp32
                                            : TensorScale::none;
   if (!tensor_scale_.empty() || schedule_.empty()) {
-    s.epilogue.scale = scale == "exact" ? AlphaRule::exact
+    s.epilogue.scale = scale == "exact"  ? AlphaRule::exact
                        : scale == "fp32" ? AlphaRule::product
                                          : AlphaRule::none;
   }
@@ -182,14 +217,16 @@ GemmOptions::Problem GemmOptions::load() const {
     s.epilogue.alpha = alpha_;
   }
   const sim::Instruction* instruction = p.exact ? nullptr : &p.instruction;
-  p.a = read_operand(a_, a_tensor_, "A", instruction, p.exact ? nullptr : p.instruction.a, p.text_a);
-  p.b = read_operand(b_, b_tensor_, "B", instruction, p.exact ? nullptr : p.instruction.b, p.text_b);
+  p.a =
+      read_operand(a_, a_tensor_, "A", instruction, p.exact ? nullptr : p.instruction.a, p.text_a);
+  p.b =
+      read_operand(b_, b_tensor_, "B", instruction, p.exact ? nullptr : p.instruction.b, p.text_b);
   const std::size_t m = sim::rows_of(p.a);
   const std::size_t n = sim::rows_of(p.b);
   if (sim::columns_of(p.a) != sim::columns_of(p.b)) {
     throw Error(ErrorKind::invalid_input,
-                fmt::format("A is {} and B {}: D = A * B^T needs the same number of columns (K)", p.text_a,
-                            p.text_b));
+                fmt::format("A is {} and B {}: D = A * B^T needs the same number of columns (K)",
+                            p.text_a, p.text_b));
   }
   if (!schedule_.empty()) {
     // Steps listed in the file are held to K here, where the file can be named.
@@ -205,13 +242,15 @@ GemmOptions::Problem GemmOptions::load() const {
   if (!c_.empty()) {
     const TensorFile file = TensorFile::open(c_);
     if (c_tensor_.empty() && file.tensors().size() != 1) {
-      throw Error(ErrorKind::usage, fmt::format("{}: {} tensors in it; name one with --c-tensor", c_,
-                                                file.tensors().size()));
+      throw Error(ErrorKind::usage, fmt::format("{}: {} tensors in it; name one with --c-tensor",
+                                                c_, file.tensors().size()));
     }
     const TensorInfo& c = c_tensor_.empty() ? file.tensors()[0] : file.at(c_tensor_);
-    if (c.shape.size() != 2 || c.shape[0] != m || c.shape[1] != n || !output_type_of_dtype(c.dtype->name)) {
+    if (c.shape.size() != 2 || c.shape[0] != m || c.shape[1] != n ||
+        !output_type_of_dtype(c.dtype->name)) {
       throw Error(ErrorKind::invalid_input,
-                  fmt::format("{}: tensor '{}' is not a {} x {} matrix of F32, F16 or BF16", c_, printable(c.name), m, n));
+                  fmt::format("{}: tensor '{}' is not a {} x {} matrix of F32, F16 or BF16", c_,
+                              printable(c.name), m, n));
     }
     p.c = to_f32(c);
     if (beta_ || schedule_.empty()) s.epilogue.beta = beta_.value_or(1.0F);
@@ -223,7 +262,7 @@ GemmOptions::Problem GemmOptions::load() const {
 
 std::string GemmOptions::describe(const Problem& p) {
   if (p.exact) {
-    const char* scales = p.model.tensor_scale == TensorScale::exact ? "tensor scales exact"
+    const char* scales = p.model.tensor_scale == TensorScale::exact  ? "tensor scales exact"
                          : p.model.tensor_scale == TensorScale::fp32 ? "tensor scales in FP32"
                                                                      : "no tensor scales";
     return fmt::format("exact, {}", scales);

@@ -32,7 +32,7 @@ class GemmOptions {
     std::vector<float> c;
     sim::Instruction instruction;  ///< with its alternatives; where `exact` is false
     bool exact = true;
-    sim::GemmModel model;  ///< model.instruction is set by model_of
+    sim::GemmModel model;        ///< model.instruction is set by model_of
     std::string text_a, text_b;  ///< "128 x 256 nvfp4 (FILE, NAME)"
   };
   [[nodiscard]] Problem load() const;

@@ -97,17 +97,19 @@ sim::ArrayResult run_with_data(const Options& options, const BlockTensor& a, con
 /// The units' format is the operands'; --format can only agree.
 void take_format(Options& options, const BlockTensor& a, const BlockTensor& w) {
   if (a.format != w.format) {
-    throw Error(ErrorKind::invalid_input, fmt::format("{} is {}, {} is {}: a unit has one format", options.a,
-                                                      a.format->name, options.w, w.format->name));
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("{} is {}, {} is {}: a unit has one format", options.a, a.format->name,
+                            options.w, w.format->name));
   }
   if (!options.format.empty() && options.format != a.format->name) {
-    throw Error(ErrorKind::usage, fmt::format("--format {}: {} is {}", options.format, options.a, a.format->name));
+    throw Error(ErrorKind::usage,
+                fmt::format("--format {}: {} is {}", options.format, options.a, a.format->name));
   }
   options.format = a.format->name;
 }
 
-/// Energy per MAC: as given, or as measured for the format; a format that was never measured has none.
-/// \return where the figure is from, for people
+/// Energy per MAC: as given, or as measured for the format; a format that was never measured has
+/// none. \return where the figure is from, for people
 std::string take_unit_energy(Options& options) {
   if (options.pj_per_mac) {
     options.array.energy.pj_per_mac = *options.pj_per_mac;
@@ -115,13 +117,17 @@ std::string take_unit_energy(Options& options) {
   }
   const auto measured = sim::measured_mac_energy(options.format);
   if (!measured) {
-    throw Error(ErrorKind::usage, fmt::format("--format {0}: no energy of a {0} unit has been measured; measure it with `lowbit mac "
-                                              "report --units exact --recipes area --formats {0}` and give its pj_per_mac as "
-                                              "--pj-per-mac", options.format));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format(
+            "--format {0}: no energy of a {0} unit has been measured; measure it with `lowbit mac "
+            "report --units exact --recipes area --formats {0}` and give its pj_per_mac as "
+            "--pj-per-mac",
+            options.format));
   }
   options.array.energy.pj_per_mac = measured->pj_per_mac;
-  return fmt::format("{} pJ per MAC (measured: exact {} unit of {} lanes, {})", measured->pj_per_mac, options.format,
-                     measured->lanes, measured->library);
+  return fmt::format("{} pJ per MAC (measured: exact {} unit of {} lanes, {})",
+                     measured->pj_per_mac, options.format, measured->lanes, measured->library);
 }
 
 void run(Options options) {
@@ -140,14 +146,15 @@ void run(Options options) {
   if (options.format.empty()) options.format = "if4";
   const BlockFormat* format = find_block_format(options.format);
   if (format == nullptr) {
-    throw Error(ErrorKind::usage, fmt::format("--format {}: no such format; `lowbit formats` lists them",
-                                              options.format));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--format {}: no such format; `lowbit formats` lists them", options.format));
   }
   const std::string unit_energy = take_unit_energy(options);
   array.lanes = format->block_size;
   array.beat_bytes = format->block_size * format->bits_per_element() / 8;
-  array.dataflow = options.flow == "os" ? sim::Dataflow::output_stationary
-                                        : sim::Dataflow::weight_stationary;
+  array.dataflow =
+      options.flow == "os" ? sim::Dataflow::output_stationary : sim::Dataflow::weight_stationary;
   array.quantizer = options.quantizer == "none"    ? sim::QuantizerMode::none
                     : options.quantizer == "given" ? sim::QuantizerMode::given_amax
                                                    : sim::QuantizerMode::measured_amax;
@@ -166,7 +173,8 @@ void run(Options options) {
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
   sim::ArrayResult total;
   const auto begun = std::chrono::steady_clock::now();
-  fmt::print(stderr, "{}x{} {} units, {} lanes, {}, {} MHz, {} GB/s, memory latency {} cycles, {}\n",
+  fmt::print(stderr,
+             "{}x{} {} units, {} lanes, {}, {} MHz, {} GB/s, memory latency {} cycles, {}\n",
              array.rows, array.columns, options.format, array.lanes,
              options.flow == "os" ? "output stationary" : "weight stationary", array.clock_mhz,
              array.bandwidth_gb_s, array.memory_latency, unit_energy);
@@ -203,8 +211,10 @@ void run(Options options) {
     std::int64_t cycles = 0;
     if (__builtin_mul_overflow(r.cycles, shape.count, &cycles) ||
         __builtin_add_overflow(total.cycles, cycles, &total.cycles)) {
-      throw Error(ErrorKind::invalid_input, fmt::format("layer {}: the total of cycles leaves 63 bits; give smaller "
-                                                        "layers or counts", shape.name));
+      throw Error(ErrorKind::invalid_input,
+                  fmt::format("layer {}: the total of cycles leaves 63 bits; give smaller "
+                              "layers or counts",
+                              shape.name));
     }
     total.macs += r.macs * count;
     total.bytes_read += r.bytes_read * count;
@@ -220,43 +230,43 @@ void run(Options options) {
   const double seconds = static_cast<double>(total.cycles) / (array.clock_mhz * 1e6);
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
   if (!json_out) {
-    fmt::print("total: {} cycles, {:.4g} s at {} MHz, utilisation {:.2f} %, {:.4g} GMAC/s, {:.4g} GB "
-               "moved, {:.4g} mJ (units {:.4g}, buffers {:.4g}, memory {:.4g})\n",
-               total.cycles, seconds, array.clock_mhz, 100 * total.utilisation,
-               total.macs / seconds * 1e-9, (total.bytes_read + total.bytes_written) * 1e-9,
-               total.energy_pj * 1e-9, total.energy_units_pj * 1e-9, total.energy_buffers_pj * 1e-9,
-               total.energy_memory_pj * 1e-9);
+    fmt::print(
+        "total: {} cycles, {:.4g} s at {} MHz, utilisation {:.2f} %, {:.4g} GMAC/s, {:.4g} GB "
+        "moved, {:.4g} mJ (units {:.4g}, buffers {:.4g}, memory {:.4g})\n",
+        total.cycles, seconds, array.clock_mhz, 100 * total.utilisation,
+        total.macs / seconds * 1e-9, (total.bytes_read + total.bytes_written) * 1e-9,
+        total.energy_pj * 1e-9, total.energy_units_pj * 1e-9, total.energy_buffers_pj * 1e-9,
+        total.energy_memory_pj * 1e-9);
     fmt::print(stderr, "simulated in {:.2f} s\n", wall.count());
   }
   if (options.json.empty()) return;
-  const nlohmann::ordered_json document{
-      {"array",
-       {{"rows", array.rows},
-        {"columns", array.columns},
-        {"format", options.format},
-        {"lanes", array.lanes},
-        {"dataflow", options.flow},
-        {"clock_mhz", array.clock_mhz},
-        {"bandwidth_gb_s", array.bandwidth_gb_s},
-        {"memory_latency", array.memory_latency},
-        {"buffer_bytes", array.buffer_bytes},
-        {"quantizer", options.quantizer},
-        {"pj_per_mac", array.energy.pj_per_mac},
-        {"buffer_pj_per_byte", array.energy.buffer_pj_per_byte},
-        {"memory_pj_per_byte", array.energy.memory_pj_per_byte}}},
-      {"layers", layers},
-      {"total",
-       {{"cycles", total.cycles},
-        {"seconds", seconds},
-        {"utilisation", total.utilisation},
-        {"macs", total.macs},
-        {"bytes_read", total.bytes_read},
-        {"bytes_written", total.bytes_written},
-        {"energy_pj",
-         {{"total", total.energy_pj},
-          {"units", total.energy_units_pj},
-          {"buffers", total.energy_buffers_pj},
-          {"memory", total.energy_memory_pj}}}}}};
+  const nlohmann::ordered_json document{{"array",
+                                         {{"rows", array.rows},
+                                          {"columns", array.columns},
+                                          {"format", options.format},
+                                          {"lanes", array.lanes},
+                                          {"dataflow", options.flow},
+                                          {"clock_mhz", array.clock_mhz},
+                                          {"bandwidth_gb_s", array.bandwidth_gb_s},
+                                          {"memory_latency", array.memory_latency},
+                                          {"buffer_bytes", array.buffer_bytes},
+                                          {"quantizer", options.quantizer},
+                                          {"pj_per_mac", array.energy.pj_per_mac},
+                                          {"buffer_pj_per_byte", array.energy.buffer_pj_per_byte},
+                                          {"memory_pj_per_byte", array.energy.memory_pj_per_byte}}},
+                                        {"layers", layers},
+                                        {"total",
+                                         {{"cycles", total.cycles},
+                                          {"seconds", seconds},
+                                          {"utilisation", total.utilisation},
+                                          {"macs", total.macs},
+                                          {"bytes_read", total.bytes_read},
+                                          {"bytes_written", total.bytes_written},
+                                          {"energy_pj",
+                                           {{"total", total.energy_pj},
+                                            {"units", total.energy_units_pj},
+                                            {"buffers", total.energy_buffers_pj},
+                                            {"memory", total.energy_memory_pj}}}}}};
   if (json_out) {
     fmt::print("{}\n", document.dump(2));
   } else {
@@ -284,7 +294,8 @@ void add_mac_array(CLI::App& mac) {
   files.reads(
       app->add_option("--a", options->a, "Quantized A [M, K]: steps the array with its data"));
   files.reads(app->add_option("--w", options->w, "Quantized W [N, K]"));
-  app->add_option("--format", options->format, "Block format: lanes and bytes a beat (default: if4, or that of --a and --w)");
+  app->add_option("--format", options->format,
+                  "Block format: lanes and bytes a beat (default: if4, or that of --a and --w)");
   app->add_option("--dataflow", options->flow, "os or ws: output or weight stationary")
       ->check(CLI::IsMember({"os", "ws"}))
       ->capture_default_str();
@@ -317,8 +328,9 @@ void add_mac_array(CLI::App& mac) {
   app->add_option("--candidates", array.candidates, "Candidates a block: 2 for 4/6 and IF formats")
       ->check(CLI::Range(1, 2))
       ->capture_default_str();
-  app->add_option("--pj-per-mac", options->pj_per_mac,
-                  "Energy of a unit, pJ (default: as `lowbit mac report` measured it for the format)")
+  app->add_option(
+         "--pj-per-mac", options->pj_per_mac,
+         "Energy of a unit, pJ (default: as `lowbit mac report` measured it for the format)")
       ->check(CLI::NonNegativeNumber);
   app->add_option("--buffer-pj", array.energy.buffer_pj_per_byte, "pJ a buffer byte (assumed)")
       ->capture_default_str();

@@ -42,15 +42,19 @@ struct Options {
   std::vector<std::string> units, formats;
   std::string liberty, lef, models, sample, input, weight, cache, recipes, output, plots;
   std::string progress = "auto", simulator;
-  std::map<std::string, std::string> forms;  ///< json, csv, markdown or html: path, or - for standard output
+  std::map<std::string, std::string>
+      forms;  ///< json, csv, markdown or html: path, or - for standard output
   bool glitches = false, no_energy = false, no_stored = false, sweep = false;
   double clock_mhz = 0;
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   std::size_t beats = 1040;
 };
 
-BlockTensor quantized(const TensorInfo& tensor, const BlockFormat& format, std::vector<float>& values) {
-  if (tensor.shape.size() != 2) throw Error(ErrorKind::invalid_input, "mac report: the sample tensors must have two dimensions");
+BlockTensor quantized(const TensorInfo& tensor, const BlockFormat& format,
+                      std::vector<float>& values) {
+  if (tensor.shape.size() != 2)
+    throw Error(ErrorKind::invalid_input,
+                "mac report: the sample tensors must have two dimensions");
   values = to_f32(tensor);
   QuantizeOptions options;
   options.format = &format;
@@ -71,8 +75,10 @@ double sqnr_db(const BlockTensor& tensor, std::span<const float> values) {
 
 fs::path cache_folder(const std::string& chosen) {
   if (!chosen.empty()) return chosen;
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != 0) return fs::path(xdg) / "lowbit";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != 0) return fs::path(home) / ".cache" / "lowbit";
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != 0)
+    return fs::path(xdg) / "lowbit";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != 0)
+    return fs::path(home) / ".cache" / "lowbit";
   return fs::temp_directory_path() / "lowbit-cache";
 }
 
@@ -92,7 +98,9 @@ nlohmann::ordered_json outputs(const Options& o) {
   for (auto& [form, path] : forms) {
     if (path != "-") continue;
     if (!open.empty()) {
-      throw Error(ErrorKind::usage, "--" + open + " and --" + form + ": only one may go to standard output; give the other a path");
+      throw Error(ErrorKind::usage,
+                  "--" + open + " and --" + form +
+                      ": only one may go to standard output; give the other a path");
     }
     open = form;
     if (!o.output.empty()) path = o.output;
@@ -108,19 +116,23 @@ void report(Options o) {
   if (o.formats.empty()) {
     o.formats = {"if4", "nvfp4"};
     if (!o.sweep) {
-      o.formats.insert(o.formats.end(), {"nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3"});
+      o.formats.insert(o.formats.end(),
+                       {"nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3"});
     }
   }
   const char* moved = std::getenv("LOWBIT_SOURCE_DIR");
   const fs::path source = moved != nullptr ? moved : LOWBIT_SOURCE_DIR;
   const fs::path script = source / "scripts" / "synth" / "report.py";
   if (!fs::exists(script)) {
-    throw Error(ErrorKind::unavailable, script.string() + ": not found; set LOWBIT_SOURCE_DIR to lowbit's sources");
+    throw Error(ErrorKind::unavailable,
+                script.string() + ": not found; set LOWBIT_SOURCE_DIR to lowbit's sources");
   }
-  const fs::path sample = o.sample.empty() ? source / "tests" / "data" / "minilm_sample.safetensors" : fs::path(o.sample);
+  const fs::path sample = o.sample.empty() ? source / "tests" / "data" / "minilm_sample.safetensors"
+                                           : fs::path(o.sample);
   const nlohmann::ordered_json forms = outputs(o);
   for (const auto& [form, path] : forms.items()) {
-    if (path != "-") refuse_same_file({{"--" + form, path.get<std::string>()}}, {{"--sample", sample}});
+    if (path != "-")
+      refuse_same_file({{"--" + form, path.get<std::string>()}}, {{"--sample", sample}});
   }
   const TensorFile file = TensorFile::open(sample);
   const TensorInfo& input = file.at(o.input);
@@ -152,18 +164,24 @@ void report(Options o) {
   spec["accumulator_rows"] = accumulator_rows;
   for (const std::string& name : o.formats) {
     const BlockFormat* format = find_block_format(name);
-    if (format == nullptr) throw Error(ErrorKind::usage, "--formats: no format " + name + "; see lowbit formats");
+    if (format == nullptr)
+      throw Error(ErrorKind::usage, "--formats: no format " + name + "; see lowbit formats");
     std::vector<float> x, w;
     const BlockTensor a = quantized(input, *format, x), b = quantized(weight, *format, w);
-    nlohmann::ordered_json entry{{"name", name}, {"id", format - block_formats().data()}, {"integers", format->is_adaptive()},
-                         {"sqnr_db", sqnr_db(b, w)}, {"input_sqnr_db", sqnr_db(a, x)}};
+    nlohmann::ordered_json entry{{"name", name},
+                                 {"id", format - block_formats().data()},
+                                 {"integers", format->is_adaptive()},
+                                 {"sqnr_db", sqnr_db(b, w)},
+                                 {"input_sqnr_db", sqnr_db(a, x)}};
     for (const std::string& unit : o.units) {
       const sim::MacShape shape{*sim::find_mac_unit(unit), format, unit == "gst" ? 64 : 16};
       if (!sim::supports(shape.unit, *format)) continue;
-      entry["accumulator_rel_rmse"][unit] = sim::accumulator_error(shape, a, b, accumulator_rows).relative_rmse;
+      entry["accumulator_rel_rmse"][unit] =
+          sim::accumulator_error(shape, a, b, accumulator_rows).relative_rmse;
     }
     for (const int lanes : {16, 64}) {
-      const fs::path beats = cache / ("beats_" + name + "_" + std::to_string(lanes) + "_" + std::to_string(::getpid()) + ".txt");
+      const fs::path beats = cache / ("beats_" + name + "_" + std::to_string(lanes) + "_" +
+                                      std::to_string(::getpid()) + ".txt");
       std::ofstream(beats) << sim::operand_beats(a, b, lanes, o.beats);
       entry["beats" + std::to_string(lanes)] = fs::absolute(beats).string();
     }
@@ -172,43 +190,71 @@ void report(Options o) {
   const std::string text = (cache / ("spec_" + std::to_string(::getpid()) + ".json")).string();
   std::ofstream(text) << spec.dump(1) << '\n';
   ::execlp("python3", "python3", script.c_str(), text.c_str(), static_cast<char*>(nullptr));
-  throw Error(ErrorKind::unavailable, "python3 not found: the synthesis flow needs it (Debian package python3)");
+  throw Error(ErrorKind::unavailable,
+              "python3 not found: the synthesis flow needs it (Debian package python3)");
 }
 
 }  // namespace
 
 void add_mac_report(CLI::App& mac) {
   auto o = std::make_shared<Options>();
-  CLI::App* app = mac.add_subcommand("report", "Area, frequency, energy and accuracy of MAC units (yosys, OpenSTA, Icarus)");
-  app->add_option("--units", o->units, "exact, block_fp32, gst, published (default: all)")->delimiter(',')->check(CLI::IsMember(all_units));
-  app->add_option("--formats", o->formats, "Block formats, as lowbit formats lists them")->delimiter(',');
+  CLI::App* app = mac.add_subcommand(
+      "report", "Area, frequency, energy and accuracy of MAC units (yosys, OpenSTA, Icarus)");
+  app->add_option("--units", o->units, "exact, block_fp32, gst, published (default: all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(all_units));
+  app->add_option("--formats", o->formats, "Block formats, as lowbit formats lists them")
+      ->delimiter(',');
   FileArguments files(*app);
   files.reads(app->add_option("--liberty", o->liberty, "Liberty file (default: OSU 0.18 um)"));
   files.reads(app->add_option("--lef", o->lef, "LEF file: the NAND2's area comes from it"));
-  files.reads(app->add_option("--models", o->models, "Verilog models of the cells (default: beside the Liberty file)"));
-  app->add_option("--recipes", o->recipes, "area, speed, default; comma separated (default: area, and speed for exact IF4 and NVFP4)");
-  app->add_flag("--sweep", o->sweep, "Recipes and pipelines between smallest area and best frequency, with the Pareto front");
-  app->add_option("--clock", o->clock_mhz, "MHz that every design should reach; exit code 1 where one does not")
+  files.reads(app->add_option("--models", o->models,
+                              "Verilog models of the cells (default: beside the Liberty file)"));
+  app->add_option(
+      "--recipes", o->recipes,
+      "area, speed, default; comma separated (default: area, and speed for exact IF4 and NVFP4)");
+  app->add_flag(
+      "--sweep", o->sweep,
+      "Recipes and pipelines between smallest area and best frequency, with the Pareto front");
+  app->add_option("--clock", o->clock_mhz,
+                  "MHz that every design should reach; exit code 1 where one does not")
       ->check(CLI::Range(0.001, 1e6));
-  files.reads(app->add_option("--sample", o->sample, "Tensor file with the operands (default: the shipped sample)"));
-  app->add_option("--input", o->input, "Activation tensor")->default_val("encoder.layer.3.attention.self.query.input");
-  app->add_option("--weight", o->weight, "Weight tensor")->default_val("encoder.layer.3.attention.self.query.weight");
-  app->add_option("--beats", o->beats, "Beats of the energy simulation")->capture_default_str()->check(CLI::Range(64, 1000000));
+  files.reads(app->add_option("--sample", o->sample,
+                              "Tensor file with the operands (default: the shipped sample)"));
+  app->add_option("--input", o->input, "Activation tensor")
+      ->default_val("encoder.layer.3.attention.self.query.input");
+  app->add_option("--weight", o->weight, "Weight tensor")
+      ->default_val("encoder.layer.3.attention.self.query.weight");
+  app->add_option("--beats", o->beats, "Beats of the energy simulation")
+      ->capture_default_str()
+      ->check(CLI::Range(64, 1000000));
   app->add_flag("--glitches", o->glitches, "Energy with cell delays as well (slower)");
   app->add_flag("--no-energy", o->no_energy, "Area and timing only");
-  app->add_flag("--no-stored", o->no_stored, "Synthesize and simulate the published unit too, instead of its stored result (a quarter of an hour)");
-  app->add_option("--simulator", o->simulator, "Of the netlist: lowbit_gate_sim beside this command (default), or icarus: the same counts, slower")
+  app->add_flag("--no-stored", o->no_stored,
+                "Synthesize and simulate the published unit too, instead of its stored result (a "
+                "quarter of an hour)");
+  app->add_option("--simulator", o->simulator,
+                  "Of the netlist: lowbit_gate_sim beside this command (default), or icarus: the "
+                  "same counts, slower")
       ->check(CLI::IsMember({"icarus"}) | CLI::ExistingFile);
-  app->add_option("--jobs", o->jobs, "Designs at a time (default: one a processor)")->check(CLI::Range(1, 1024));
-  app->add_option("--progress", o->progress, "auto or never")->check(CLI::IsMember({"auto", "never"}))->capture_default_str();
+  app->add_option("--jobs", o->jobs, "Designs at a time (default: one a processor)")
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--progress", o->progress, "auto or never")
+      ->check(CLI::IsMember({"auto", "never"}))
+      ->capture_default_str();
   app->add_option("--plots", o->plots, "Folder for the plots as SVG files");
-  app->add_option("--cache", o->cache, "Folder of finished results (default: $XDG_CACHE_HOME/lowbit)");
+  app->add_option("--cache", o->cache,
+                  "Folder of finished results (default: $XDG_CACHE_HOME/lowbit)");
   files.writes(app->add_option("-o,--output", o->output, "File to write; default standard output"));
   // As in `lowbit eval` a path may follow, - for standard output; here it may also be left out.
   const auto style = [&](const char* name, const char* text) {
-    files.writes(app->add_option_function<std::vector<std::string>>(
-           std::string("--") + name,
-           [o, name](const std::vector<std::string>& path) { o->forms[name] = path.empty() || path[0].empty() ? "-" : path[0]; }, text))
+    files
+        .writes(app->add_option_function<std::vector<std::string>>(
+            std::string("--") + name,
+            [o, name](const std::vector<std::string>& path) {
+              o->forms[name] = path.empty() || path[0].empty() ? "-" : path[0];
+            },
+            text))
         ->type_name("[PATH|-]")
         ->expected(0, 1);
   };

@@ -40,16 +40,21 @@ struct Options {
 
 MacShape shape_of(const Options& o, const BlockFormat* found) {
   const auto unit = find_mac_unit(o.unit);
-  if (!unit) throw Error(ErrorKind::usage, "--unit " + o.unit + ": one of published, exact, block_fp32, gst");
+  if (!unit)
+    throw Error(ErrorKind::usage,
+                "--unit " + o.unit + ": one of published, exact, block_fp32, gst");
   if (found == nullptr) {
     const std::string name = !o.format.empty() ? o.format : *unit == MacUnit::gst ? "nvfp4" : "if4";
     found = find_block_format(name);
-    if (found == nullptr) throw Error(ErrorKind::usage, "--format " + name + ": unknown; `lowbit formats` lists them");
+    if (found == nullptr)
+      throw Error(ErrorKind::usage, "--format " + name + ": unknown; `lowbit formats` lists them");
   } else if (!o.format.empty() && o.format != found->name) {
-    throw Error(ErrorKind::usage, fmt::format("--format {}, but the tensors are {}", o.format, found->name));
+    throw Error(ErrorKind::usage,
+                fmt::format("--format {}, but the tensors are {}", o.format, found->name));
   }
   if (!supports(*unit, *found)) {
-    throw Error(ErrorKind::usage, fmt::format("unit {} has no arithmetic for format {}", o.unit, found->name));
+    throw Error(ErrorKind::usage,
+                fmt::format("unit {} has no arithmetic for format {}", o.unit, found->name));
   }
   const int lanes = o.lanes != 0 ? o.lanes : *unit == MacUnit::gst ? 64 : 16;
   if (lanes < 1 || lanes > 64 || (lanes & (lanes - 1)) != 0) {
@@ -73,18 +78,22 @@ std::uint64_t compare_with_gemm(const MacShape& shape, const BlockTensor& a, con
     if (window && results[i].flags != 0) continue;
     WideInteger acc;
     acc.add_shifted(results[i].acc, places);
-    wrong += exact_dot(a, first_row + i / w.rows, w, i % w.rows, NanScale::largest).integer == acc ? 0 : 1;
+    wrong += exact_dot(a, first_row + i / w.rows, w, i % w.rows, NanScale::largest).integer == acc
+                 ? 0
+                 : 1;
   }
   return wrong;
 }
 
 int report(const MacShape& shape, const std::string& what, const MacRunStats& s) {
-  fmt::print("unit {}, format {}, {} lanes, {}\n", name_of(shape.unit), shape.format->name, shape.lanes, what);
+  fmt::print("unit {}, format {}, {} lanes, {}\n", name_of(shape.unit), shape.format->name,
+             shape.lanes, what);
   fmt::print("outputs checked   {}\n", s.outputs);
   fmt::print("mismatches        {}\n", s.mismatches);
   fmt::print("beats             {}\n", s.beats);
   fmt::print("cycles            {}\n", s.cycles);
-  fmt::print("beats per cycle   {:.4f}\n", s.cycles == 0 ? 0.0 : static_cast<double>(s.beats) / static_cast<double>(s.cycles));
+  fmt::print("beats per cycle   {:.4f}\n",
+             s.cycles == 0 ? 0.0 : static_cast<double>(s.beats) / static_cast<double>(s.cycles));
   fmt::print("simulated cycles a second of processor time {:.3g}\n",
              s.seconds > 0 ? static_cast<double>(s.cycles) / s.seconds : 0.0);
   if (s.mismatches == 0) return 0;
@@ -105,12 +114,14 @@ int run_tensors(const Options& o, MacBackend backend) {
   const BlockTensor w = read_block_tensor(std::filesystem::path(o.w)).tensor;
   const MacShape shape = shape_of(o, a.format);
   if (a.format != w.format) {
-    throw Error(ErrorKind::usage, fmt::format("{} is {} and {} is {}: quantize both to one format", o.a,
-                                              a.format->name, o.w, w.format->name));
+    throw Error(ErrorKind::usage, fmt::format("{} is {} and {} is {}: quantize both to one format",
+                                              o.a, a.format->name, o.w, w.format->name));
   }
-  if (a.columns == 0 || w.rows == 0 || a.rows == 0) throw Error(ErrorKind::usage, "a tensor is empty");
+  if (a.columns == 0 || w.rows == 0 || a.rows == 0)
+    throw Error(ErrorKind::usage, "a tensor is empty");
   // Rows of A at a time, so that a long product needs little memory.
-  const std::size_t beats_a_row = std::max<std::size_t>(1, w.rows * a.padded_columns() / static_cast<std::size_t>(shape.lanes_used()));
+  const std::size_t beats_a_row = std::max<std::size_t>(
+      1, w.rows * a.padded_columns() / static_cast<std::size_t>(shape.lanes_used()));
   const std::size_t rows = std::max<std::size_t>(1, 1000000 / beats_a_row);
   MacRunStats total;
   for (std::size_t m = 0; m < a.rows; m += rows) {
@@ -131,7 +142,8 @@ int run_vectors(const Options& o, MacBackend backend) {
   const MacVectors v = read_mac_vectors(o.vectors, shape_of(o, nullptr));
   const MacShape& shape = v.stream.shape();
   if (o.lanes != 0 && o.lanes != shape.lanes) {
-    throw Error(ErrorKind::usage, fmt::format("--lanes {}, but {} has {}", o.lanes, o.vectors, shape.lanes));
+    throw Error(ErrorKind::usage,
+                fmt::format("--lanes {}, but {} has {}", o.lanes, o.vectors, shape.lanes));
   }
   // The file's word is the result; accumulator and flags are the model's.
   std::vector<MacResult> expected = mac_model(v.stream);
@@ -144,7 +156,8 @@ int run_vectors(const Options& o, MacBackend backend) {
 /// How many segments of a campaign would show each planted bug (mac_model.hpp).
 class DefectCount {
  public:
-  explicit DefectCount(const MacShape& shape) : defects_(defects_of(shape.unit, *shape.format)), seen_(defects_.size()) {}
+  explicit DefectCount(const MacShape& shape)
+      : defects_(defects_of(shape.unit, *shape.format)), seen_(defects_.size()) {}
 
   void add(const BeatStream& stream, std::span<const MacResult> right) {
     segments_ += right.size();
@@ -156,7 +169,8 @@ class DefectCount {
   /// Whether every bug would have been seen.
   bool print() const {
     fmt::print("segments that would show a planted bug, of {} examined:\n", segments_);
-    for (std::size_t d = 0; d < defects_.size(); ++d) fmt::print("  {:<24} {}\n", name_of(defects_[d]), seen_[d]);
+    for (std::size_t d = 0; d < defects_.size(); ++d)
+      fmt::print("  {:<24} {}\n", name_of(defects_[d]), seen_[d]);
     return std::ranges::find(seen_, 0U) == seen_.end();
   }
 
@@ -186,12 +200,14 @@ int run_random(const Options& o, MacBackend backend) {
   }
   const int code = report(shape, fmt::format("random beats, seed {}", o.run.seed), total);
   // A campaign that could not have seen a bug has failed.
-  return o.count_defects && !defects.print() && code == 0 ? static_cast<int>(ErrorKind::mismatch) : code;
+  return o.count_defects && !defects.print() && code == 0 ? static_cast<int>(ErrorKind::mismatch)
+                                                          : code;
 }
 
 int run(Options o) {
   if (o.a.empty() != o.w.empty()) throw Error(ErrorKind::usage, "--a and --w go together");
-  if (!o.a.empty() && !o.vectors.empty()) throw Error(ErrorKind::usage, "give tensors or --vectors, not both");
+  if (!o.a.empty() && !o.vectors.empty())
+    throw Error(ErrorKind::usage, "give tensors or --vectors, not both");
   if (o.backend != "verilator" && o.backend != "systemc") {
     throw Error(ErrorKind::usage, "--backend " + o.backend + ": verilator or systemc");
   }
@@ -207,10 +223,13 @@ int run(Options o) {
 void add_mac_run(CLI::App& mac) {
   auto options = std::make_shared<Options>();
   CLI::App* command = mac.add_subcommand(
-      "run", "Simulate a unit and compare every result: on two quantized tensors (A times W transposed),\n"
-             "on vectors, or on random beats");
-  command->add_option("--unit", options->unit, "published, exact, block_fp32 or gst")->capture_default_str();
-  command->add_option("--format", options->format, "block format (default: the tensors'; if4; nvfp4 for gst)");
+      "run",
+      "Simulate a unit and compare every result: on two quantized tensors (A times W transposed),\n"
+      "on vectors, or on random beats");
+  command->add_option("--unit", options->unit, "published, exact, block_fp32 or gst")
+      ->capture_default_str();
+  command->add_option("--format", options->format,
+                      "block format (default: the tensors'; if4; nvfp4 for gst)");
   command->add_option("--lanes", options->lanes, "products a beat (default 16; 64 for gst)");
   FileArguments files(*command);
   files.reads(command->add_option("--a", options->a, "quantized tensor A, a row an output row"));
@@ -218,11 +237,16 @@ void add_mac_run(CLI::App& mac) {
   files.reads(command->add_option("--vectors", options->vectors,
                                   "JSON vectors with expected FP32 results (docs/mac.md)"));
   command->add_option("--beats", options->beats, "random beats")->capture_default_str();
-  command->add_option("--seed", options->run.seed, "of random beats and stalls")->capture_default_str();
-  command->add_option("--stalls", options->stalls, "probability of a pause on either side, 0 to 0.99")->capture_default_str();
-  command->add_option("--resets", options->run.reset, "probability of a reset in a cycle")->capture_default_str();
+  command->add_option("--seed", options->run.seed, "of random beats and stalls")
+      ->capture_default_str();
+  command
+      ->add_option("--stalls", options->stalls, "probability of a pause on either side, 0 to 0.99")
+      ->capture_default_str();
+  command->add_option("--resets", options->run.reset, "probability of a reset in a cycle")
+      ->capture_default_str();
   command->add_flag("--count-defects", options->count_defects,
-                    "also count the random segments that would show each of a list of bugs; exit 1 if one would not");
+                    "also count the random segments that would show each of a list of bugs; exit 1 "
+                    "if one would not");
   command->add_option("--backend", options->backend, "verilator or systemc")->capture_default_str();
   files.writes(command->add_option("--vcd", options->run.vcd, "write a waveform"));
   files.writes(command->add_option("--write-vectors", options->write_vectors,

@@ -17,8 +17,9 @@ int main(int argc, char** argv) {
   CLI::App app{"lowbit: low-bit block-scaled number formats, bit for bit"};
   app.set_version_flag("--version", LOWBIT_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 ok, 1 mismatch or threshold exceeded, 2 usage, 3 unreadable or invalid\n"
-             "input, 4 internal error, 5 hardware or tool not available.");
+  app.footer(
+      "Exit codes: 0 ok, 1 mismatch or threshold exceeded, 2 usage, 3 unreadable or invalid\n"
+      "input, 4 internal error, 5 hardware or tool not available.");
   lowbit::cli::add_formats(app);
   lowbit::cli::add_inspect(app);
   lowbit::cli::add_eval(app);

@@ -87,14 +87,17 @@ std::string shape_text(std::span<const std::uint64_t> shape) {
 /// The file types that hold codes of a format, the usual one first: the format's own, or its bits.
 std::vector<std::string_view> dtypes_of(const ElementFormat& format) {
   switch (sim::container_bits(format)) {
-    case 32: return {"F32", "U32", "I32"};
-    case 16: return {format == f16 ? "F16" : "BF16", "U16", "I16"};
+    case 32:
+      return {"F32", "U32", "I32"};
+    case 16:
+      return {format == f16 ? "F16" : "BF16", "U16", "I16"};
     case 8:
       if (format == e4m3 || format == ue4m3) return {"U8", "F8_E4M3"};
       if (format == e5m2) return {"U8", "F8_E5M2"};
       if (format == e8m0) return {"U8", "F8_E8M0"};
       return {"U8"};
-    default: return {"U8", "I8"};
+    default:
+      return {"U8", "I8"};
   }
 }
 
@@ -108,7 +111,8 @@ class Inputs {
                                       std::size_t dimensions,
                                       std::span<const std::uint64_t> shape = {}) const {
     const TensorInfo* tensor = file_.find(name);
-    if (tensor == nullptr) fail(fmt::format("has no tensor '{}', which {} needs", name, instruction_.name));
+    if (tensor == nullptr)
+      fail(fmt::format("has no tensor '{}', which {} needs", name, instruction_.name));
     const auto allowed = dtypes_of(format);
     if (std::ranges::find(allowed, tensor->dtype->name) == allowed.end()) {
       fail(fmt::format("tensor '{}' is {} where {} takes {} as {}", name, tensor->dtype->name,
@@ -119,8 +123,8 @@ class Inputs {
                        shape_text(tensor->shape), dimensions));
     }
     if (!shape.empty() && !std::ranges::equal(tensor->shape, shape)) {
-      fail(fmt::format("tensor '{}' has shape {} where {} is needed", name, shape_text(tensor->shape),
-                       shape_text(shape)));
+      fail(fmt::format("tensor '{}' has shape {} where {} is needed", name,
+                       shape_text(tensor->shape), shape_text(shape)));
     }
     return *tensor;
   }
@@ -175,12 +179,14 @@ void write(const Options& o, const Instruction& i, const std::vector<std::uint64
 
 void run(const Options& o) {
   Instruction i = sim::instruction(o.instruction);
-  for (const std::string& alternative : o.alternatives) sim::select_alternative(i.parameters, alternative);
+  for (const std::string& alternative : o.alternatives)
+    sim::select_alternative(i.parameters, alternative);
   const Inputs in(o.in, i);
   for (const char* scale : {"scale_A", "scale_B"}) {
     if (i.scale == nullptr && in.has(scale)) {
-      in.fail(fmt::format("holds '{}', but {} takes no scales: remove it or name a block-scaled instruction",
-                          scale, i.name));
+      in.fail(fmt::format(
+          "holds '{}', but {} takes no scales: remove it or name a block-scaled instruction", scale,
+          i.name));
     }
   }
   const TensorInfo& a = in.get("A", *i.a, 2);
@@ -227,13 +233,15 @@ void run(const Options& o) {
       for (std::uint32_t& word : d) word = std::bit_cast<std::uint32_t>(to_float(f16, word));
     }
     const sim::MmaOperand left(i, sim::MmaSide::a, bytes_of(a), m, k, scale_a);
-    const std::size_t width = std::max<std::size_t>(1, static_cast<std::size_t>(sim::container_bits(*i.b)) / 8);
-    const sim::MmaOperand right(i, sim::MmaSide::b, transposed(bytes_of(b), n, width), n, k, scale_b);
+    const std::size_t width =
+        std::max<std::size_t>(1, static_cast<std::size_t>(sim::container_bits(*i.b)) / 8);
+    const sim::MmaOperand right(i, sim::MmaSide::b, transposed(bytes_of(b), n, width), n, k,
+                                scale_b);
     sim::mma(i, left, right, d, {}, std::thread::hardware_concurrency());
   }
   write(o, i, d_shape, d);
-  fmt::print("{}: D {} {}, K = {} in {} instructions of {}", i.name, shape_text(d_shape), i.d->name, k,
-             (k + static_cast<std::uint64_t>(i.k) - 1) / static_cast<std::uint64_t>(i.k), i.k);
+  fmt::print("{}: D {} {}, K = {} in {} instructions of {}", i.name, shape_text(d_shape), i.d->name,
+             k, (k + static_cast<std::uint64_t>(i.k) - 1) / static_cast<std::uint64_t>(i.k), i.k);
   if (k % static_cast<std::uint64_t>(i.k) != 0) fmt::print(", the last one zero-padded");
   fmt::print("\n");
 }
@@ -242,7 +250,8 @@ void run(const Options& o) {
 
 void add_mma(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("mma", "Tensor-core instructions: list them, or compute D = A B + C");
+  CLI::App* command =
+      app.add_subcommand("mma", "Tensor-core instructions: list them, or compute D = A B + C");
   command->add_option("instruction", o->instruction, "name, as --list prints it (any mM and nN)");
   command->add_flag("--list", o->list, "list the instructions and their parameters");
   command->add_flag("--json", o->json, "with --list: as JSON, open points included");
@@ -254,14 +263,16 @@ void add_mma(CLI::App& app) {
   in->needs(out);
   out->needs(in);
   command->add_flag("--rowwise", o->rowwise, "A and B are [n, K], C is [n]: one dot product a row");
-  command->add_option("--alternative", o->alternatives,
-                      "change a parameter, NAME=VALUE (exponent_of_zero=-132, window=products, ...)");
+  command->add_option(
+      "--alternative", o->alternatives,
+      "change a parameter, NAME=VALUE (exponent_of_zero=-132, window=products, ...)");
   command->callback([o] {
     if (o->list) return list(o->json);
     if (o->instruction.empty()) {
       throw Error(ErrorKind::usage, "mma: name an instruction, or ask for --list");
     }
-    if (o->in.empty()) throw Error(ErrorKind::usage, "mma: --in and --out are needed with an instruction");
+    if (o->in.empty())
+      throw Error(ErrorKind::usage, "mma: --in and --out are needed with an instruction");
     run(*o);
   });
 }

@@ -10,7 +10,8 @@ namespace {
 
 extern "C" void stop(int signal) {
   abandon_output_files();
-  // Only now may the signal end the process: a second Ctrl-C must not come before the files are gone.
+  // Only now may the signal end the process: a second Ctrl-C must not come before the files are
+  // gone.
   ::signal(signal, SIG_DFL);
   sigset_t self;
   ::sigemptyset(&self);

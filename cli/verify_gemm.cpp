@@ -57,7 +57,8 @@ std::vector<std::uint32_t> read_output(const Options& o, std::size_t m, std::siz
                                               o.output, file.tensors().size()));
   }
   const auto fail = [&](const std::string& what) {
-    throw Error(ErrorKind::invalid_input, fmt::format("{}: tensor '{}': {}", o.output, printable(d->name), what));
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("{}: tensor '{}': {}", o.output, printable(d->name), what));
   };
   const auto type = output_type_of_dtype(d->dtype->name);
   if (!type) fail(fmt::format("dtype {} where F32, F16 or BF16 is needed", d->dtype->name));
@@ -80,7 +81,9 @@ std::string k_range(const sim::TraceLine& line) {
   return fmt::format("chunk {}, k {} to {}", line.step, line.first_k, line.last_k - 1);
 }
 
-std::string float_text(float x) { return word_text(f32, std::bit_cast<std::uint32_t>(x)); }
+std::string float_text(float x) {
+  return word_text(f32, std::bit_cast<std::uint32_t>(x));
+}
 
 /// The sums of the first mismatching output: around the place where they part.
 void print_trace(const GemmOptions::Problem& p, const GemmModel& model, std::size_t row,
@@ -89,15 +92,16 @@ void print_trace(const GemmOptions::Problem& p, const GemmModel& model, std::siz
   if (trace.lines.empty()) return;
   if (trace.part_at) {
     const auto& line = trace.lines[*trace.part_at];
-    fmt::print("running sums  of ({}, {}) part from the exact ones at {} (accumulator {}): {} {}, "
-               "exact {}\n",
-               row, column, k_range(line), line.accumulator,
-               p.exact ? "an FP32 accumulator" : "model", float_text(line.model),
-               float_text(*line.exact));
+    fmt::print(
+        "running sums  of ({}, {}) part from the exact ones at {} (accumulator {}): {} {}, "
+        "exact {}\n",
+        row, column, k_range(line), line.accumulator, p.exact ? "an FP32 accumulator" : "model",
+        float_text(line.model), float_text(*line.exact));
   } else if (trace.lines[0].exact) {
-    fmt::print("running sums  of ({}, {}): every partial sum is exact in FP32 ({} chunks), so neither "
-               "order nor rounding of the accumulation explains the mismatch\n",
-               row, column, trace.lines.size());
+    fmt::print(
+        "running sums  of ({}, {}): every partial sum is exact in FP32 ({} chunks), so neither "
+        "order nor rounding of the accumulation explains the mismatch\n",
+        row, column, trace.lines.size());
   }
   constexpr std::size_t most = 12;
   const std::size_t middle = trace.part_at.value_or(0);
@@ -114,8 +118,8 @@ void print_trace(const GemmOptions::Problem& p, const GemmModel& model, std::siz
 }
 
 /// Where two schedules of one instruction part on one output.
-void print_parting(const GemmOptions::Problem& p, const GemmModel& model, const sim::Schedule& other,
-                   std::size_t row, std::size_t column) {
+void print_parting(const GemmOptions::Problem& p, const GemmModel& model,
+                   const sim::Schedule& other, std::size_t row, std::size_t column) {
   GemmModel second = model;
   second.schedule = other;
   const auto mine = sim::trace_output(p.a, p.b, model, row, column);
@@ -123,12 +127,14 @@ void print_parting(const GemmOptions::Problem& p, const GemmModel& model, const 
   for (std::size_t i = 0; i < mine.lines.size() && i < theirs.lines.size(); ++i) {
     const auto& x = mine.lines[i];
     const auto& y = theirs.lines[i];
-    if (x.step == y.step && std::bit_cast<std::uint32_t>(x.model) == std::bit_cast<std::uint32_t>(y.model)) {
+    if (x.step == y.step &&
+        std::bit_cast<std::uint32_t>(x.model) == std::bit_cast<std::uint32_t>(y.model)) {
       continue;
     }
     if (x.step != y.step) {
-      fmt::print("  the two orders part after {} chunks: {} next in the model, {} in that schedule\n", i,
-                 k_range(x), k_range(y));
+      fmt::print(
+          "  the two orders part after {} chunks: {} next in the model, {} in that schedule\n", i,
+          k_range(x), k_range(y));
     } else {
       fmt::print("  the two sums of ({}, {}) part at {}: model {}, that schedule {}\n", row, column,
                  k_range(x), float_text(x.model), float_text(y.model));
@@ -143,11 +149,14 @@ bool print_search(const GemmOptions::Problem& p, const GemmModel& model,
                   std::span<const std::uint32_t> output, std::size_t first, bool mismatch) {
   const std::size_t n = sim::rows_of(p.b);
   const auto search = sim::search_schedules(p.a, p.b, model, output, p.c);
-  fmt::print("search        {} schedules on {} outputs, survivors on all\n", search.tried, search.sampled);
+  fmt::print("search        {} schedules on {} outputs, survivors on all\n", search.tried,
+             search.sampled);
   if (search.matches.empty()) {
-    fmt::print("              none matches; closest: {} with {} of {} words different, the first at ({}, {})\n",
-               sim::describe(search.closest), search.closest_mismatches, output.size(),
-               search.closest_first / n, search.closest_first % n);
+    fmt::print(
+        "              none matches; closest: {} with {} of {} words different, the first at ({}, "
+        "{})\n",
+        sim::describe(search.closest), search.closest_mismatches, output.size(),
+        search.closest_first / n, search.closest_first % n);
     if (search.closest != model.schedule) {
       print_parting(p, model, search.closest, first / n, first % n);
     }
@@ -170,19 +179,21 @@ bool print_search(const GemmOptions::Problem& p, const GemmModel& model,
 }
 
 void print_diagnosis(const GemmOptions::Problem& p, const GemmModel& model,
-                     std::span<const std::uint32_t> expected, std::span<const std::uint32_t> output) {
+                     std::span<const std::uint32_t> expected,
+                     std::span<const std::uint32_t> output) {
   const sim::Diagnosis d = sim::diagnose(p.a, p.b, model, expected, output, p.c);
   for (const std::string& text : d.observations) fmt::print("observed      {}\n", text);
   for (const sim::Hypothesis& h : d.hypotheses) {
     if (h.explains_all) {
       fmt::print("explained by  {}: every word agrees then\n", h.name);
     } else {
-      fmt::print("closer with   {}: {} of {} sampled words differ then, {} under the model\n", h.name,
-                 h.sample_mismatches, h.sampled, d.sample_mismatches);
+      fmt::print("closer with   {}: {} of {} sampled words differ then, {} under the model\n",
+                 h.name, h.sample_mismatches, h.sampled, d.sample_mismatches);
     }
   }
   if (d.hypotheses.empty()) {
-    fmt::print("explained by  none of {} usual mistakes of layout, scale and arithmetic\n", d.tried);
+    fmt::print("explained by  none of {} usual mistakes of layout, scale and arithmetic\n",
+               d.tried);
   }
 }
 
@@ -233,10 +244,14 @@ void add_verify_gemm(CLI::App& verify) {
       "gemm", "A GEMM's output against its model: equal word for word, or where and why not");
   FileArguments files(*command);
   o->gemm.add_to(*command, files);
-  files.reads(command->add_option("--output", o->output,
-                                  "The output to check: D [M, N] of F32, F16 or BF16"))
-      ->type_name("FILE")->required();
-  command->add_option("--output-tensor", o->tensor, "Tensor of that file; D, or its only one, where absent")
+  files
+      .reads(command->add_option("--output", o->output,
+                                 "The output to check: D [M, N] of F32, F16 or BF16"))
+      ->type_name("FILE")
+      ->required();
+  command
+      ->add_option("--output-tensor", o->tensor,
+                   "Tensor of that file; D, or its only one, where absent")
       ->type_name("NAME");
   command->add_flag("--search", o->search, "Try plausible schedules and name those that match");
   command->add_flag("--no-diagnosis", o->quick, "Do not try layout, scale and arithmetic mistakes");

@@ -34,11 +34,12 @@ QuantizeOptions request_of(const NamedBlockTensor& dump, const Options& options,
   if (!options.nonfinite.empty()) request.nonfinite = nonfinite_named(options.nonfinite);
   const bool stochastic = request.rounding != ElementRounding::nearest;
   if (stochastic == options.random.empty()) {
-    throw Error(ErrorKind::usage,
-                fmt::format("{}: tensor \"{}\" was rounded {}", printable(options.dump),
-                            printable(dump.name),
-                            stochastic ? "stochastically; give the random numbers with --random FILE"
-                                       : "to nearest; leave --random out"));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{}: tensor \"{}\" was rounded {}", printable(options.dump),
+                    printable(dump.name),
+                    stochastic ? "stochastically; give the random numbers with --random FILE"
+                               : "to nearest; leave --random out"));
   }
   request.random0 = random.first;
   request.random1 = random.second;
@@ -47,11 +48,16 @@ QuantizeOptions request_of(const NamedBlockTensor& dump, const Options& options,
 
 const char* choice_name(BlockChoice choice) {
   switch (choice) {
-    case BlockChoice::only: return "the only one";
-    case BlockChoice::six: return "6";
-    case BlockChoice::four: return "4";
-    case BlockChoice::floating: return "float";
-    case BlockChoice::integer: return "integer";
+    case BlockChoice::only:
+      return "the only one";
+    case BlockChoice::six:
+      return "6";
+    case BlockChoice::four:
+      return "4";
+    case BlockChoice::floating:
+      return "float";
+    case BlockChoice::integer:
+      return "integer";
   }
   return "";
 }
@@ -72,8 +78,9 @@ void explain(const QuantizeInput& input, const QuantizeOptions& request, const B
   // A propagated block has no candidates: its codes are 0.
   const CandidateTrace* chosen = nullptr;
   if (trace.propagated) {
-    fmt::print("  the block holds NaN or infinity: its scale byte is the NaN of {}, its codes are 0\n",
-               dump.format->scale().name);
+    fmt::print(
+        "  the block holds NaN or infinity: its scale byte is the NaN of {}, its codes are 0\n",
+        dump.format->scale().name);
   } else {
     chosen = &trace.candidates[trace.chosen];
   }
@@ -98,14 +105,13 @@ void explain(const QuantizeInput& input, const QuantizeOptions& request, const B
 bool verify_one(const NamedBlockTensor& dump, const TensorInfo& tensor, const Options& options,
                 const RandomNumbers& random) {
   QuantizeOptions request = request_of(dump, options, random);
-  const QuantizeInput input =
-      quantize_input(tensor, dump.record.axis, dump.record.transposed);
+  const QuantizeInput input = quantize_input(tensor, dump.record.axis, dump.record.transposed);
   request.input_type = input_type_of(*tensor.dtype);
   if (dump.tensor.rows != input.rows || dump.tensor.columns != input.columns) {
     throw Error(ErrorKind::invalid_input,
-                fmt::format("{}: tensor \"{}\" is {}x{}, the dump's {}x{}", printable(options.input),
-                            printable(dump.name), input.rows, input.columns, dump.tensor.rows,
-                            dump.tensor.columns));
+                fmt::format("{}: tensor \"{}\" is {}x{}, the dump's {}x{}",
+                            printable(options.input), printable(dump.name), input.rows,
+                            input.columns, dump.tensor.rows, dump.tensor.columns));
   }
   const BlockTensor want = quantize(input.values, input.rows, input.columns, request);
   const std::size_t blocks = want.blocks_per_row();
@@ -128,14 +134,14 @@ bool verify_one(const NamedBlockTensor& dump, const TensorInfo& tensor, const Op
       codes += code_differences;
     }
   }
-  const bool amax_differs = std::bit_cast<std::uint32_t>(want.amax) !=
-                            std::bit_cast<std::uint32_t>(dump.tensor.amax);
+  const bool amax_differs =
+      std::bit_cast<std::uint32_t>(want.amax) != std::bit_cast<std::uint32_t>(dump.tensor.amax);
   fmt::print("{}: {} {} {}: {} of {} blocks differ, {} scale bytes, {} codes{}\n",
-             printable(dump.name), want.format->name, name_of(*request.rule),
-             request.dialect->name, different, want.rows * blocks, scales, codes,
-             amax_differs ? fmt::format("; amax {:a}, the dump has {:a}", want.amax,
-                                        dump.tensor.amax)
-                          : "");
+             printable(dump.name), want.format->name, name_of(*request.rule), request.dialect->name,
+             different, want.rows * blocks, scales, codes,
+             amax_differs
+                 ? fmt::format("; amax {:a}, the dump has {:a}", want.amax, dump.tensor.amax)
+                 : "");
   if (different != 0) explain(input, request, dump.tensor, first_row, first_block);
   return different == 0 && !amax_differs;
 }
@@ -165,8 +171,9 @@ void run(const Options& options) {
 
 void add_verify_quantize(CLI::App& verify) {
   CLI::App* command = verify.add_subcommand(
-      "quantize", "Codes and scale bytes of a dump against a dialect, byte for byte; exit 1 where "
-                  "they differ, with the first block's decisions");
+      "quantize",
+      "Codes and scale bytes of a dump against a dialect, byte for byte; exit 1 where "
+      "they differ, with the first block's decisions");
   const auto options = std::make_shared<Options>();
   command->add_option("IN", options->input, "The tensors before quantization")->required();
   command

@@ -44,7 +44,7 @@ mutate() {
       --top-module "lowbit_mac_$unit" -GLANES=$lanes $g "${sources[@]}" || exit 1
     cmake -DDIR="$work/v" -DCLASS=Vmutant -DOUT="$work/v/Vmutant__all.cpp" -P "$root/scripts/cmake/one_source.cmake"
     cat > unit.cpp << CPP
-#include "mac_verilator.hpp"
+#include "mac/verilator.hpp"
 #include <Vmutant__all.cpp>
 namespace lowbit::sim {
 namespace {
@@ -57,7 +57,7 @@ CPP
     g++ -std=c++20 -O0 -w -ffp-contract=off -DVL_TIME_CONTEXT -DVM_SC=0 -DVM_TRACE=1 -DVM_TRACE_VCD=1 -DVM_COVERAGE=0 \
       -I"$root/sim/src" -I"$root/sim/include" -I"$root/formats/include" -Iv -I"$include" -I"$include/vltstd" unit.cpp \
       "$build"/tests/mac/CMakeFiles/test_mac_units.dir/*.o \
-      "$(find "$build/mac_rtl" -name 'mac_simulator.cpp.o')" "$build/mac_rtl/liblowbit_verilated.a" \
+      "$(find "$build/mac_rtl" -name 'simulator.cpp.o')" "$build/mac_rtl/liblowbit_verilated.a" \
       "$build/sim/liblowbit_sim.a" "$build/formats/liblowbit_formats.a" \
       $(find /usr/lib /usr/local/lib -name 'libCatch2*.a' 2> /dev/null | tr '\n' ' ') -lfmt -lzip -ltbb -lpthread -o mutant
   ) > "$work/log" 2>&1 || { echo "NOT BUILT $name"; tail -5 "$work/log"; missed=$((missed + 1)); return; }

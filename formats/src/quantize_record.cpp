@@ -162,8 +162,7 @@ std::optional<std::string> text_of(const std::string& value) {
   return value;
 }
 template <typename Enum>
-  requires std::is_enum_v<Enum>
-std::optional<std::string> text_of(Enum value) {
+requires std::is_enum_v<Enum> std::optional<std::string> text_of(Enum value) {
   return std::string(name_of(value));
 }
 template <typename T>
@@ -175,8 +174,8 @@ std::optional<std::string> text_of(const std::optional<T>& value) {
   return value ? text_of(*value) : std::nullopt;
 }
 
-/// Every key with its member, what its text must be, and how that is read. `hadamard`, which repeats
-/// part of `transforms`, is not among them.
+/// Every key with its member, what its text must be, and how that is read. `hadamard`, which
+/// repeats part of `transforms`, is not among them.
 template <typename Record, typename Visit>
 void each_field(Record& r, const Visit& visit) {
   using Text = const std::string&;
@@ -190,9 +189,8 @@ void each_field(Record& r, const Visit& visit) {
   visit("axis", r.axis, "an integer", number<int>);
   visit("transposed", r.transposed, wanted_truth, truth_of);
   visit("block_2d", r.block_2d, wanted_truth, truth_of);
-  visit("code_layout", r.code_layout, "rows, the only layout that this version reads", [](Text t) {
-    return t == code_layout_rows ? std::optional(t) : std::nullopt;
-  });
+  visit("code_layout", r.code_layout, "rows, the only layout that this version reads",
+        [](Text t) { return t == code_layout_rows ? std::optional(t) : std::nullopt; });
   visit("scale_layout", r.scale_layout, "linear or swizzled",
         [](Text t) { return find_scale_layout(t); });
   visit("weight_layout", r.weight_layout, "a plain name", plain_name);
@@ -250,10 +248,11 @@ QuantizeOptions request_of(const QuantizeRecord& record, float amax) {
   request.rounding = record.rounding;
   for (const std::string& transform : record.transforms) {
     if (transform != hadamard || request.hadamard) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("transforms [{}]: only one \"{}\" is known; use the version of lowbit "
-                              "that wrote the file",
-                              fmt::join(record.transforms, ", "), hadamard));
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("transforms [{}]: only one \"{}\" is known; use the version of lowbit "
+                      "that wrote the file",
+                      fmt::join(record.transforms, ", "), hadamard));
     }
     request.hadamard = true;
   }
@@ -292,9 +291,8 @@ void write_quantize_record(const QuantizeRecord& record, const std::string& name
   const auto put = [&](std::string_view key, const std::optional<std::string>& text) {
     if (text) metadata[fmt::format("{}.{}", name, key)] = *text;
   };
-  each_field(record, [&](std::string_view key, const auto& value, auto&&...) {
-    put(key, text_of(value));
-  });
+  each_field(record,
+             [&](std::string_view key, const auto& value, auto&&...) { put(key, text_of(value)); });
   put(hadamard, text_of(record.is_hadamard_transformed()));
 }
 

@@ -10,8 +10,8 @@ namespace {
 
 void check_size(std::size_t actual, std::size_t expected, std::string_view what) {
   if (actual == expected) return;
-  throw Error(ErrorKind::usage, fmt::format("{} scale bytes where the {} layout has {}", actual,
-                                            what, expected));
+  throw Error(ErrorKind::usage,
+              fmt::format("{} scale bytes where the {} layout has {}", actual, what, expected));
 }
 
 }  // namespace

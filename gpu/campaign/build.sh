@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 include=(-Iformats/include -Isim/include -Isim/src -Igpu/campaign)
-for source in sim/src/instruction.cpp sim/src/mma.cpp sim/src/mma_lanes.cpp formats/src/element_format.cpp; do
+for source in sim/src/tensor_core/instruction.cpp sim/src/tensor_core/mma.cpp sim/src/tensor_core/lanes.cpp formats/src/element_format.cpp; do
   g++ -std=c++20 -O3 -ffp-contract=off -DFMT_HEADER_ONLY "${include[@]}" -c "$source" -o "$objects/$(basename "$source").o"
 done
 nvcc -gencode=arch=compute_90a,code=sm_90a -O3 -std=c++20 --expt-relaxed-constexpr -fmad=false "${include[@]}" \

@@ -16,16 +16,16 @@ inline constexpr int tile_columns = 8;
 inline constexpr int vector_words = 8;  // every instruction here takes 32 bytes of a vector
 
 enum class Family : int {
-  raw,           // random bits, NaN and infinity included
-  finite,        // random bits, finite
-  narrow,        // exponents within a few binades
-  paired,        // large products cancel in pairs; what remains lies about the window's end
-  subnormal,     // smallest exponents
-  floor,         // products about the exponent of zero
-  zeros,         // zeros of both signs
-  addend,        // C about the window's end above or below the products
-  cancels,       // C is minus the dot product, a few last places off
-  huge,          // overflow
+  raw,        // random bits, NaN and infinity included
+  finite,     // random bits, finite
+  narrow,     // exponents within a few binades
+  paired,     // large products cancel in pairs; what remains lies about the window's end
+  subnormal,  // smallest exponents
+  floor,      // products about the exponent of zero
+  zeros,      // zeros of both signs
+  addend,     // C about the window's end above or below the products
+  cancels,    // C is minus the dot product, a few last places off
+  huge,       // overflow
 };
 inline constexpr int family_count = 10;
 
@@ -44,7 +44,10 @@ class Draw {
     state_ += 0x9E3779B97F4A7C15ULL;
     return static_cast<std::uint32_t>(mix(state_) >> 32);
   }
-  constexpr int below(int n) { return static_cast<int>((static_cast<std::uint64_t>(next()) * static_cast<std::uint32_t>(n)) >> 32); }
+  constexpr int below(int n) {
+    return static_cast<int>((static_cast<std::uint64_t>(next()) * static_cast<std::uint32_t>(n)) >>
+                            32);
+  }
 
  private:
   static constexpr std::uint64_t mix(std::uint64_t x) {
@@ -55,12 +58,17 @@ class Draw {
   std::uint64_t state_;
 };
 
-constexpr int clamp(int x, int low, int high) { return x < low ? low : (x > high ? high : x); }
+constexpr int clamp(int x, int low, int high) {
+  return x < low ? low : (x > high ? high : x);
+}
 
 /// The largest exponent field of a finite number.
-constexpr int top_field(const ElementFormat& f) { return static_cast<int>(f.max_code() >> f.mantissa_bits); }
+constexpr int top_field(const ElementFormat& f) {
+  return static_cast<int>(f.max_code() >> f.mantissa_bits);
+}
 
-constexpr std::uint32_t compose(const ElementFormat& f, bool negative, int field, std::uint32_t mantissa) {
+constexpr std::uint32_t compose(const ElementFormat& f, bool negative, int field,
+                                std::uint32_t mantissa) {
   const std::uint32_t magnitude =
       (static_cast<std::uint32_t>(clamp(field, 0, top_field(f))) << f.mantissa_bits) |
       (mantissa & ((1U << f.mantissa_bits) - 1));
@@ -74,19 +82,21 @@ constexpr std::uint32_t random_code(const ElementFormat& f, int field, Draw& d) 
   const std::uint32_t mantissa = d.next();
   return compose(f, negative, field, mantissa);
 }
-constexpr std::uint32_t random_zero(const ElementFormat& f, Draw& d) { return compose(f, d.below(2) != 0, 0, 0); }
+constexpr std::uint32_t random_zero(const ElementFormat& f, Draw& d) {
+  return compose(f, d.below(2) != 0, 0, 0);
+}
 
 /// What all elements of a tile share.
 struct Plan {
   Family family = Family::raw;
-  int field_a = 0;   // centre of the exponent fields
+  int field_a = 0;  // centre of the exponent fields
   int field_b = 0;
-  int width = 1;     // of the range of fields
-  int distance = 1;  // between the two of a cancelling pair
-  int tail = 1;      // pairs that do not cancel
-  int gap = 0;       // of their products below the others
-  int zero_odds = 0; // of 8
-  bool tie = false;  // product 0 is half of an FP16 result's last place
+  int width = 1;      // of the range of fields
+  int distance = 1;   // between the two of a cancelling pair
+  int tail = 1;       // pairs that do not cancel
+  int gap = 0;        // of their products below the others
+  int zero_odds = 0;  // of 8
+  bool tie = false;   // product 0 is half of an FP16 result's last place
 };
 
 constexpr Plan plan_of(const Case& c, std::uint64_t seed, std::uint64_t tile) {
@@ -140,7 +150,8 @@ constexpr std::uint32_t element(const Case& c, const Plan& p, bool side_b, std::
   Draw d(seed, tile, stream, index_of(k));
   const int centre = side_b ? p.field_b : p.field_a;
   switch (p.family) {
-    case Family::raw: return container(d.next() & f.code_mask(), d);
+    case Family::raw:
+      return container(d.next() & f.code_mask(), d);
     case Family::finite: {
       const int field = d.below(top_field(f) + 1);
       return container(random_code(f, field, d), d);
@@ -161,7 +172,9 @@ constexpr std::uint32_t element(const Case& c, const Plan& p, bool side_b, std::
     case Family::floor: {
       if (p.tie) {
         // 2^-11 * 2^-14: half of the last place of an FP16 subnormal, and products far below it.
-        if (k == 0) return compose(f, d.below(2) != 0, clamp((side_b ? -14 : -11) + f.bias, 0, top_field(f)), 0);
+        if (k == 0)
+          return compose(f, d.below(2) != 0, clamp((side_b ? -14 : -11) + f.bias, 0, top_field(f)),
+                         0);
         if (d.below(8) < 6) return 0;
         const bool negative = d.below(2) != 0;
         return compose(f, negative, 0, 1 + static_cast<std::uint32_t>(d.below(4)));
@@ -181,7 +194,8 @@ constexpr std::uint32_t element(const Case& c, const Plan& p, bool side_b, std::
       }
       return container(compose(f, negative, d.below(2), 1), d);
     }
-    default: break;
+    default:
+      break;
   }
   if (d.below(32) < p.zero_odds) return container(random_zero(f, d), d);
   const int field = centre - d.below(p.width);
@@ -198,17 +212,20 @@ constexpr std::uint32_t addend(const Case& c, const Plan& p, std::uint64_t seed,
   Draw d(seed, tile, 7, static_cast<std::uint64_t>(row * tile_columns + column));
   const bool negative = d.below(2) != 0;
   switch (p.family) {
-    case Family::raw: return d.next() & f.code_mask();
+    case Family::raw:
+      return d.next() & f.code_mask();
     case Family::cancels: {
       const std::uint32_t flipped = dot ^ f.sign_mask();
       const int away = d.below(8) - 4;
-      return d.below(4) == 0 ? flipped : (flipped + static_cast<std::uint32_t>(away)) & f.code_mask();
+      return d.below(4) == 0 ? flipped
+                             : (flipped + static_cast<std::uint32_t>(away)) & f.code_mask();
     }
     case Family::zeros:
     case Family::floor:
       if (d.below(8) < 7) return negative ? f.sign_mask() : 0;
       break;
-    default: break;
+    default:
+      break;
   }
   if (d.below(4) == 0) return d.below(3) == 0 ? f.sign_mask() : 0;
   const int products = p.field_a - c.a.bias + p.field_b - c.b.bias;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A kernel of your own under lowbit's harness: a plain NVFP4 quantizer, one thread a block, held to the
-// reference byte for byte and timed.
+// A kernel of your own under lowbit's harness: a plain NVFP4 quantizer, one thread a block, held to
+// the reference byte for byte and timed.
 //
 // docs/gpu.md, "A kernel of your own", says how to build it by hand.
 //
@@ -35,8 +35,8 @@ __device__ unsigned e2m1_code(float y) {
 }
 
 /// 1x16 blocks of a BF16 matrix whose amax is given.
-__global__ void quantize(const __nv_bfloat16* in, const float* amax, unsigned char* values, unsigned char* scales,
-                         long blocks, bool broken) {
+__global__ void quantize(const __nv_bfloat16* in, const float* amax, unsigned char* values,
+                         unsigned char* scales, long blocks, bool broken) {
   const long block = static_cast<long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (block >= blocks) return;
   float b = 0;
@@ -61,7 +61,8 @@ __global__ void maximum(const __nv_bfloat16* in, long count, float* amax) {
   shared[threadIdx.x] = m;
   __syncthreads();
   for (int step = 512; step > 0; step /= 2) {
-    if (threadIdx.x < step) shared[threadIdx.x] = fmaxf(shared[threadIdx.x], shared[threadIdx.x + step]);
+    if (threadIdx.x < step)
+      shared[threadIdx.x] = fmaxf(shared[threadIdx.x], shared[threadIdx.x + step]);
     __syncthreads();
   }
   if (threadIdx.x == 0) *amax = shared[0];
@@ -81,12 +82,15 @@ int main(int argc, char** argv) {
     const auto* in = static_cast<const __nv_bfloat16*>(b.input);
     maximum<<<1, 1024, 0, b.stream>>>(in, b.rows * b.columns, b.amax);
     const long blocks = b.rows * b.columns / 16;
-    quantize<<<static_cast<unsigned>((blocks + 255) / 256), 256, 0, b.stream>>>(in, b.amax, b.values, b.scales, blocks, broken);
+    quantize<<<static_cast<unsigned>((blocks + 255) / 256), 256, 0, b.stream>>>(
+        in, b.amax, b.values, b.scales, blocks, broken);
   };
   try {
     const gpu::VerifyResult result = gpu::verify_quantize(mine, {});
-    std::printf("%llu elements in %llu cases, %llu mismatches\n", static_cast<unsigned long long>(result.compared),
-                static_cast<unsigned long long>(result.cases), static_cast<unsigned long long>(result.mismatched));
+    std::printf("%llu elements in %llu cases, %llu mismatches\n",
+                static_cast<unsigned long long>(result.compared),
+                static_cast<unsigned long long>(result.cases),
+                static_cast<unsigned long long>(result.mismatched));
     if (result.mismatched == 0) return 0;
     std::printf("first: %s\n", result.first_mismatch.c_str());
     return static_cast<int>(ErrorKind::mismatch);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Toggle counts of a mapped netlist by lowbit_gate_sim (cli/gate_sim.cpp), with the delays of an SDF file
+"""Toggle counts of a mapped netlist by lowbit_gate_sim (sim/src/mac/gate_sim.cpp), with the delays of an SDF file
 or without: what Icarus counts, in seconds where Icarus takes minutes."""
 import math
 import re

@@ -156,9 +156,9 @@ TEST_CASE("requests that have no meaning are refused") {
   CHECK_THROWS_AS(replay_layer(slow, {"", 5, 5, 5, 1}), Error);
   CHECK(replay_layer(ArrayConfig{}, {"", 1, 1 << 16, huge, 1}).cycles > 0);
   const std::string path = "test_array_shapes.json";  // in the test's working directory
-  for (const char* text : {"", "{", "[]", "{\"gemms\": []}", "{\"gemms\": [1]}",
-                           "{\"gemms\": [{\"n\": 1}]}", "{\"gemms\": [{\"n\": -1, \"k\": 2}]}",
-                           "{\"gemms\": [{\"n\": 1e99, \"k\": 2}]}"}) {
+  for (const char* text :
+       {"", "{", "[]", "{\"gemms\": []}", "{\"gemms\": [1]}", "{\"gemms\": [{\"n\": 1}]}",
+        "{\"gemms\": [{\"n\": -1, \"k\": 2}]}", "{\"gemms\": [{\"n\": 1e99, \"k\": 2}]}"}) {
     std::ofstream(path) << text;
     INFO(text);
     CHECK_THROWS_AS(read_model_shapes(path, 1), Error);

@@ -136,8 +136,10 @@ TEST_CASE("output stationary: the RTL of a 4x4 array, cycle by cycle") {
       }
       clock(rtl);
     };
-    (void)step_layer(config, {"", static_cast<std::int64_t>(m), static_cast<std::int64_t>(n),
-                              static_cast<std::int64_t>(k), 1}, &data);
+    (void)step_layer(config,
+                     {"", static_cast<std::int64_t>(m), static_cast<std::int64_t>(n),
+                      static_cast<std::int64_t>(k), 1},
+                     &data);
   }
   CHECK(tally.wrong == 0);
   CHECK(tally.outputs > 1000);

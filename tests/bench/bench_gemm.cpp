@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// 1024 x 1024 x 4096 on all cores: exact, an NVFP4 instruction's model, and a plain FP32 product of the
-// dequantized operands beside them. items_per_second is products a second.
+// 1024 x 1024 x 4096 on all cores: exact, an NVFP4 instruction's model, and a plain FP32 product of
+// the dequantized operands beside them. items_per_second is products a second.
 #include <benchmark/benchmark.h>
 
 #include <random>
@@ -80,9 +80,11 @@ BENCHMARK_CAPTURE(exact, mxfp4, "mxfp4")->Unit(benchmark::kMillisecond)->UseReal
 BENCHMARK_CAPTURE(exact, mxfp8_e4m3, "mxfp8_e4m3")->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK_CAPTURE(model, nvfp4_tcgen05, "nvfp4",
                   "tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3")
-    ->Unit(benchmark::kMillisecond)->UseRealTime();
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 BENCHMARK_CAPTURE(model, if4_as_f16_hopper, "if4", "mma.Hopper.m16n8k16.f32.f16.f16.f32")
-    ->Unit(benchmark::kMillisecond)->UseRealTime();
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 BENCHMARK(plain_fp32)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace

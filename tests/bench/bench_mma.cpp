@@ -14,27 +14,32 @@ using namespace lowbit;
 using namespace lowbit::sim;
 
 /// Codes that are finite and of moderate exponent, so that no result is decided by a special.
-std::vector<std::uint8_t> operand_memory(const ElementFormat& format, std::size_t elements, std::mt19937& random) {
+std::vector<std::uint8_t> operand_memory(const ElementFormat& format, std::size_t elements,
+                                         std::mt19937& random) {
   const int bits = container_bits(format);
   std::vector<std::uint8_t> memory(elements * static_cast<std::size_t>(bits) / 8);
   for (std::size_t i = 0; i < memory.size(); ++i) {
     memory[i] = static_cast<std::uint8_t>(random());
-    if (bits == 8) memory[i] &= static_cast<std::uint8_t>(format.sign_mask() | (format.magnitude_mask() >> 1));
+    if (bits == 8)
+      memory[i] &= static_cast<std::uint8_t>(format.sign_mask() | (format.magnitude_mask() >> 1));
   }
   const std::size_t width = static_cast<std::size_t>(bits) / 8;
   for (std::size_t i = 0; bits >= 16 && i < elements; ++i) {
     // The top byte: sign and an exponent about 1.
-    memory[i * width + width - 1] = static_cast<std::uint8_t>((random() & 0x80U) | 0x3CU | (random() & 1U));
+    memory[i * width + width - 1] =
+        static_cast<std::uint8_t>((random() & 0x80U) | 0x3CU | (random() & 1U));
   }
   return memory;
 }
 
-MmaOperand operand(const Instruction& i, MmaSide side, std::size_t vectors, std::size_t k, std::mt19937& random) {
+MmaOperand operand(const Instruction& i, MmaSide side, std::size_t vectors, std::size_t k,
+                   std::mt19937& random) {
   const ElementFormat& format = side == MmaSide::a ? *i.a : *i.b;
   std::vector<std::uint8_t> scales;
   if (i.block != 0) {
     scales.resize(vectors * k / static_cast<std::size_t>(i.block));
-    for (std::uint8_t& s : scales) s = static_cast<std::uint8_t>(i.scale == &e8m0 ? 120 + random() % 16 : 40 + random() % 32);
+    for (std::uint8_t& s : scales)
+      s = static_cast<std::uint8_t>(i.scale == &e8m0 ? 120 + random() % 16 : 40 + random() % 32);
   }
   return {i, side, operand_memory(format, vectors * k, random), vectors, k, scales};
 }
@@ -52,12 +57,14 @@ void run_model(benchmark::State& state, const Instruction* instruction) {
     mma(*instruction, a, b, d);
     benchmark::DoNotOptimize(d.data());
   }
-  state.counters["products"] = benchmark::Counter(static_cast<double>(m * n * k) * static_cast<double>(state.iterations()),
-                                                  benchmark::Counter::kIsRate);
+  state.counters["products"] =
+      benchmark::Counter(static_cast<double>(m * n * k) * static_cast<double>(state.iterations()),
+                         benchmark::Counter::kIsRate);
 }
 
 void nvfp4_gemm(benchmark::State& state) {
-  const Instruction& i = instruction("tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3");
+  const Instruction& i =
+      instruction("tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3");
   std::mt19937 random(1);
   constexpr std::size_t m = 1024;
   constexpr std::size_t n = 1024;
@@ -74,8 +81,9 @@ void nvfp4_gemm(benchmark::State& state) {
     mma(i, left, right, d, {}, static_cast<unsigned>(state.range(0)));
     benchmark::DoNotOptimize(d.data());
   }
-  state.counters["products"] = benchmark::Counter(static_cast<double>(m * n * k) * static_cast<double>(state.iterations()),
-                                                  benchmark::Counter::kIsRate);
+  state.counters["products"] =
+      benchmark::Counter(static_cast<double>(m * n * k) * static_cast<double>(state.iterations()),
+                         benchmark::Counter::kIsRate);
 }
 
 /// The plain thing beside the models: FP32 multiply and add along K.
@@ -93,19 +101,26 @@ void plain_f32(benchmark::State& state) {
     std::fill(d.begin(), d.end(), 0.0F);
     for (std::size_t row = 0; row < m; ++row) {
       for (std::size_t i = 0; i < k; ++i) {
-        for (std::size_t column = 0; column < n; ++column) d[row * n + column] += a[row * k + i] * b[i * n + column];
+        for (std::size_t column = 0; column < n; ++column)
+          d[row * n + column] += a[row * k + i] * b[i * n + column];
       }
     }
     benchmark::DoNotOptimize(d.data());
   }
-  state.counters["products"] = benchmark::Counter(static_cast<double>(m * n * k) * static_cast<double>(state.iterations()),
-                                                  benchmark::Counter::kIsRate);
+  state.counters["products"] =
+      benchmark::Counter(static_cast<double>(m * n * k) * static_cast<double>(state.iterations()),
+                         benchmark::Counter::kIsRate);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  benchmark::RegisterBenchmark("nvfp4_gemm_1024x1024x4096/threads", nvfp4_gemm)->Arg(1)->Arg(2)->Iterations(1)->UseRealTime()->Unit(benchmark::kSecond);
+  benchmark::RegisterBenchmark("nvfp4_gemm_1024x1024x4096/threads", nvfp4_gemm)
+      ->Arg(1)
+      ->Arg(2)
+      ->Iterations(1)
+      ->UseRealTime()
+      ->Unit(benchmark::kSecond);
   benchmark::RegisterBenchmark("plain_f32", plain_f32);
   for (const Instruction& i : instructions()) {
     benchmark::RegisterBenchmark(i.name.c_str(), run_model, &i)->Unit(benchmark::kMillisecond);

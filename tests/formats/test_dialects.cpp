@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "error_sum.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
+#include "quantize/error_sum.hpp"
 
 using namespace lowbit;
 

@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "element_rounding.hpp"
-#include "exact_quotient.hpp"
+#include "dequantize/exact_quotient.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/hadamard.hpp"
 #include "lowbit/quantize.hpp"
+#include "quantize/element_rounding.hpp"
 
 using namespace lowbit;
 

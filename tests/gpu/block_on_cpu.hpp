@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernels' 1D path, run on the CPU: gpu/src/quantize/{select,block,mx_block}.cuh over a whole matrix.
+// The kernels' 1D path, run on the CPU: gpu/src/quantize/{select,block,mx_block}.cuh over a whole
+// matrix.
 #pragma once
 
 #include <cstring>
@@ -16,16 +17,17 @@ struct CpuCounts {
   std::uint64_t undecided = 0;  ///< left to the dialect's own operations
 };
 
-/// The fast path of the selecting rules, undecided blocks by quantize_exactly. (The kernel redoes 4/6 blocks by a lane a
-/// candidate, which choose by a shuffle: that is checked on the device.)
+/// The fast path of the selecting rules, undecided blocks by quantize_exactly. (The kernel redoes
+/// 4/6 blocks by a lane a candidate, which choose by a shuffle: that is checked on the device.)
 template <class F, Selection kRule>
-CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, float amax,
-                               float largest, float scale_max, BlockTensor& out) {
+CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns,
+                               float amax, float largest, float scale_max, BlockTensor& out) {
   CpuCounts counts;
   const TensorScale t = make_tensor_scale(amax, largest, largest * scale_max, kRule);
   const fast::Tensor tensor = fast::make_tensor(t);
   std::array<fast::Entry<F, kRule>, 128> table;
-  for (std::uint32_t byte = 0; byte < 128; ++byte) table[byte] = fast::make_entry<F, kRule>(t, byte);
+  for (std::uint32_t byte = 0; byte < 128; ++byte)
+    table[byte] = fast::make_entry<F, kRule>(t, byte);
   const std::size_t blocks = (columns + 15) / 16;
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t k = 0; k < blocks; ++k) {
@@ -55,8 +57,9 @@ CpuCounts quantize_fast_on_cpu(std::span<const float> x, std::size_t rows, std::
 }
 
 template <class F, Selection kRule>
-void quantize_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, float amax, float largest,
-                     float scale_max, Selection rule, bool force_exact, BlockTensor& out) {
+void quantize_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, float amax,
+                     float largest, float scale_max, Selection rule, bool force_exact,
+                     BlockTensor& out) {
   const TensorScale t = make_tensor_scale(amax, largest, largest * scale_max, rule);
   std::array<ScaleEntry, 128> table;
   for (std::uint32_t byte = 0; byte < 128; ++byte) table[byte] = make_scale_entry<F>(t, byte);
@@ -73,8 +76,9 @@ void quantize_on_cpu(std::span<const float> x, std::size_t rows, std::size_t col
       }
       const Signs signs = signs_of_floats<F::nibbles>(value);
       std::uint32_t words[F::words];
-      const std::uint32_t byte =
-          amax == 0 ? 0 : quantize_nv<F, kRule>(magnitude, signs, b, t, table, Alone{}, force_exact, words);
+      const std::uint32_t byte = amax == 0 ? 0
+                                           : quantize_nv<F, kRule>(magnitude, signs, b, t, table,
+                                                                   Alone{}, force_exact, words);
       if (amax == 0) std::memset(words, 0, sizeof words);
       const std::size_t at = r * blocks + k;
       out.scales[at] = static_cast<std::uint8_t>(byte);
@@ -84,8 +88,8 @@ void quantize_on_cpu(std::span<const float> x, std::size_t rows, std::size_t col
 }
 
 template <class F>
-void quantize_mx_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns, MxRule rule,
-                        BlockTensor& out) {
+void quantize_mx_on_cpu(std::span<const float> x, std::size_t rows, std::size_t columns,
+                        MxRule rule, BlockTensor& out) {
   const std::size_t blocks = (columns + 31) / 32;
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t k = 0; k < blocks; ++k) {
@@ -106,7 +110,8 @@ void quantize_mx_on_cpu(std::span<const float> x, std::size_t rows, std::size_t 
         }
         std::uint32_t words[F::words] = {};
         if (b != 0) quantize_mx<F>(magnitude, signs_of_floats<F::nibbles>(part), byte, words);
-        std::memcpy(out.values.data() + ((r * blocks + k) * 2 + half) * sizeof words, words, sizeof words);
+        std::memcpy(out.values.data() + ((r * blocks + k) * 2 + half) * sizeof words, words,
+                    sizeof words);
       }
     }
   }

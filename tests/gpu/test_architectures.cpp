@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "architectures.hpp"
 #include "catch.hpp"
+#include "harness/architectures.hpp"
 #include "lowbit/error.hpp"
 
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The layouts of the native Blackwell kernels (not run on hardware), on the CPU: whole tiles gathered
-// through the functions that the kernels use and multiplied by the instruction's model must equal
-// the model on the row-major operands.
+// The layouts of the native Blackwell kernels (not run on hardware), on the CPU: whole tiles
+// gathered through the functions that the kernels use and multiplied by the instruction's model
+// must equal the model on the row-major operands.
 #include <array>
 #include <cstdint>
 #include <random>
@@ -26,22 +26,27 @@ struct Matrix {
 
 Matrix random_matrix(std::size_t rows, std::size_t columns, unsigned seed) {
   std::mt19937 random(seed);
-  Matrix m{rows, columns, std::vector<std::uint8_t>(rows * columns / 2), std::vector<std::uint8_t>(rows * columns / 16)};
+  Matrix m{rows, columns, std::vector<std::uint8_t>(rows * columns / 2),
+           std::vector<std::uint8_t>(rows * columns / 16)};
   for (auto& b : m.codes) b = static_cast<std::uint8_t>(random());
   for (auto& b : m.scales) b = static_cast<std::uint8_t>(random() % 0x7F);
   return m;
 }
 
-std::vector<std::uint32_t> model(const sim::Instruction& instruction, const Matrix& a, const Matrix& b) {
+std::vector<std::uint32_t> model(const sim::Instruction& instruction, const Matrix& a,
+                                 const Matrix& b) {
   std::vector<std::uint32_t> d(a.rows * b.rows);
-  sim::mma(instruction, sim::MmaOperand(instruction, sim::MmaSide::a, a.codes, a.rows, a.columns, a.scales),
+  sim::mma(instruction,
+           sim::MmaOperand(instruction, sim::MmaSide::a, a.codes, a.rows, a.columns, a.scales),
            sim::MmaOperand(instruction, sim::MmaSide::b, b.codes, b.rows, b.columns, b.scales), d);
   return d;
 }
 
 const sim::Instruction& nvfp4(std::string_view architecture, std::string_view family) {
   for (const sim::Instruction& i : sim::instructions()) {
-    if (i.architecture == architecture && i.name.starts_with(family) && i.k == 64 && i.block == 16 && i.scale == &ue4m3) return i;
+    if (i.architecture == architecture && i.name.starts_with(family) && i.k == 64 &&
+        i.block == 16 && i.scale == &ue4m3)
+      return i;
   }
   FAIL("no NVFP4 instruction of " << architecture);
   return sim::instructions()[0];
@@ -63,18 +68,25 @@ TEST_CASE("sm_120a fragments and scales gather the operands of m16n8k64 (not run
     std::array<std::uint32_t, 32> sa{}, sb{};
     const auto word = [&](const Matrix& m, int row, int column) {
       std::uint32_t w = 0;
-      for (std::size_t i = 0; i < 8; ++i) w |= m.code(static_cast<std::size_t>(row), step * 64 + static_cast<std::size_t>(column) + i) << (4 * i);
+      for (std::size_t i = 0; i < 8; ++i)
+        w |= m.code(static_cast<std::size_t>(row), step * 64 + static_cast<std::size_t>(column) + i)
+             << (4 * i);
       return w;
     };
     const auto scale_word = [&](const std::vector<std::uint8_t>& s, int row) {
       std::uint32_t w = 0;
-      for (std::size_t i = 0; i < 4; ++i) w |= static_cast<std::uint32_t>(s[swizzled_scale_offset(static_cast<std::size_t>(row), step * 4, 8) + i]) << (8 * i);
+      for (std::size_t i = 0; i < 4; ++i)
+        w |= static_cast<std::uint32_t>(
+                 s[swizzled_scale_offset(static_cast<std::size_t>(row), step * 4, 8) + i])
+             << (8 * i);
       return w;
     };
     for (int lane = 0; lane < 32; ++lane) {
       const auto l = static_cast<std::size_t>(lane);
-      for (int r = 0; r < 4; ++r) ra[l][static_cast<std::size_t>(r)] = word(a, Mma::a_row(lane, r), Mma::a_column(lane, r));
-      for (int r = 0; r < 2; ++r) rb[l][static_cast<std::size_t>(r)] = word(b, Mma::b_row(lane), Mma::b_column(lane, r));
+      for (int r = 0; r < 4; ++r)
+        ra[l][static_cast<std::size_t>(r)] = word(a, Mma::a_row(lane, r), Mma::a_column(lane, r));
+      for (int r = 0; r < 2; ++r)
+        rb[l][static_cast<std::size_t>(r)] = word(b, Mma::b_row(lane), Mma::b_column(lane, r));
       sa[l] = scale_word(a_scales, Mma::scale_a_row(lane));
       sb[l] = scale_word(b_scales, Mma::scale_b_row(lane));
     }
@@ -99,7 +111,8 @@ TEST_CASE("sm_120a fragments and scales gather the operands of m16n8k64 (not run
   // D fragments cover the tile once.
   std::vector<int> written(16 * 8);
   for (int lane = 0; lane < 32; ++lane) {
-    for (int r = 0; r < 4; ++r) ++written[static_cast<std::size_t>(Mma::d_row(lane, r) * 8 + Mma::d_column(lane, r))];
+    for (int r = 0; r < 4; ++r)
+      ++written[static_cast<std::size_t>(Mma::d_row(lane, r) * 8 + Mma::d_column(lane, r))];
   }
   CHECK(written == std::vector<int>(16 * 8, 1));
   CHECK(got == want);
@@ -115,19 +128,25 @@ TEST_CASE("sm_100a shared tiles, descriptors and tensor-memory scales (not run o
   const auto gathered = [&](const Matrix& m) {
     std::vector<std::uint8_t> shared(Mma::operand_bytes);
     for (int row = 0; row < 128; ++row) {
-      for (int byte = 0; byte < 128; ++byte) shared[Mma::operand_offset(row, byte)] = m.codes[static_cast<std::size_t>(row * 128 + byte)];
+      for (int byte = 0; byte < 128; ++byte)
+        shared[Mma::operand_offset(row, byte)] =
+            m.codes[static_cast<std::size_t>(row * 128 + byte)];
     }
     const auto scale_tiles = swizzle_scales(m.scales, 128, 16);
     // Tensor memory after tcgen05.cp: [column][lane], four bytes a cell.
     std::vector<std::array<std::uint8_t, 4>> tensor(16 * 32);
     for (int step = 0; step < 4; ++step) {
       for (int o = 0; o < 512; ++o) {
-        tensor[static_cast<std::size_t>((4 * step + Mma::scale_column(o)) * 32 + Mma::scale_lane(o))][static_cast<std::size_t>(Mma::scale_byte(o))] =
-            scale_tiles[static_cast<std::size_t>(step * 512 + o)];
+        tensor[static_cast<std::size_t>((4 * step + Mma::scale_column(o)) * 32 +
+                                        Mma::scale_lane(o))]
+              [static_cast<std::size_t>(Mma::scale_byte(o))] =
+                  scale_tiles[static_cast<std::size_t>(step * 512 + o)];
       }
     }
-    // What the instruction reads: 32 bytes a row from the descriptor's start, address bits 4-6 XOR 7-9.
-    Matrix read{128, 256, std::vector<std::uint8_t>(128 * 128), std::vector<std::uint8_t>(128 * 16)};
+    // What the instruction reads: 32 bytes a row from the descriptor's start, address bits 4-6 XOR
+    // 7-9.
+    Matrix read{128, 256, std::vector<std::uint8_t>(128 * 128),
+                std::vector<std::uint8_t>(128 * 16)};
     for (int step = 0; step < 4; ++step) {
       const std::uint64_t descriptor = Mma::operand_descriptor(0, step);
       const auto start = static_cast<std::uint32_t>(descriptor & 0x3FFF) << 4;
@@ -135,14 +154,15 @@ TEST_CASE("sm_100a shared tiles, descriptors and tensor-memory scales (not run o
       for (std::uint32_t row = 0; row < 128; ++row) {
         for (std::uint32_t byte = 0; byte < 32; ++byte) {
           const std::uint32_t linear = start + row / 8 * atom + row % 8 * 128 + byte;
-          read.codes[row * 128 + static_cast<std::uint32_t>(step) * 32 + byte] = shared[linear ^ (linear >> 7 & 7) << 4];
+          read.codes[row * 128 + static_cast<std::uint32_t>(step) * 32 + byte] =
+              shared[linear ^ (linear >> 7 & 7) << 4];
         }
       }
       for (int lane = 0; lane < 32; ++lane) {
         for (int column = 0; column < 4; ++column) {
           for (std::size_t j = 0; j < 4; ++j) {
-            read.scales[static_cast<std::size_t>(Mma::scale_row(lane, column) * 16 + 4 * step) + j] =
-                tensor[static_cast<std::size_t>((4 * step + column) * 32 + lane)][j];
+            read.scales[static_cast<std::size_t>(Mma::scale_row(lane, column) * 16 + 4 * step) +
+                        j] = tensor[static_cast<std::size_t>((4 * step + column) * 32 + lane)][j];
           }
         }
       }

@@ -26,7 +26,9 @@ const BlockFormat& record(GemmFormat f) {
 
 double value(const ElementFormat& format, std::uint32_t code) {
   const Number n = decode(format, code);
-  return std::ldexp(n.negative ? -static_cast<double>(n.significand) : static_cast<double>(n.significand), n.exponent);
+  return std::ldexp(
+      n.negative ? -static_cast<double>(n.significand) : static_cast<double>(n.significand),
+      n.exponent);
 }
 
 template <GemmFormat F>
@@ -36,7 +38,8 @@ void check_every_code_and_scale() {
   const std::uint32_t code_mask = element.code_mask();
   std::uint64_t checked = 0;
   for (std::uint32_t scale = 0; scale < 256; ++scale) {
-    for (std::uint32_t other = 0; other < 256; other += 85) {  // the pair's other byte must not matter
+    for (std::uint32_t other = 0; other < 256;
+         other += 85) {  // the pair's other byte must not matter
       for (int byte = 0; byte < 4; ++byte) {
         const int side = byte % 2;
         gpu::BlockExpansion pair[2];
@@ -65,10 +68,14 @@ void check_every_code_and_scale() {
                 }
                 const bool integer = format.is_adaptive() && (scale & 0x80) != 0;
                 const double units = format.exact_denominator();
-                const double per_unit = integer ? units * format.integer_unit().numerator / format.integer_unit().denominator : units;
-                const double want = value(integer ? *format.integer : element, c) * value(e4m3, scale & 0x7F) * per_unit / 1024;
+                const double per_unit = integer ? units * format.integer_unit().numerator /
+                                                      format.integer_unit().denominator
+                                                : units;
+                const double want = value(integer ? *format.integer : element, c) *
+                                    value(e4m3, scale & 0x7F) * per_unit / 1024;
                 if (got != want) {
-                  FAIL(format.name << " scale " << scale << " code " << c << " place " << column << ": " << got << ", not " << want);
+                  FAIL(format.name << " scale " << scale << " code " << c << " place " << column
+                                   << ": " << got << ", not " << want);
                 }
                 ++checked;
               }
@@ -82,9 +89,15 @@ void check_every_code_and_scale() {
 }
 
 TEST_CASE("every code and scale byte expands to FP16 without rounding") {
-  SECTION("nvfp4") { check_every_code_and_scale<GemmFormat::nvfp4>(); }
-  SECTION("if4") { check_every_code_and_scale<GemmFormat::if4>(); }
-  SECTION("if3") { check_every_code_and_scale<GemmFormat::if3>(); }
+  SECTION("nvfp4") {
+    check_every_code_and_scale<GemmFormat::nvfp4>();
+  }
+  SECTION("if4") {
+    check_every_code_and_scale<GemmFormat::if4>();
+  }
+  SECTION("if3") {
+    check_every_code_and_scale<GemmFormat::if3>();
+  }
 }
 
 TEST_CASE("expansion factors follow from the format records") {
@@ -124,8 +137,10 @@ TEST_CASE("the decode kernel's A lies where its instructions read it") {
         for (int r = 0; r < 4; ++r) {
           for (int part = 0; part < 4; ++part) {
             for (int half = 0; half < 2; ++half) {
-              const int column = gpu::decode_super_step / 4 * part + 16 * block + 8 * word + gpu::expanded_column(r, half);
-              const int byte = gpu::decode_a_offset(4 * block + 2 * word + r / 2, row, r % 2 * 8) + 4 * part + 2 * half;
+              const int column = gpu::decode_super_step / 4 * part + 16 * block + 8 * word +
+                                 gpu::expanded_column(r, half);
+              const int byte = gpu::decode_a_offset(4 * block + 2 * word + r / 2, row, r % 2 * 8) +
+                               4 * part + 2 * half;
               REQUIRE(at[static_cast<std::size_t>(byte / 2)] == -1);
               at[static_cast<std::size_t>(byte / 2)] = element(row, column);
             }
@@ -139,7 +154,8 @@ TEST_CASE("the decode kernel's A lies where its instructions read it") {
       for (int slot = 0; slot < 16; ++slot) {
         const auto place = static_cast<std::size_t>(gpu::decode_a_offset(j, row, slot) / 2);
         if (at[place] != element(row, gpu::decode_column(j, slot))) {
-          FAIL("instruction " << j << " row " << row << " slot " << slot << " reads element " << at[place]);
+          FAIL("instruction " << j << " row " << row << " slot " << slot << " reads element "
+                              << at[place]);
         }
       }
     }
@@ -170,12 +186,14 @@ TEST_CASE("the wgmma kernel's operands name the same columns") {
           for (int half = 0; half < 2; ++half) {
             const int within = 16 * block + 8 * word + gpu::expanded_column(r, half);
             const int column = group * gpu::wgmma_group + within;
-            // B: a producer's 16-byte unit 4 * word + r of the row holds register r of that word of the four blocks; two
-            // units an instruction.
+            // B: a producer's 16-byte unit 4 * word + r of the row holds register r of that word of
+            // the four blocks; two units an instruction.
             const int position = 8 * (4 * word + r) + 2 * block + half;
             CHECK(gpu::wgmma_column(group * 4 + position / 16, position % 16) == column);
-            // A: lane t = block feeds slots 2t + half and 8 + 2t + half of instruction 2 * word + r / 2.
-            CHECK(gpu::wgmma_column(group * 4 + 2 * word + r / 2, r % 2 * 8 + 2 * block + half) == column);
+            // A: lane t = block feeds slots 2t + half and 8 + 2t + half of instruction 2 * word + r
+            // / 2.
+            CHECK(gpu::wgmma_column(group * 4 + 2 * word + r / 2, r % 2 * 8 + 2 * block + half) ==
+                  column);
             CHECK_FALSE(seen[within]);
             seen[within] = true;
           }

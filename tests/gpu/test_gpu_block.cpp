@@ -23,23 +23,50 @@ std::vector<float> make_input(int kind, std::size_t count, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<float> normal;
   std::vector<float> x(count);
-  const float steps[] = {0.25F, 0.75F, 1.25F, 1.75F, 2.5F, 3.5F, 5.0F, 0.5F, 1.0F, 3.0F, 6.0F, 4.0F};
+  const float steps[] = {0.25F, 0.75F, 1.25F, 1.75F, 2.5F, 3.5F,
+                         5.0F,  0.5F,  1.0F,  3.0F,  6.0F, 4.0F};
   for (std::size_t i = 0; i < count; ++i) {
     float v = normal(random);
     switch (kind) {
-      case 0: v = to_bf16(v); break;                                       // bf16: exact ties are common
-      case 1: break;                                                       // FP32
-      case 2: v = to_bf16(std::ldexp(v, static_cast<int>(random() % 60) - 30)); break;  // wide
-      case 3: v = steps[random() % 12] * (random() % 2 ? 1.0F : -1.0F) * (i / 16 % 3 == 0 ? 1.0F : 1.0625F); break;
-      case 4: v = std::ldexp(v, -140); break;                              // subnormal
-      case 5: v = to_bf16(std::ldexp(v, 110)); break;
-      case 6: v = random() % 4 == 0 ? -0.0F : (random() % 2 ? 1.0F : -3.0F); break;
-      case 7: v = to_bf16(v) * (i % 4096 == 5 ? 3000.0F : 1.0F); break;    // outliers
-      case 8: v = to_bf16(std::round(v * 4.0F)); break;                    // few values: error ties
-      case 9: v = to_bf16(std::ldexp(v, -60)); break;                      // out of range: the tables take the power of two
-      case 10: v = to_bf16(std::ldexp(v, 85)); break;
-      case 11: v = std::ldexp(v, -60 - static_cast<int>(i / 16 % 40)); break;           // down to blocks of scale 0
-      default: v = to_bf16(std::ldexp(v, 122 - static_cast<int>(i / 16 % 40))); break;  // the same, out of the tables' range
+      case 0:
+        v = to_bf16(v);
+        break;  // bf16: exact ties are common
+      case 1:
+        break;  // FP32
+      case 2:
+        v = to_bf16(std::ldexp(v, static_cast<int>(random() % 60) - 30));
+        break;  // wide
+      case 3:
+        v = steps[random() % 12] * (random() % 2 ? 1.0F : -1.0F) *
+            (i / 16 % 3 == 0 ? 1.0F : 1.0625F);
+        break;
+      case 4:
+        v = std::ldexp(v, -140);
+        break;  // subnormal
+      case 5:
+        v = to_bf16(std::ldexp(v, 110));
+        break;
+      case 6:
+        v = random() % 4 == 0 ? -0.0F : (random() % 2 ? 1.0F : -3.0F);
+        break;
+      case 7:
+        v = to_bf16(v) * (i % 4096 == 5 ? 3000.0F : 1.0F);
+        break;  // outliers
+      case 8:
+        v = to_bf16(std::round(v * 4.0F));
+        break;  // few values: error ties
+      case 9:
+        v = to_bf16(std::ldexp(v, -60));
+        break;  // out of range: the tables take the power of two
+      case 10:
+        v = to_bf16(std::ldexp(v, 85));
+        break;
+      case 11:
+        v = std::ldexp(v, -60 - static_cast<int>(i / 16 % 40));
+        break;  // down to blocks of scale 0
+      default:
+        v = to_bf16(std::ldexp(v, 122 - static_cast<int>(i / 16 % 40)));
+        break;  // the same, out of the tables' range
     }
     x[i] = v;
   }
@@ -56,11 +83,13 @@ Difference compare(const BlockTensor& a, const BlockTensor& b) {
   Difference d;
   for (std::size_t i = 0; i < a.scales.size(); ++i) {
     if (a.scales[i] == b.scales[i]) continue;
-    if (d.bytes++ == 0) d.first = fmt::format("scale {}: {:02x} instead of {:02x}", i, b.scales[i], a.scales[i]);
+    if (d.bytes++ == 0)
+      d.first = fmt::format("scale {}: {:02x} instead of {:02x}", i, b.scales[i], a.scales[i]);
   }
   for (std::size_t i = 0; i < a.values.size(); ++i) {
     if (a.values[i] == b.values[i]) continue;
-    if (d.bytes++ == 0) d.first = fmt::format("value byte {}: {:02x} instead of {:02x}", i, b.values[i], a.values[i]);
+    if (d.bytes++ == 0)
+      d.first = fmt::format("value byte {}: {:02x} instead of {:02x}", i, b.values[i], a.values[i]);
   }
   return d;
 }
@@ -70,7 +99,8 @@ void check_nv(const char* format, ScaleRule rule, Selection at_run_time, std::si
   constexpr std::size_t columns = 1000;
   for (int kind = 0; kind < kinds; ++kind) {
     for (int given = 0; given < 2; ++given) {
-      const std::vector<float> x = make_input(kind, rows * columns, static_cast<std::uint64_t>(kind) + 17);
+      const std::vector<float> x =
+          make_input(kind, rows * columns, static_cast<std::uint64_t>(kind) + 17);
       QuantizeOptions options{.format = find_block_format(format), .rule = rule};
       const float measured = measure_amax(x, rows, columns, options);
       if (given == 1) options.amax = measured * 0.3F;
@@ -80,21 +110,24 @@ void check_nv(const char* format, ScaleRule rule, Selection at_run_time, std::si
       if constexpr (kRule == Selection::none || kRule == Selection::at_run_time) {
         for (const bool force_exact : {false, true}) {
           BlockTensor ours = reference;
-          quantize_on_cpu<F, kRule>(x, rows, columns, amax, largest, reference.encode_constant / largest, at_run_time,
-                                    force_exact, ours);
+          quantize_on_cpu<F, kRule>(x, rows, columns, amax, largest,
+                                    reference.encode_constant / largest, at_run_time, force_exact,
+                                    ours);
           const Difference d = compare(reference, ours);
-          INFO(format << ' ' << name_of(rule) << " input " << kind << " given " << given << " exact " << force_exact
-                      << ": " << d.first);
+          INFO(format << ' ' << name_of(rule) << " input " << kind << " given " << given
+                      << " exact " << force_exact << ": " << d.first);
           CHECK(d.bytes == 0);
         }
       } else {
         BlockTensor ours = reference;
-        const CpuCounts counts = quantize_fast_on_cpu<F, kRule>(x, rows, columns, amax, largest,
-                                                                reference.encode_constant / largest, ours);
+        const CpuCounts counts = quantize_fast_on_cpu<F, kRule>(
+            x, rows, columns, amax, largest, reference.encode_constant / largest, ours);
         const Difference d = compare(reference, ours);
-        INFO(format << ' ' << name_of(rule) << " input " << kind << " given " << given << " fast: " << d.first);
+        INFO(format << ' ' << name_of(rule) << " input " << kind << " given " << given
+                    << " fast: " << d.first);
         CHECK(d.bytes == 0);
-        // Of a normal tensor, few blocks are left to the dialect's own operations: they take five times as long.
+        // Of a normal tensor, few blocks are left to the dialect's own operations: they take five
+        // times as long.
         if (kind == 0 && given == 0) {
           INFO("undecided " << counts.undecided << " of " << counts.blocks);
           CHECK(counts.undecided * (F::four_over_six ? 200 : 40) < counts.blocks);
@@ -130,19 +163,18 @@ TEST_CASE("the kernels' 4/6 and IF decisions are the reference's") {
 
 TEST_CASE("the kernels' MX blocks are the reference's") {
   const auto all = []<class F>(std::type_identity<F>, const char* name) {
-    const std::pair<ScaleRule, MxRule> rules[] = {{ScaleRule::floor, MxRule::floor},
-                                                  {ScaleRule::rceil, MxRule::rceil},
-                                                  {ScaleRule::ceil, MxRule::ceil},
-                                                  {ScaleRule::even, MxRule::even},
-                                                  {ScaleRule::static_6, MxRule::rceil},
-                                                  {ScaleRule::static_4, MxRule::rceil_4}};
+    const std::pair<ScaleRule, MxRule> rules[] = {
+        {ScaleRule::floor, MxRule::floor},    {ScaleRule::rceil, MxRule::rceil},
+        {ScaleRule::ceil, MxRule::ceil},      {ScaleRule::even, MxRule::even},
+        {ScaleRule::static_6, MxRule::rceil}, {ScaleRule::static_4, MxRule::rceil_4}};
     constexpr std::size_t rows = 32;
     constexpr std::size_t columns = 1000;
     for (const auto& [rule, ours_rule] : rules) {
       const BlockFormat* format = find_block_format(name);
       if (!is_valid_rule(*format, rule)) continue;
       for (int kind = 0; kind < kinds; ++kind) {
-        const std::vector<float> x = make_input(kind, rows * columns, static_cast<std::uint64_t>(kind) + 99);
+        const std::vector<float> x =
+            make_input(kind, rows * columns, static_cast<std::uint64_t>(kind) + 99);
         const BlockTensor reference = quantize(x, rows, columns, {.format = format, .rule = rule});
         BlockTensor ours = reference;
         quantize_mx_on_cpu<F>(x, rows, columns, ours_rule, ours);
@@ -161,8 +193,8 @@ TEST_CASE("the kernels' MX blocks are the reference's") {
 
 TEST_CASE("division by the constants as product and correction, for every significand") {
   // Q: 6, 4, 7.5, 28, 7. C: Q times 448 or 256, whose odd parts are those of Q, and 7 times them.
-  for (const float c : {6.0F, 4.0F, 7.5F, 28.0F, 7.0F, 2688.0F, 1536.0F, 1792.0F, 1024.0F, 3360.0F, 1920.0F, 12544.0F,
-                        7168.0F, 3136.0F}) {
+  for (const float c : {6.0F, 4.0F, 7.5F, 28.0F, 7.0F, 2688.0F, 1536.0F, 1792.0F, 1024.0F, 3360.0F,
+                        1920.0F, 12544.0F, 7168.0F, 3136.0F}) {
     const float reciprocal = 1.0F / c;
     std::uint32_t wrong = 0;
     for (std::uint32_t significand = 0; significand < 0x800000; ++significand) {
@@ -171,7 +203,8 @@ TEST_CASE("division by the constants as product and correction, for every signif
     }
     INFO(c);
     CHECK(wrong == 0);
-    // Powers of two scale every step exactly, as far as nothing underflows; spot checks at the ends.
+    // Powers of two scale every step exactly, as far as nothing underflows; spot checks at the
+    // ends.
     for (const float power : {0x1p-80F, 0x1p-40F, 0x1p60F}) {
       for (std::uint32_t significand = 0; significand < 0x800000; significand += 997) {
         const float x = std::bit_cast<float>(0x3F800000U | significand) * power;
@@ -214,15 +247,18 @@ void check_rounding(const ElementFormat& format, float limit) {
     for (std::uint32_t x = 0; x < 0x7F80; ++x) {
       const float y = std::bit_cast<float>(x << 16) * inverse;
       if (!(y < limit * E::scale)) break;
-      wrong += round_element<E>(y) != to_float(format, from_float(format, y / E::scale)) * E::scale ? 1 : 0;
+      wrong += round_element<E>(y) != to_float(format, from_float(format, y / E::scale)) * E::scale
+                   ? 1
+                   : 0;
     }
   }
   CHECK(wrong == 0);
 }
 
-/// Blocks on either side of the point where the choice changes: one element is moved there by bisection of the
-/// reference's own decision. What the fast path decides there must be right, and it must leave some undecided.
-/// All is times 2^exponent: the dialect takes the tensor into range first where its amax is not.
+/// Blocks on either side of the point where the choice changes: one element is moved there by
+/// bisection of the reference's own decision. What the fast path decides there must be right, and
+/// it must leave some undecided. All is times 2^exponent: the dialect takes the tensor into range
+/// first where its amax is not.
 template <class F, Selection kRule>
 void check_boundary(const char* name, ScaleRule rule, int exponent = 0) {
   const BlockFormat* format = find_block_format(name);
@@ -254,7 +290,8 @@ void check_boundary(const char* name, ScaleRule rule, int exponent = 0) {
     x[moved] = high;
     if (decision() == at_low) continue;
     while (std::bit_cast<std::uint32_t>(high) - std::bit_cast<std::uint32_t>(low) > 1) {
-      const float middle = std::bit_cast<float>((std::bit_cast<std::uint32_t>(low) + std::bit_cast<std::uint32_t>(high)) / 2);
+      const float middle = std::bit_cast<float>(
+          (std::bit_cast<std::uint32_t>(low) + std::bit_cast<std::uint32_t>(high)) / 2);
       x[moved] = middle;
       (decision() == at_low ? low : high) = middle;
     }
@@ -267,15 +304,15 @@ void check_boundary(const char* name, ScaleRule rule, int exponent = 0) {
       x[moved] = std::bit_cast<float>(bits);
       const BlockTensor reference = quantize(x, 1, 16, options);
       BlockTensor ours = reference;
-      const CpuCounts counts =
-          quantize_fast_on_cpu<F, kRule>(x, 1, 16, amax, largest, reference.encode_constant / largest, ours);
+      const CpuCounts counts = quantize_fast_on_cpu<F, kRule>(
+          x, 1, 16, amax, largest, reference.encode_constant / largest, ours);
       undecided += counts.undecided;
       const Difference d = compare(reference, ours);
       if (d.bytes != 0 && wrong++ == 0) first = d.first;
     }
   }
-  INFO(name << ' ' << name_of(rule) << ": " << boundaries << " boundaries, " << undecided << " undecided, " << wrong
-            << " wrong, first " << first);
+  INFO(name << ' ' << name_of(rule) << ": " << boundaries << " boundaries, " << undecided
+            << " undecided, " << wrong << " wrong, first " << first);
   CHECK(boundaries > 2);
   CHECK(undecided > boundaries);
   CHECK(wrong == 0);
@@ -313,8 +350,10 @@ TEST_CASE("NVFP4 abs_max: ties of one element, and another that exceeds it by a 
   std::uint64_t wrong = 0;
   std::string difference;
   for (int trial = 0; trial < 4000; ++trial) {
-    // Scales of 8, 10 and 12 (the significand), whose one and a half are scales too; and now and then any.
-    const std::uint32_t significand = trial % 8 == 0 ? static_cast<std::uint32_t>(random() % 8) : random() % 3 * 2;
+    // Scales of 8, 10 and 12 (the significand), whose one and a half are scales too; and now and
+    // then any.
+    const std::uint32_t significand =
+        trial % 8 == 0 ? static_cast<std::uint32_t>(random() % 8) : random() % 3 * 2;
     const std::uint32_t byte = (5 + static_cast<std::uint32_t>(random() % 9)) << 3 | significand;
     // One step of 1 in x, and an element that 6 s and 4 (1.5 s) tie on.
     const float unit = make_scale_entry<Nvfp4>(t, byte).unit * E2M1::scale;
@@ -323,7 +362,8 @@ TEST_CASE("NVFP4 abs_max: ties of one element, and another that exceeds it by a 
     for (float& v : x) v = unit * (uniform(random) < 0.5F ? 0.0F : 2.8F * uniform(random));
     x[0] = unit * (5.9F + 0.2F * uniform(random));
     x[7] = unit * (6.0F - tied);
-    // Another element that errs by as much under the first candidate: 4 + d or 4 - d; or 3 + d, a tie below 3.75 itself.
+    // Another element that errs by as much under the first candidate: 4 + d or 4 - d; or 3 + d, a
+    // tie below 3.75 itself.
     const float code = trial % 3 == 0 ? 3.0F : 4.0F;
     const float away = trial % 2 == 0 ? tied : -tied;
     float moved = code + away;
@@ -340,8 +380,8 @@ TEST_CASE("NVFP4 abs_max: ties of one element, and another that exceeds it by a 
       if (std::fabs(x[9]) > 6.0F || std::fabs(x[0]) > 6.0F) continue;
       const BlockTensor reference = quantize(x, 1, 16, options);
       BlockTensor ours = reference;
-      const CpuCounts counts =
-          quantize_fast_on_cpu<Nvfp4, Selection::abs_max>(x, 1, 16, 6.0F, 6.0F, constant / 6.0F, ours);
+      const CpuCounts counts = quantize_fast_on_cpu<Nvfp4, Selection::abs_max>(
+          x, 1, 16, 6.0F, 6.0F, constant / 6.0F, ours);
       undecided += counts.undecided;
       tried += 1;
       (reference.scales[0] == byte ? first : second) += 1;
@@ -349,21 +389,24 @@ TEST_CASE("NVFP4 abs_max: ties of one element, and another that exceeds it by a 
       if (d.bytes != 0 && wrong++ == 0) difference = d.first;
     }
   }
-  INFO(tried << " tried, " << undecided << " undecided, " << first << " by the first, " << second << " by the second, " << wrong
-               << " wrong, first " << difference);
+  INFO(tried << " tried, " << undecided << " undecided, " << first << " by the first, " << second
+             << " by the second, " << wrong << " wrong, first " << difference);
   CHECK(undecided > 1000);
   CHECK(first > 10000);
   CHECK(second > 10000);
   CHECK(wrong == 0);
 }
 
-TEST_CASE("the selecting tables scale by the range's power of two exactly, or leave all blocks undecided") {
+TEST_CASE(
+    "the selecting tables scale by the range's power of two exactly, or leave all blocks "
+    "undecided") {
   const auto check = []<class F>(std::type_identity<F>) {
     const float largest = F::F::max;
     int undecided = 0;
     int wrong = 0;
     for (int exponent = -149; exponent < 128; ++exponent) {
-      const TensorScale t = make_tensor_scale(std::ldexp(1.0F, exponent), largest, largest * 448.0F, Selection::abs_max);
+      const TensorScale t = make_tensor_scale(std::ldexp(1.0F, exponent), largest, largest * 448.0F,
+                                              Selection::abs_max);
       const int k = exponent < -32 || exponent > 32 ? -exponent : 0;
       const float s = fast::make_tensor(t).encode_scale;
       if (!std::isnan(s) && s != std::ldexp(double{t.encode_scale}, k)) ++wrong;
@@ -378,7 +421,9 @@ TEST_CASE("the selecting tables scale by the range's power of two exactly, or le
         if (!std::isnormal(entry.inverse) || entry.inverse != std::ldexp(inverse, k)) ++wrong;
         if constexpr (fast::compares_largest<F, Selection::abs_max>) {
           const double value = F::F::max * to_float(e4m3, byte) / s;
-          if (std::fabs(entry.largest_float / value - 1) > 1e-6 || std::fabs(entry.largest_integer / value - 1) > 1e-6) ++wrong;
+          if (std::fabs(entry.largest_float / value - 1) > 1e-6 ||
+              std::fabs(entry.largest_integer / value - 1) > 1e-6)
+            ++wrong;
         }
       }
     }
@@ -395,14 +440,18 @@ TEST_CASE("the selecting tables scale by the range's power of two exactly, or le
 TEST_CASE("zero blocks are decided") {
   std::vector<float> x(64 * 16);
   x[17] = 3.0F;
-  const BlockTensor reference = quantize(x, 64, 16, {.format = find_block_format("nvfp4"), .rule = ScaleRule::abs_max});
+  const BlockTensor reference =
+      quantize(x, 64, 16, {.format = find_block_format("nvfp4"), .rule = ScaleRule::abs_max});
   BlockTensor ours = reference;
-  const CpuCounts counts = quantize_fast_on_cpu<Nvfp4, Selection::abs_max>(x, 64, 16, 3.0F, 6.0F, reference.encode_constant / 6.0F, ours);
+  const CpuCounts counts = quantize_fast_on_cpu<Nvfp4, Selection::abs_max>(
+      x, 64, 16, 3.0F, 6.0F, reference.encode_constant / 6.0F, ours);
   CHECK(counts.undecided <= 1);
   CHECK(compare(reference, ours).bytes == 0);
 }
 
-TEST_CASE("NVFP4: codes times two scales are the same number, or differ by a thirtieth of the lower scale") {
+TEST_CASE(
+    "NVFP4: codes times two scales are the same number, or differ by a thirtieth of the lower "
+    "scale") {
   double least = 1.0;
   for (std::uint32_t byte = 1; byte < 127; ++byte) {
     for (std::uint32_t byte2 = byte; byte2 < 127; ++byte2) {
@@ -410,7 +459,8 @@ TEST_CASE("NVFP4: codes times two scales are the same number, or differ by a thi
       const double s2 = to_float(e4m3, byte2);
       for (std::uint32_t code = 0; code <= e2m1.max_code(); ++code) {
         for (std::uint32_t code2 = 0; code2 <= e2m1.max_code(); ++code2) {
-          const double difference = std::fabs(to_float(e2m1, code) * s - to_float(e2m1, code2) * s2) / s;
+          const double difference =
+              std::fabs(to_float(e2m1, code) * s - to_float(e2m1, code2) * s2) / s;
           if (difference != 0) least = std::min(least, difference);
         }
       }

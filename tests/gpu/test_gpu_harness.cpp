@@ -7,7 +7,7 @@
 #include <set>
 
 #include "catch.hpp"
-#include "gemm_library_check.hpp"
+#include "gemm/library_check.hpp"
 #include "lowbit/gpu/gemm_replay.hpp"
 #include "lowbit/gpu/kernel.hpp"
 #include "lowbit/gpu/mma_f16_layout.hpp"
@@ -27,7 +27,9 @@ LibraryProblem problem_of(GemmKernel kernel, std::size_t rows, std::size_t colum
   p.k = k;
   p.alpha = 0.75F;
   std::mt19937 random(static_cast<unsigned>(k));
-  const auto word = [&] { return static_cast<std::uint16_t>((random() & 0x83FF) | (8 + random() % 14) << 10); };
+  const auto word = [&] {
+    return static_cast<std::uint16_t>((random() & 0x83FF) | (8 + random() % 14) << 10);
+  };
   for (std::size_t i = 0; i < rows * k; ++i) p.a.push_back(word());
   for (std::size_t i = 0; i < columns * k; ++i) p.b.push_back(word());
   const auto sum_of = [&](std::size_t m, std::size_t n, int instructions, const auto& column) {
@@ -49,16 +51,20 @@ LibraryProblem problem_of(GemmKernel kernel, std::size_t rows, std::size_t colum
     for (std::size_t n = 0; n < columns; ++n) {
       float total = 0;
       if (kernel == GemmKernel::wgmma) {
-        total = sum_of(m, n, gpu::wgmma_step_count(static_cast<int>(k)), [](int i, int slot) { return gpu::wgmma_column(i, slot); });
+        total = sum_of(m, n, gpu::wgmma_step_count(static_cast<int>(k)),
+                       [](int i, int slot) { return gpu::wgmma_column(i, slot); });
       } else if (kernel == GemmKernel::mma_f16) {
-        total = sum_of(m, n, gpu::mma_f16_instructions(blocks), [](int i, int slot) { return gpu::mma_f16_column(i, slot); });
+        total = sum_of(m, n, gpu::mma_f16_instructions(blocks),
+                       [](int i, int slot) { return gpu::mma_f16_column(i, slot); });
       } else {
         const int super_steps = (blocks * 16 + gpu::decode_super_step - 1) / gpu::decode_super_step;
         for (int w = 0; w < gpu::decode_splits; ++w) {
-          const float part = sum_of(m, n, gpu::decode_step_count(w, super_steps) * gpu::decode_instructions, [w](int i, int slot) {
-            return gpu::decode_step(w, i / gpu::decode_instructions) * gpu::decode_super_step +
-                   gpu::decode_column(i % gpu::decode_instructions, slot);
-          });
+          const float part = sum_of(
+              m, n, gpu::decode_step_count(w, super_steps) * gpu::decode_instructions,
+              [w](int i, int slot) {
+                return gpu::decode_step(w, i / gpu::decode_instructions) * gpu::decode_super_step +
+                       gpu::decode_column(i % gpu::decode_instructions, slot);
+              });
           total = w == 0 ? part : total + part;
         }
       }
@@ -106,11 +112,15 @@ TEST_CASE("machine code counts as run where a record says so, architecture by ar
   CHECK(names.count("gemm_if4_mma_f16") == 1);
 }
 
-TEST_CASE("kernels of no one architecture have machine code for those that this build was asked for") {
+TEST_CASE(
+    "kernels of no one architecture have machine code for those that this build was asked for") {
   for (const gpu::Kernel& kernel : gpu::kernels()) {
-    if (kernel.info.operation != gpu::Operation::quantize && !kernel.info.name.ends_with("_mma_f16")) continue;
+    if (kernel.info.operation != gpu::Operation::quantize &&
+        !kernel.info.name.ends_with("_mma_f16"))
+      continue;
     std::string list;
-    for (const std::string& architecture : kernel.info.architectures) list += (list.empty() ? "" : " ") + architecture;
+    for (const std::string& architecture : kernel.info.architectures)
+      list += (list.empty() ? "" : " ") + architecture;
     CHECK(list == LOWBIT_GPU_ARCHITECTURES);
   }
 }

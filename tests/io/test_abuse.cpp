@@ -445,7 +445,8 @@ TEST_CASE("valid files of every kind, cut short and changed byte by byte") {
 TEST_CASE("an archive that claims more than deflate can make") {
   const Scratch scratch;
   std::string bytes = test::read_file(std::string(LOWBIT_TEST_DATA_DIR) + "/io/deflated.npz");
-  // The uncompressed size lies 24 bytes into each entry of the central directory, 22 into the member.
+  // The uncompressed size lies 24 bytes into each entry of the central directory, 22 into the
+  // member.
   const std::size_t central = bytes.find("PK\x01\x02");
   REQUIRE(central != bytes.npos);
   bytes.replace(central + 24, 4, little_endian(0xF0000000U));

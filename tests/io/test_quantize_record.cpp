@@ -46,8 +46,14 @@ TEST_CASE("every member of a record comes back, and only its own key changes") {
       {"rounding", [](auto& r) { r.rounding = ElementRounding::stochastic; }},
       {"rounding", [](auto& r) { r.rounding = ElementRounding::stochastic_unbiased; }},
       {"transforms", [](auto& r) { r.transforms = {"hadamard"}; }},
-      {"transforms", [](auto& r) { r.transforms = {"smooth", "rotation"}; }},
-      {"shape", [](auto& r) { r.shape = {3, 18446744073709551615U, 0}; }},
+      {"transforms",
+       [](auto& r) {
+         r.transforms = {"smooth", "rotation"};
+       }},
+      {"shape",
+       [](auto& r) {
+         r.shape = {3, 18446744073709551615U, 0};
+       }},
       {"shape", [](auto& r) { r.shape.emplace(); }},
       {"dtype", [](auto& r) { r.dtype = find_dtype("BF16"); }},
   };

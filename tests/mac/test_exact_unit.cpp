@@ -41,7 +41,9 @@ struct Expected {
   bool nan = false, out_of_range = false;
 };
 
-const BlockFormat& format() { return *lowbit::find_block_format(LOWBIT_STRING(LOWBIT_FORMAT)); }
+const BlockFormat& format() {
+  return *lowbit::find_block_format(LOWBIT_STRING(LOWBIT_FORMAT));
+}
 /// One operand's element as an integer count of the accumulator's units before scaling.
 Integer element(std::uint32_t code, bool integer, bool& special) {
   const BlockFormat& f = format();
@@ -54,7 +56,8 @@ Integer element(std::uint32_t code, bool integer, bool& special) {
   const int unit = f.element->unit_exponent();
   Integer v = static_cast<Integer>(n.significand) << (integer ? 0 : n.exponent - unit);
   if (integer) {
-    v = v * f.integer_unit().numerator * f.exact_denominator() * (1 << -unit) / f.integer_unit().denominator;
+    v = v * f.integer_unit().numerator * f.exact_denominator() * (1 << -unit) /
+        f.integer_unit().denominator;
   } else {
     v *= f.exact_denominator();
   }
@@ -70,7 +73,8 @@ int accumulator_bits() {
     bool special = false;
     for (std::uint32_t code = 0; code < f.element->code_count(); ++code) {
       largest = std::max({largest, element(code, false, special), -element(code, false, special)});
-      if (f.is_adaptive()) largest = std::max({largest, element(code, true, special), -element(code, true, special)});
+      if (f.is_adaptive())
+        largest = std::max({largest, element(code, true, special), -element(code, true, special)});
     }
     largest *= largest * 15 * 15;  // E4M3 1.875 * 2^8: significand 15, 14 places above the smallest
     int n = 28 + 20 + 1;
@@ -99,7 +103,8 @@ Expected reference(const std::vector<Beat>& segment) {
       r.acc += sum;
     } else {
       r.nan |= beat.a_scale == 255 || beat.w_scale == 255;
-      int e = beat.a_scale + beat.w_scale - 254 + 2 * (f.element->unit_exponent() + f.element_exponent) - window_lsb;
+      int e = beat.a_scale + beat.w_scale - 254 +
+              2 * (f.element->unit_exponent() + f.element_exponent) - window_lsb;
       if (sum == 0) continue;
       for (; e < 0 && (sum & 1) == 0; ++e) sum /= 2;
       const Integer limit = Integer{1} << (accumulator_bits() - 1);
@@ -160,7 +165,8 @@ class Unit {
     for (int l = 0; l < lanes; ++l) {
       for (int b = 0; b < bits; ++b) {
         const int at = l * bits + b;
-        words[static_cast<std::size_t>(at / 32)] |= (codes[static_cast<std::size_t>(l)] >> b & 1U) << (at % 32);
+        words[static_cast<std::size_t>(at / 32)] |= (codes[static_cast<std::size_t>(l)] >> b & 1U)
+                                                    << (at % 32);
       }
     }
     if constexpr (requires { port.m_storage; }) {
@@ -241,18 +247,23 @@ TEST_CASE("every accumulator is the exact integer") {
     if (!unit.valid()) return;
     REQUIRE(next < expected.size());
     const Expected& e = expected[next];
-    if (unit.acc() != e.acc || (unit.flags() & 1U) != e.nan || (unit.flags() >> 1) != e.out_of_range) {
-      INFO("segment " << next << " flags " << unit.flags() << " nan " << e.nan << " out " << e.out_of_range);
+    if (unit.acc() != e.acc || (unit.flags() & 1U) != e.nan ||
+        (unit.flags() >> 1) != e.out_of_range) {
+      INFO("segment " << next << " flags " << unit.flags() << " nan " << e.nan << " out "
+                      << e.out_of_range);
       REQUIRE(unit.flags() == (e.nan ? 1U : 0U) + (e.out_of_range ? 2U : 0U));
       REQUIRE(static_cast<std::uint64_t>(unit.acc()) == static_cast<std::uint64_t>(e.acc));
-      REQUIRE(static_cast<std::int64_t>(unit.acc() >> 64) == static_cast<std::int64_t>(e.acc >> 64));
+      REQUIRE(static_cast<std::int64_t>(unit.acc() >> 64) ==
+              static_cast<std::int64_t>(e.acc >> 64));
     }
     ++next;
     last_clock = clocks;
   };
   for (int i = 0; i < LOWBIT_SEGMENTS; ++i) {
     const auto mode = static_cast<Mode>(source.draw(5));
-    const int length = source.draw(3) == 0 ? 1 : 1 + static_cast<int>(source.draw(source.draw(20) == 0 ? 200 : 12));
+    const int length = source.draw(3) == 0
+                           ? 1
+                           : 1 + static_cast<int>(source.draw(source.draw(20) == 0 ? 200 : 12));
     auto segment = source.segment(mode, length);
     if (source.draw(2) != 0) segment.front().first = false;  // implied after last
     expected.push_back(reference(segment));

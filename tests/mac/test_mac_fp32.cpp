@@ -14,9 +14,13 @@ namespace {
 
 constexpr std::uint32_t quiet_nan = 0x7FC00000;
 
-std::uint32_t word(float value) { return std::isnan(value) ? quiet_nan : std::bit_cast<std::uint32_t>(value); }
+std::uint32_t word(float value) {
+  return std::isnan(value) ? quiet_nan : std::bit_cast<std::uint32_t>(value);
+}
 
-std::uint32_t as_zero(std::uint32_t x) { return (x & 0x7F800000) == 0 ? x & 0x80000000 : x; }
+std::uint32_t as_zero(std::uint32_t x) {
+  return (x & 0x7F800000) == 0 ? x & 0x80000000 : x;
+}
 
 /// Without subnormals: operands flushed, and results that are subnormal after rounding to 24 bits.
 /// The exact product (48 bits) and, of operands so small, the exact sum fit a double.
@@ -40,8 +44,14 @@ class Operators {
     const float zy = std::bit_cast<float>(as_zero(y));
     bad_ += unit_.add_o != word(fx + fy) ? 1 : 0;
     bad_ += unit_.mul_o != word(fx * fy) ? 1 : 0;
-    bad_ += unit_.add_flush_o != flushed(static_cast<double>(zx) + static_cast<double>(zy), word(zx + zy)) ? 1 : 0;
-    bad_ += unit_.mul_flush_o != flushed(static_cast<double>(zx) * static_cast<double>(zy), word(zx * zy)) ? 1 : 0;
+    bad_ += unit_.add_flush_o !=
+                    flushed(static_cast<double>(zx) + static_cast<double>(zy), word(zx + zy))
+                ? 1
+                : 0;
+    bad_ += unit_.mul_flush_o !=
+                    flushed(static_cast<double>(zx) * static_cast<double>(zy), word(zx * zy))
+                ? 1
+                : 0;
     ++pairs_;
   }
   [[nodiscard]] std::uint64_t bad() const { return bad_; }
@@ -71,10 +81,11 @@ class Random {
 TEST_CASE("fp32 operators: every pair of interesting words") {
   // Significands at both ends and beside rounding ties; every exponent that a boundary lies at.
   std::vector<std::uint32_t> words;
-  for (const std::uint32_t e : {0U, 1U, 2U, 3U, 23U, 24U, 25U, 26U, 63U, 64U, 100U, 102U, 103U, 104U, 126U, 127U, 128U,
-                                150U, 151U, 152U, 153U, 154U, 189U, 190U, 191U, 252U, 253U, 254U, 255U}) {
-    for (const std::uint32_t m : {0U, 1U, 2U, 3U, 0x3FFFFFU, 0x400000U, 0x400001U, 0x7FFFFDU, 0x7FFFFEU, 0x7FFFFFU,
-                                  0x555555U, 0x000800U, 0x000FFFU}) {
+  for (const std::uint32_t e :
+       {0U,   1U,   2U,   3U,   23U,  24U,  25U,  26U,  63U,  64U,  100U, 102U, 103U, 104U, 126U,
+        127U, 128U, 150U, 151U, 152U, 153U, 154U, 189U, 190U, 191U, 252U, 253U, 254U, 255U}) {
+    for (const std::uint32_t m : {0U, 1U, 2U, 3U, 0x3FFFFFU, 0x400000U, 0x400001U, 0x7FFFFDU,
+                                  0x7FFFFEU, 0x7FFFFFU, 0x555555U, 0x000800U, 0x000FFFU}) {
       for (const std::uint32_t s : {0U, 1U}) words.push_back(s << 31 | e << 23 | m);
     }
   }
@@ -93,14 +104,31 @@ TEST_CASE("fp32 operators: random words, near exponents, cancellation, subnormal
     std::uint32_t x = random.next();
     std::uint32_t y = random.next();
     switch (i % 8) {
-      case 0: break;
-      case 1: y = (y & 0x807FFFFF) | ((((x >> 23) & 0xFF) + random.next() % 53 - 26) & 0xFF) << 23; break;
-      case 2: y = x ^ 0x80000000 ^ (1U << random.next() % 26); break;
-      case 3: x = (x & 0x807FFFFF) | (random.next() % 3) << 23, y = (y & 0x807FFFFF) | (random.next() % 3) << 23; break;
-      case 4: y = (y & 0x807FFFFF) | ((127U + 254U - ((x >> 23) & 0xFF) + random.next() % 5) & 0xFF) << 23; break;
-      case 5: y = (y & 0x807FFFFF) | ((127U - ((x >> 23) & 0xFF) + random.next() % 26) & 0xFF) << 23; break;
-      case 6: x &= 0xFFFFF000, y &= 0xFFFFF000; break;
-      default: y = (y & 0xFF800000) | (1U << random.next() % 23); break;
+      case 0:
+        break;
+      case 1:
+        y = (y & 0x807FFFFF) | ((((x >> 23) & 0xFF) + random.next() % 53 - 26) & 0xFF) << 23;
+        break;
+      case 2:
+        y = x ^ 0x80000000 ^ (1U << random.next() % 26);
+        break;
+      case 3:
+        x = (x & 0x807FFFFF) | (random.next() % 3) << 23, y = (y & 0x807FFFFF) | (random.next() % 3)
+                                                                                     << 23;
+        break;
+      case 4:
+        y = (y & 0x807FFFFF) | ((127U + 254U - ((x >> 23) & 0xFF) + random.next() % 5) & 0xFF)
+                                   << 23;
+        break;
+      case 5:
+        y = (y & 0x807FFFFF) | ((127U - ((x >> 23) & 0xFF) + random.next() % 26) & 0xFF) << 23;
+        break;
+      case 6:
+        x &= 0xFFFFF000, y &= 0xFFFFF000;
+        break;
+      default:
+        y = (y & 0xFF800000) | (1U << random.next() % 23);
+        break;
     }
     op.check(x, y);
   }

@@ -17,7 +17,8 @@ using namespace lowbit::sim;
 namespace {
 
 MacVectors golden_vectors(const char* format, const char* set, MacUnit unit) {
-  return read_mac_vectors(golden(std::string(format) + "_mac_" + set + ".json"), {unit, &format_of(format), 16});
+  return read_mac_vectors(golden(std::string(format) + "_mac_" + set + ".json"),
+                          {unit, &format_of(format), 16});
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ TEST_CASE("exact model equals exact.hpp on every format, MX formats where nothin
     const BeatStream s = random_stream(shape, 4000, 7);
     const std::vector<MacResult> results = mac_model(s);
     ExactAccumulator sum(format, format, NanScale::largest);
-    const int places = mac_unit_scale(MacUnit::exact, format).accumulator_exponent - exact_unit(format, format).exponent;
+    const int places = mac_unit_scale(MacUnit::exact, format).accumulator_exponent -
+                       exact_unit(format, format).exponent;
     std::size_t next = 0;
     std::size_t compared = 0;
     std::vector<std::uint8_t> a(16), w(16);
@@ -88,10 +90,12 @@ TEST_CASE("published results lie within ulps of the exact value") {
     for (std::size_t i = 0; i < exact.size(); ++i) {
       const double value = std::ldexp(static_cast<double>(exact[i].acc), -20) / denominator;
       // In magnitude: the difference of the words.
-      distance.push_back(std::int64_t{std::bit_cast<std::uint32_t>(static_cast<float>(value))} - v.expected[i]);
+      distance.push_back(std::int64_t{std::bit_cast<std::uint32_t>(static_cast<float>(value))} -
+                         v.expected[i]);
     }
-    const std::vector<std::int64_t> known =
-        std::string(format) == "if4" ? std::vector<std::int64_t>{1, 0, 1} : std::vector<std::int64_t>{0, -1, 0};
+    const std::vector<std::int64_t> known = std::string(format) == "if4"
+                                                ? std::vector<std::int64_t>{1, 0, 1}
+                                                : std::vector<std::int64_t>{0, -1, 0};
     CHECK(distance == known);
   }
 }
@@ -128,10 +132,12 @@ TEST_CASE("vectors survive both file forms") {
 namespace {
 
 /// Codes and scale bytes as given, 16 columns a block.
-BlockTensor raw_tensor(const BlockFormat& format, const std::vector<std::uint8_t>& scales, std::uint8_t code) {
+BlockTensor raw_tensor(const BlockFormat& format, const std::vector<std::uint8_t>& scales,
+                       std::uint8_t code) {
   QuantizeOptions options;
   options.format = &format;
-  BlockTensor t = quantize(std::vector<float>(16 * scales.size(), 1.0F), 1, 16 * scales.size(), options);
+  BlockTensor t =
+      quantize(std::vector<float>(16 * scales.size(), 1.0F), 1, 16 * scales.size(), options);
   t.scales.assign(scales.begin(), scales.end());
   t.values.assign(t.values.size(), 0);
   for (std::size_t b = 0; b < scales.size(); ++b) t.values[b * 8] = code;
@@ -176,13 +182,15 @@ TEST_CASE("accumulator error of ordinary tensors: some in FP32, none in the exac
       if (unit == MacUnit::exact) CHECK(error.inexact == 0);
       CHECK(error.relative_rmse < 1e-6);
       // Six sevenths have no binary fraction; sums of NVFP4's products fit FP32 here.
-      if (unit == MacUnit::published && options.format->is_adaptive()) CHECK(error.relative_rmse > 1e-9);
+      if (unit == MacUnit::published && options.format->is_adaptive())
+        CHECK(error.relative_rmse > 1e-9);
     }
   }
 }
 
 TEST_CASE("bad vectors are refused with the place") {
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / "lowbit_bad_vectors.json";
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / "lowbit_bad_vectors.json";
   const MacShape shape{MacUnit::published, &format_of("if4"), 16};
   const auto refused = [&](const std::string& text, const std::string& says) {
     std::ofstream(path) << text;
@@ -195,9 +203,12 @@ TEST_CASE("bad vectors are refused with the place") {
       CHECK_THAT(error.what(), Catch::Matchers::Contains(says));
     }
   };
-  const std::string beat = R"({"first":1,"a_sf":1,"w_sf":2,"a":"0123456789ABCDEF","w":"0123456789ABCDEF"})";
-  const auto file = [](const std::string& lanes, const std::string& beats, const std::string& expected) {
-    return R"({"lanes":)" + lanes + R"(,"beats":[)" + beats + R"(],"expected_acc_fp32_hex":[)" + expected + "]}";
+  const std::string beat =
+      R"({"first":1,"a_sf":1,"w_sf":2,"a":"0123456789ABCDEF","w":"0123456789ABCDEF"})";
+  const auto file = [](const std::string& lanes, const std::string& beats,
+                       const std::string& expected) {
+    return R"({"lanes":)" + lanes + R"(,"beats":[)" + beats + R"(],"expected_acc_fp32_hex":[)" +
+           expected + "]}";
   };
   refused("", "not a JSON object");
   refused("[]", "not a JSON object");
@@ -207,9 +218,13 @@ TEST_CASE("bad vectors are refused with the place") {
   refused(file("3", beat, "\"00000000\""), "power of two");
   refused(file("16", beat, "\"0000000g\""), "expected result 0");
   refused(file("16", beat, "\"00000000\",\"00000000\""), "1 segments and 2 expected");
-  refused(file("16", R"({"first":1,"a_sf":256,"w_sf":2,"a":"0123456789ABCDEF","w":"0123456789ABCDEF"})", "\"0\""),
-          "beat 0");
-  refused(file("16", R"({"first":1,"a_sf":1,"w_sf":2,"a":"0123456789ABCDE","w":"0123456789ABCDEF"})", "\"0\""),
-          "16 hexadecimal digits");
+  refused(
+      file("16", R"({"first":1,"a_sf":256,"w_sf":2,"a":"0123456789ABCDEF","w":"0123456789ABCDEF"})",
+           "\"0\""),
+      "beat 0");
+  refused(
+      file("16", R"({"first":1,"a_sf":1,"w_sf":2,"a":"0123456789ABCDE","w":"0123456789ABCDEF"})",
+           "\"0\""),
+      "16 hexadecimal digits");
   refused(file("16", beat + R"(,{"first":2})", "\"0\",\"0\""), "beat");
 }

@@ -14,12 +14,14 @@ TEST_CASE("golden vectors of the published unit, bit for bit") {
   for (const MacShape& shape : compiled()) {
     if (shape.unit != MacUnit::published || shape.lanes != 16) continue;
     for (const char* set : {"public", "more"}) {
-      const MacVectors v = read_mac_vectors(golden(std::string(shape.format->name) + "_mac_" + set + ".json"), shape);
+      const MacVectors v = read_mac_vectors(
+          golden(std::string(shape.format->name) + "_mac_" + set + ".json"), shape);
       REQUIRE(v.expected.size() == (std::string(set) == "public" ? 3U : 120U));
       std::vector<MacResult> expected = mac_model(v.stream);
       for (std::size_t i = 0; i < expected.size(); ++i) expected[i].fp32 = v.expected[i];
       for (const double stall : {0.0, 0.5}) {
-        const MacRunStats stats = run_mac(v.stream, expected, {.input_stall = stall, .output_stall = stall});
+        const MacRunStats stats =
+            run_mac(v.stream, expected, {.input_stall = stall, .output_stall = stall});
         INFO(text_of(shape) << " " << set << ": " << stats.first_mismatch);
         CHECK(stats.mismatches == 0);
         CHECK(stats.outputs == expected.size());
@@ -63,10 +65,12 @@ TEST_CASE("stalls on both sides lose, repeat and reorder nothing") {
   for (const MacShape& shape : compiled()) {
     const BeatStream stream = random_stream(shape, 20000, 1);
     check_unit(stream, {.input_stall = 0.5, .output_stall = 0.0, .seed = 1});
-    const MacRunStats stalled = check_unit(stream, {.input_stall = 0.3, .output_stall = 0.97, .seed = 2});
+    const MacRunStats stalled =
+        check_unit(stream, {.input_stall = 0.3, .output_stall = 0.97, .seed = 2});
     CHECK(stalled.refused > 1000);
     // One-beat segments fill the result FIFO soonest.
-    const MacRunStats full = check_unit(every_lane_product(shape), {.output_stall = 0.8, .seed = 3});
+    const MacRunStats full =
+        check_unit(every_lane_product(shape), {.output_stall = 0.8, .seed = 3});
     CHECK(full.refused > full.beats / 4);
   }
 }
@@ -74,7 +78,8 @@ TEST_CASE("stalls on both sides lose, repeat and reorder nothing") {
 TEST_CASE("reset in mid-segment leaves nothing behind") {
   for (const MacShape& shape : compiled()) {
     const BeatStream stream = random_stream(shape, 20000, 2);
-    const MacRunStats stats = check_unit(stream, {.input_stall = 0.2, .output_stall = 0.2, .reset = 0.02, .seed = 3});
+    const MacRunStats stats =
+        check_unit(stream, {.input_stall = 0.2, .output_stall = 0.2, .reset = 0.02, .seed = 3});
     CHECK(stats.resets > 200);
   }
 }
@@ -147,7 +152,8 @@ TEST_CASE("the driver notices wrong, missing and surplus results") {
 }
 
 TEST_CASE("a waveform is written where asked for") {
-  const std::string path = (std::filesystem::temp_directory_path() / "lowbit_test_mac.vcd").string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / "lowbit_test_mac.vcd").string();
   const MacShape shape = compiled().front();
   check_unit(random_stream(shape, 50, 8), {.vcd = path});
   CHECK(std::filesystem::file_size(path) > 1000);

@@ -15,11 +15,14 @@
 
 namespace lowbit::sim {
 
-inline const BlockFormat& format_of(std::string_view name) { return *find_block_format(name); }
+inline const BlockFormat& format_of(std::string_view name) {
+  return *find_block_format(name);
+}
 
 inline std::string golden(const std::string& name) {
   const char* full = std::getenv("LOWBIT_GOLDEN_DIR");
-  return full != nullptr ? std::string(full) + "/mac/" + name : std::string(LOWBIT_TEST_DATA_DIR) + "/mac/" + name;
+  return full != nullptr ? std::string(full) + "/mac/" + name
+                         : std::string(LOWBIT_TEST_DATA_DIR) + "/mac/" + name;
 }
 
 inline std::vector<MacShape> compiled(MacBackend backend = MacBackend::verilator) {
@@ -31,7 +34,8 @@ inline std::vector<MacShape> compiled(MacBackend backend = MacBackend::verilator
 }
 
 inline std::string text_of(const MacShape& s) {
-  return std::string(name_of(s.unit)) + " " + std::string(s.format->name) + " " + std::to_string(s.lanes);
+  return std::string(name_of(s.unit)) + " " + std::string(s.format->name) + " " +
+         std::to_string(s.lanes);
 }
 
 /// Runs the unit on the stream and demands every result of the model.

@@ -73,9 +73,8 @@ inline std::optional<cpp_rational> float_element(int e_bits, int m_bits, int bia
   if (e_bits == 4 && field == 15 && mantissa == 7) return std::nullopt;
   if (e_bits == 5 && field == 31) return std::nullopt;
   const cpp_rational fraction(mantissa, 1U << m_bits);
-  cpp_rational value = field == 0
-                           ? fraction * power_of_two(1 - bias)
-                           : (1 + fraction) * power_of_two(static_cast<int>(field) - bias);
+  cpp_rational value = field == 0 ? fraction * power_of_two(1 - bias)
+                                  : (1 + fraction) * power_of_two(static_cast<int>(field) - bias);
   return negative ? cpp_rational(-value) : value;
 }
 
@@ -94,7 +93,8 @@ inline std::optional<cpp_rational> element(const Layout& l, unsigned scale, unsi
 }
 
 /// nullopt: NaN.
-inline std::optional<cpp_rational> scale_value(const Layout& l, unsigned byte, bool nan_is_largest) {
+inline std::optional<cpp_rational> scale_value(const Layout& l, unsigned byte,
+                                               bool nan_is_largest) {
   if (l.mx) {
     if (byte == 255) {
       if (!nan_is_largest) return std::nullopt;

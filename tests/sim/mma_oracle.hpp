@@ -61,7 +61,8 @@ inline OracleValue oracle_decode(const std::string& name, std::uint32_t code) {
     return v;
   }
   v.exponent = field == 0 ? 1 - f.bias : static_cast<int>(field) - f.bias;
-  v.magnitude = power_of_two(v.exponent - f.mantissa_bits) * (field == 0 ? mantissa : mantissa + mantissas);
+  v.magnitude =
+      power_of_two(v.exponent - f.mantissa_bits) * (field == 0 ? mantissa : mantissa + mantissas);
   return v;
 }
 
@@ -82,10 +83,13 @@ inline Integer truncated(const Integer& magnitude, int place) {
 }
 
 /// The word for a finite nonzero sum.
-inline std::uint32_t oracle_round(const sim::MmaParameters& p, bool half, bool negative, const Integer& magnitude) {
+inline std::uint32_t oracle_round(const sim::MmaParameters& p, bool half, bool negative,
+                                  const Integer& magnitude) {
   const OracleFormat f = oracle_format(half ? "f16" : "f32");
-  const bool thirteen = p.rounding == sim::FinalRounding::e8m13_toward_zero || p.rounding == sim::FinalRounding::e8m13_nearest_even;
-  const bool nearest = p.rounding == sim::FinalRounding::f16_nearest_even || p.rounding == sim::FinalRounding::f32_nearest_even ||
+  const bool thirteen = p.rounding == sim::FinalRounding::e8m13_toward_zero ||
+                        p.rounding == sim::FinalRounding::e8m13_nearest_even;
+  const bool nearest = p.rounding == sim::FinalRounding::f16_nearest_even ||
+                       p.rounding == sim::FinalRounding::f32_nearest_even ||
                        p.rounding == sim::FinalRounding::e8m13_nearest_even;
   const int fraction = thirteen ? 13 : f.mantissa_bits;
   int exponent = 1 - f.bias;
@@ -118,8 +122,9 @@ struct OracleTerm {
 };
 
 /// Truncates terms to the window below their largest exponent, sums and rounds.
-inline std::uint32_t oracle_window(const sim::MmaParameters& p, bool half, const std::vector<OracleTerm>& terms,
-                                   bool all_minus_zero, bool minus_zero_addend) {
+inline std::uint32_t oracle_window(const sim::MmaParameters& p, bool half,
+                                   const std::vector<OracleTerm>& terms, bool all_minus_zero,
+                                   bool minus_zero_addend) {
   int largest = terms.front().exponent;
   for (const OracleTerm& t : terms) largest = std::max(largest, t.exponent);
   Integer sum = 0;
@@ -130,7 +135,8 @@ inline std::uint32_t oracle_window(const sim::MmaParameters& p, bool half, const
   const std::uint32_t minus_zero = half ? 0x8000U : 0x80000000U;
   if (sum == 0) {
     if (p.zero_sum == sim::ZeroSum::negative_if_all_negative && all_minus_zero) return minus_zero;
-    if (p.zero_sum == sim::ZeroSum::negative_if_addend_negative && minus_zero_addend) return minus_zero;
+    if (p.zero_sum == sim::ZeroSum::negative_if_addend_negative && minus_zero_addend)
+      return minus_zero;
     return 0;
   }
   return oracle_round(p, half, sum < 0, abs(sum));
@@ -147,7 +153,8 @@ struct OracleInput {
 };
 
 /// Products first .. last - 1 (in the given order) of one instruction and C.
-inline std::uint32_t oracle_step(const sim::Instruction& i, const OracleInput& in, const std::vector<int>& ks, std::uint32_t c) {
+inline std::uint32_t oracle_step(const sim::Instruction& i, const OracleInput& in,
+                                 const std::vector<int>& ks, std::uint32_t c) {
   const sim::MmaParameters& p = i.parameters;
   const bool half = i.d->name == "f16";
   const OracleValue addend = oracle_decode(half ? "f16" : "f32", c);
@@ -166,7 +173,8 @@ inline std::uint32_t oracle_step(const sim::Instruction& i, const OracleInput& i
     nan = nan || x.nan || y.nan || scale(in.scale_a, k).nan || scale(in.scale_b, k).nan;
     all_minus_zero = all_minus_zero && x.negative != y.negative;
     if (!x.infinite && !y.infinite) continue;
-    if ((!x.infinite && x.magnitude == 0 && !x.nan) || (!y.infinite && y.magnitude == 0 && !y.nan)) nan = true;
+    if ((!x.infinite && x.magnitude == 0 && !x.nan) || (!y.infinite && y.magnitude == 0 && !y.nan))
+      nan = true;
     (x.negative != y.negative ? negative : positive) = true;
   }
   if (nan || positive || negative) return oracle_special(half, nan, positive, negative);
@@ -174,7 +182,8 @@ inline std::uint32_t oracle_step(const sim::Instruction& i, const OracleInput& i
   const bool grouped = p.rule == sim::MmaRule::grouped;
   const std::size_t group = grouped ? static_cast<std::size_t>(p.group) : 1;
   std::vector<OracleTerm> terms;
-  terms.push_back({addend.negative, addend.magnitude, addend.magnitude == 0 ? p.exponent_of_zero : addend.exponent});
+  terms.push_back({addend.negative, addend.magnitude,
+                   addend.magnitude == 0 ? p.exponent_of_zero : addend.exponent});
   for (std::size_t first = 0; first < ks.size(); first += group) {
     Integer sum = 0;
     int exponent = p.exponent_of_zero;
@@ -187,9 +196,11 @@ inline std::uint32_t oracle_step(const sim::Instruction& i, const OracleInput& i
       const OracleValue sy = scale(in.scale_b, k);
       // A product counts 2^(2 * unit_exponent), with two scales 2^(4 * unit_exponent).
       const auto extra = static_cast<unsigned>(-unit_exponent) * (i.block == 0 ? 1U : 3U);
-      const Integer scaled =
-          i.block == 0 ? x.magnitude * y.magnitude : Integer(x.magnitude * y.magnitude * sx.magnitude * sy.magnitude);
-      if (scaled != 0 && lsb(scaled) < extra) throw std::logic_error("the oracle's unit is too coarse");
+      const Integer scaled = i.block == 0
+                                 ? x.magnitude * y.magnitude
+                                 : Integer(x.magnitude * y.magnitude * sx.magnitude * sy.magnitude);
+      if (scaled != 0 && lsb(scaled) < extra)
+        throw std::logic_error("the oracle's unit is too coarse");
       const Integer product = scaled >> extra;
       sum += x.negative != y.negative ? Integer(-product) : product;
       if (product == 0) continue;
@@ -207,10 +218,12 @@ inline std::uint32_t oracle_add(bool half, std::uint32_t x, std::uint32_t y) {
   const OracleValue a = oracle_decode(half ? "f16" : "f32", x);
   const OracleValue b = oracle_decode(half ? "f16" : "f32", y);
   if (a.nan || b.nan || a.infinite || b.infinite) {
-    return oracle_special(half, a.nan || b.nan, (a.infinite && !a.negative) || (b.infinite && !b.negative),
+    return oracle_special(half, a.nan || b.nan,
+                          (a.infinite && !a.negative) || (b.infinite && !b.negative),
                           (a.infinite && a.negative) || (b.infinite && b.negative));
   }
-  const Integer sum = (a.negative ? Integer(-a.magnitude) : a.magnitude) + (b.negative ? Integer(-b.magnitude) : b.magnitude);
+  const Integer sum = (a.negative ? Integer(-a.magnitude) : a.magnitude) +
+                      (b.negative ? Integer(-b.magnitude) : b.magnitude);
   if (sum == 0) return a.negative && b.negative ? (half ? 0x8000U : 0x80000000U) : 0;
   sim::MmaParameters p;
   p.rounding = half ? sim::FinalRounding::f16_nearest_even : sim::FinalRounding::f32_nearest_even;
@@ -219,8 +232,9 @@ inline std::uint32_t oracle_add(bool half, std::uint32_t x, std::uint32_t y) {
 }
 
 /// One instruction on one output: i.k codes of each side.
-inline std::uint32_t oracle_dot(const sim::Instruction& i, const std::uint32_t* a, const std::uint32_t* b,
-                                const std::uint8_t* scale_a, const std::uint8_t* scale_b, std::uint32_t c) {
+inline std::uint32_t oracle_dot(const sim::Instruction& i, const std::uint32_t* a,
+                                const std::uint32_t* b, const std::uint8_t* scale_a,
+                                const std::uint8_t* scale_b, std::uint32_t c) {
   const bool half = i.d->name == "f16";
   OracleInput in;
   for (int k = 0; k < i.k; ++k) {
@@ -238,11 +252,13 @@ inline std::uint32_t oracle_dot(const sim::Instruction& i, const std::uint32_t* 
     for (std::vector<OracleValue>* side : {&in.a, &in.b}) {
       for (OracleValue& v : *side) {
         v.exponent = -14;
-        if (v.magnitude != 0) v.exponent = std::max(-14, static_cast<int>(msb(v.magnitude)) + unit_exponent);
+        if (v.magnitude != 0)
+          v.exponent = std::max(-14, static_cast<int>(msb(v.magnitude)) + unit_exponent);
       }
     }
     steps.resize(2);
-    for (int k = 0; k < i.k; ++k) steps[static_cast<std::size_t>(k / i.parameters.group % 2)].push_back(k);
+    for (int k = 0; k < i.k; ++k)
+      steps[static_cast<std::size_t>(k / i.parameters.group % 2)].push_back(k);
   } else {
     for (int k = 0; k < i.k; ++k) {
       if (k % i.parameters.terms == 0) steps.emplace_back();

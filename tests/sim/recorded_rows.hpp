@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The recorded hardware rows (tests/data/tensor_core, or the whole set where LOWBIT_GOLDEN_DIR names
-// it), and which instruction produced each set.
+// The recorded hardware rows (tests/data/tensor_core, or the whole set where LOWBIT_GOLDEN_DIR
+// names it), and which instruction produced each set.
 #pragma once
 
 #include <cstdint>
@@ -90,7 +90,9 @@ inline std::vector<std::uint32_t> words_of(const TensorInfo& tensor) {
   return words;
 }
 
-inline float as_float(std::uint32_t word) { return std::bit_cast<float>(word); }
+inline float as_float(std::uint32_t word) {
+  return std::bit_cast<float>(word);
+}
 
 inline RecordedRows read_rows(const TensorFile& file, const RecordedSet& set,
                               const sim::Instruction& instruction) {

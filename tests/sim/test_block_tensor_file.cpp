@@ -42,7 +42,8 @@ TEST_CASE("the 128x4 layout: published offsets, and back") {
   CHECK(swizzled_scale_offset(0, 4, 8) == 512);
   CHECK(swizzled_scale_offset(128, 0, 5) == 1024);
   std::mt19937 random(1);
-  for (const auto& [rows, blocks] : {std::pair<std::size_t, std::size_t>{1, 1}, {128, 4}, {130, 5}}) {
+  for (const auto& [rows, blocks] :
+       {std::pair<std::size_t, std::size_t>{1, 1}, {128, 4}, {130, 5}}) {
     std::vector<std::uint8_t> linear(rows * blocks);
     for (auto& b : linear) b = static_cast<std::uint8_t>(random());
     const auto swizzled = swizzle_scales(linear, rows, blocks);
@@ -88,8 +89,8 @@ TEST_CASE("malformed tensors are refused by name") {
   std::mt19937 random(3);
   const BlockTensor good = random_tensor(*find_block_format("nvfp4"), 4, 40, random);
   using Texts = std::map<std::string, std::string>;
-  const Texts texts = {{"x.format", "nvfp4"}, {"x.rows", "4"},
-                       {"x.columns", "40"},   {"x.encode_constant", "2688"}};
+  const Texts texts = {
+      {"x.format", "nvfp4"}, {"x.rows", "4"}, {"x.columns", "40"}, {"x.encode_constant", "2688"}};
   const auto refused = [&](const Texts& metadata, const BlockTensor& t, const std::string& needle,
                            const Dtype& dtype = dtype_u8, float amax = 1.0F) {
     std::vector<std::uint64_t> shape = {t.values.size()};

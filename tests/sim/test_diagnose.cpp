@@ -50,8 +50,10 @@ TEST_CASE("planted mistakes are named, under the exact model and under an instru
       &instruction("mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3");
   mma.schedule.epilogue.scale = AlphaRule::product;
   for (const GemmModel* model : {&exact, &mma}) {
-    const auto check = [&](const GemmOperand& wrong_a, const GemmOperand& wrong_b, const std::string& name) {
-      const Diagnosis d = diagnose(a, b, *model, run_gemm(a, b, *model), run_gemm(wrong_a, wrong_b, *model));
+    const auto check = [&](const GemmOperand& wrong_a, const GemmOperand& wrong_b,
+                           const std::string& name) {
+      const Diagnosis d =
+          diagnose(a, b, *model, run_gemm(a, b, *model), run_gemm(wrong_a, wrong_b, *model));
       CAPTURE(name, all_names(d));
       CHECK(named(d, name));
     };
@@ -87,11 +89,13 @@ TEST_CASE("planted mistakes are named, under the exact model and under an instru
     check(a, wrong, "tensor scale of B inverted");
     wrong = a;
     for (std::size_t r = 0; r < a.rows; ++r) {
-      std::fill_n(wrong.values.begin() + static_cast<std::ptrdiff_t>(r * 128 + 64), 32, std::uint8_t{0});
+      std::fill_n(wrong.values.begin() + static_cast<std::ptrdiff_t>(r * 128 + 64), 32,
+                  std::uint8_t{0});
     }
     check(wrong, b, "columns 128 to 191 of K left out");
     for (std::size_t r = 0; r < a.rows; ++r) {
-      std::fill_n(wrong.values.begin() + static_cast<std::ptrdiff_t>(r * 128 + 64), 64, std::uint8_t{0});
+      std::fill_n(wrong.values.begin() + static_cast<std::ptrdiff_t>(r * 128 + 64), 64,
+                  std::uint8_t{0});
     }
     check(wrong, b, "K ends after column 127");
 

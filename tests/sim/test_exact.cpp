@@ -21,7 +21,9 @@ using lowbit_test::set_code;
 
 namespace {
 
-const BlockFormat& format(const char* name) { return *lowbit::find_block_format(name); }
+const BlockFormat& format(const char* name) {
+  return *lowbit::find_block_format(name);
+}
 
 oracle::cpp_rational as_rational(const ExactValue& v) {
   oracle::cpp_int integer = 0;
@@ -76,7 +78,7 @@ TEST_CASE("extreme elements and scales: every pair of formats equals the rationa
         BlockTensor t = make_tensor(f, 4, 64);
         const unsigned max = f.element->max_code();
         const unsigned min = f.element->is_integer() && f.element->name != "int6"
-                                 ? f.element->sign_mask()                  // -4, -8, -128
+                                 ? f.element->sign_mask()  // -4, -8, -128
                                  : max | f.element->sign_mask();
         for (std::size_t k = 0; k < 64; ++k) {
           set_code(t, 0, k, max);
@@ -86,7 +88,10 @@ TEST_CASE("extreme elements and scales: every pair of formats equals the rationa
         }
         for (std::size_t i = 0; i < t.scales.size(); ++i) {
           const std::size_t row = i / t.blocks_per_row();
-          t.scales[i] = static_cast<std::uint8_t>(row < 2 ? top : row == 2 ? low : i % 2 ? top : low);
+          t.scales[i] = static_cast<std::uint8_t>(row < 2    ? top
+                                                  : row == 2 ? low
+                                                  : i % 2    ? top
+                                                             : low);
         }
         return t;
       };
@@ -128,7 +133,7 @@ TEST_CASE("FP8 elements that are not finite behave as IEEE numbers") {
   BlockTensor b = make_tensor(e5m2, 1, 32);
   a.scales[0] = b.scales[0] = 127;
   const auto result = [&] { return exact_dot(a, 0, b, 0); };
-  set_code(a, 0, 3, 0x7C);  // infinity
+  set_code(a, 0, 3, 0x7C);                           // infinity
   CHECK(result().number_class == NumberClass::nan);  // times 0
   set_code(b, 0, 3, 0x80 | 0x3C);                    // times -1
   CHECK(result().number_class == NumberClass::infinity);
@@ -225,14 +230,15 @@ TEST_CASE("K = 2^20 of the largest products: the bound of the accumulator") {
     const unsigned code = f.is_adaptive() ? (f.integer->coding == lowbit::Coding::twos_complement
                                                  ? f.integer->sign_mask()
                                                  : f.integer->max_code())
-                          : integer ? f.element->sign_mask()
-                                    : f.element->max_code();
+                          : integer       ? f.element->sign_mask()
+                                          : f.element->max_code();
     for (std::size_t k = 0; k < 32; ++k) set_code(t, 0, k, code);
     for (std::uint8_t& s : t.scales) s = mx ? 254 : f.is_adaptive() ? 0xFE : 0x7E;
     const auto one = *oracle::dot(t, 0, t, 0);
     ExactAccumulator acc(f, f);
     std::vector<std::uint8_t> codes(32, static_cast<std::uint8_t>(code));
-    for (std::size_t k = 0; k < count; k += 32) acc.add_block(t.scales[0], codes, t.scales[0], codes);
+    for (std::size_t k = 0; k < count; k += 32)
+      acc.add_block(t.scales[0], codes, t.scales[0], codes);
     CHECK(as_rational(acc.value()) == one * (count / 32));
     // 72 bits hold the MAC's accumulator for IF4 and NVFP4, 640 hold everything.
     if (!mx && std::string(name) != "if6_e3m2") CHECK(acc.value().integer.bit_length() <= 71);
@@ -282,8 +288,8 @@ TEST_CASE("rounding boundaries: ties, subnormals and overflow") {
     v.denominator = denominator;
     return round_exact(v, to);
   };
-  CHECK(rounded(0x1000001, 0, 1, lowbit::f32) == 0x4B800000);              // tie to even, down
-  CHECK(rounded(0x1000003, 0, 1, lowbit::f32) == 0x4B800002);              // tie to even, up
+  CHECK(rounded(0x1000001, 0, 1, lowbit::f32) == 0x4B800000);  // tie to even, down
+  CHECK(rounded(0x1000003, 0, 1, lowbit::f32) == 0x4B800002);  // tie to even, up
   CHECK(rounded((Int128{0x1000001} << 70) + 1, 0, 1, lowbit::f32) == 0x6E800001);  // just above
   CHECK(rounded((Int128{0x1000001} << 70) - 1, 0, 1, lowbit::f32) == 0x6E800000);
   CHECK(rounded(Int128{0x1000001} * 49, 0, 49, lowbit::f32) == 0x4B800000);  // a tie after division

@@ -20,7 +20,9 @@ using lowbit_test::set_code;
 
 namespace {
 
-const BlockFormat& format(const char* name) { return *find_block_format(name); }
+const BlockFormat& format(const char* name) {
+  return *find_block_format(name);
+}
 
 void check_equals_dot(const BlockTensor& a, const BlockTensor& b, NanScale policy) {
   const std::vector<ExactValue> values = exact_gemm_values(a, b, policy);
@@ -88,8 +90,10 @@ TEST_CASE("fast paths equal exact_dot: wide and narrow scale spans, extremes") {
       BlockTensor other = random_tensor(fb, 1, 2080, random);
       for (BlockTensor* t : {&top, &other}) {
         const bool integer = t->format->element->is_integer() || t->format->is_adaptive();
-        const ElementFormat& e = t->format->is_adaptive() ? *t->format->integer : *t->format->element;
-        const unsigned code = integer && e.coding == Coding::twos_complement ? e.sign_mask() : e.max_code();
+        const ElementFormat& e =
+            t->format->is_adaptive() ? *t->format->integer : *t->format->element;
+        const unsigned code =
+            integer && e.coding == Coding::twos_complement ? e.sign_mask() : e.max_code();
         for (std::size_t k = 0; k < t->padded_columns(); ++k) set_code(*t, 0, k, code);
         for (auto& s : t->scales) {
           s = t->format->family == ScaleFamily::mx ? 254 : t->format->is_adaptive() ? 0xFE : 0x7E;
@@ -106,8 +110,9 @@ TEST_CASE("64-bit sums are flushed before they can overflow") {
     CAPTURE(name);
     const BlockFormat& f = format(name);
     BlockTensor t = make_tensor(f, 1, std::size_t{1} << 17);
-    const unsigned code = f.is_adaptive() ? (f.integer->coding == Coding::twos_complement ? 8U : 31U)
-                                          : f.element->max_code();
+    const unsigned code = f.is_adaptive()
+                              ? (f.integer->coding == Coding::twos_complement ? 8U : 31U)
+                              : f.element->max_code();
     for (std::size_t k = 0; k < t.columns; ++k) set_code(t, 0, k, code);
     std::fill(t.scales.begin(), t.scales.end(), f.is_adaptive() ? 0xFE : 0x7E);
     const auto value = exact_gemm_values(t, t)[0];
@@ -183,7 +188,8 @@ TEST_CASE("any number of threads gives the same words; empty products are empty 
   options.threads = 7;
   CHECK(exact_gemm(a, b, options) == one);
   CHECK(exact_gemm(make_tensor(format("nvfp4"), 0, 80), b).empty());
-  const auto no_k = exact_gemm(make_tensor(format("nvfp4"), 2, 0), make_tensor(format("mxfp4"), 1, 0));
+  const auto no_k =
+      exact_gemm(make_tensor(format("nvfp4"), 2, 0), make_tensor(format("mxfp4"), 1, 0));
   CHECK(no_k == std::vector<std::uint32_t>{0, 0});
   CHECK_THROWS_WITH(exact_gemm(a, make_tensor(format("nvfp4"), 5, 64)),
                     "A is 37 x 80 and B 5 x 64: D = A * B^T needs the same number of columns (K)");

@@ -54,9 +54,14 @@ TEST_CASE("recorded rows tell fraction bits, terms and rounding from their neigh
       {"other final rounding",
        [](MmaParameters& p) {
          switch (p.rounding) {
-           case FinalRounding::f32_toward_zero: p.rounding = FinalRounding::f32_nearest_even; break;
-           case FinalRounding::e8m13_toward_zero: p.rounding = FinalRounding::e8m13_nearest_even; break;
-           default: p.rounding = FinalRounding::f16_toward_zero;
+           case FinalRounding::f32_toward_zero:
+             p.rounding = FinalRounding::f32_nearest_even;
+             break;
+           case FinalRounding::e8m13_toward_zero:
+             p.rounding = FinalRounding::e8m13_nearest_even;
+             break;
+           default:
+             p.rounding = FinalRounding::f16_toward_zero;
          }
        }},
       {"fused multiply-add chain", [](MmaParameters& p) { p.rule = MmaRule::fma_chain; }},
@@ -80,12 +85,13 @@ TEST_CASE("recorded rows tell fraction bits, terms and rounding from their neigh
     }
     for (const auto& [instruction_name, count] : noticed) {
       INFO(name << " of " << instruction_name);
-      // An FP16 result keeps so few bits that one more fraction bit of the sum rarely shows, and the
-      // FP8 rows of emulated instructions sum exactly whatever the window; directed probes and the
-      // H100 campaign catch those.
+      // An FP16 result keeps so few bits that one more fraction bit of the sum rarely shows, and
+      // the FP8 rows of emulated instructions sum exactly whatever the window; directed probes and
+      // the H100 campaign catch those.
       const Instruction& i = instruction(instruction_name);
-      const bool blind = (i.d == &f16 && name.starts_with("fraction")) ||
-                         (i.parameters.rule == MmaRule::emulated && name != "fused multiply-add chain");
+      const bool blind =
+          (i.d == &f16 && name.starts_with("fraction")) ||
+          (i.parameters.rule == MmaRule::emulated && name != "fused multiply-add chain");
       if (!blind) CHECK(count > 0);
     }
   }
@@ -95,13 +101,16 @@ namespace {
 
 std::string b200_instruction(const nlohmann::json& word) {
   const std::string kind = word["kind"];
-  const std::string types = word["a_format"].get<std::string>() + "." + word["b_format"].get<std::string>();
+  const std::string types =
+      word["a_format"].get<std::string>() + "." + word["b_format"].get<std::string>();
   if (kind == "dense") {
     const std::size_t k = word["a"].size();
-    return "tcgen05mma.Blackwell.m64n8k" + std::to_string(k) + "." + word["d_type"].get<std::string>() + "." + types;
+    return "tcgen05mma.Blackwell.m64n8k" + std::to_string(k) + "." +
+           word["d_type"].get<std::string>() + "." + types;
   }
   return "tcgen05mma_block_scale.Blackwell.m128n8k" + std::to_string(word["a"].size()) + ".block" +
-         std::to_string(word["block"].get<int>()) + ".f32." + types + "." + word["scale_format"].get<std::string>();
+         std::to_string(word["block"].get<int>()) + ".f32." + types + "." +
+         word["scale_format"].get<std::string>();
 }
 
 nlohmann::json b200_words() {
@@ -117,7 +126,8 @@ std::uint32_t b200_result(const Instruction& i, const nlohmann::json& word) {
     for (std::uint32_t& x : b) x >>= 16;
   }
   const auto scales = [&](const char* key) {
-    return word.contains(key) ? word[key].get<std::vector<std::uint8_t>>() : std::vector<std::uint8_t>{};
+    return word.contains(key) ? word[key].get<std::vector<std::uint8_t>>()
+                              : std::vector<std::uint8_t>{};
   };
   return dot(i, a, b, word["c_fp32"].get<std::uint32_t>(), scales("scale_a"), scales("scale_b"));
 }
@@ -169,7 +179,8 @@ TEST_CASE("another public model agrees on 15,744 outputs") {
       return std::vector<std::uint8_t>(data, data + t->bytes.size());
     };
     // B and its scales come as [K, N]; an operand's vectors have K contiguous.
-    const auto transposed = [](const std::vector<std::uint8_t>& x, std::size_t columns, std::size_t width) {
+    const auto transposed = [](const std::vector<std::uint8_t>& x, std::size_t columns,
+                               std::size_t width) {
       std::vector<std::uint8_t> out(x.size());
       if (x.empty()) return out;
       const std::size_t rows = x.size() / columns / width;
@@ -183,9 +194,10 @@ TEST_CASE("another public model agrees on 15,744 outputs") {
     const std::size_t m = tensor.shape.at(0);
     const std::size_t n = tensor.shape.at(1);
     const std::size_t width = std::max(1, container_bits(*i->a) / 8);
-    const MmaOperand a(*i, MmaSide::a, bytes(".A"), m, static_cast<std::size_t>(i->k), bytes(".scale_A"));
-    const MmaOperand b(*i, MmaSide::b, transposed(bytes(".B"), n, width), n, static_cast<std::size_t>(i->k),
-                       transposed(bytes(".scale_B"), n, 1));
+    const MmaOperand a(*i, MmaSide::a, bytes(".A"), m, static_cast<std::size_t>(i->k),
+                       bytes(".scale_A"));
+    const MmaOperand b(*i, MmaSide::b, transposed(bytes(".B"), n, width), n,
+                       static_cast<std::size_t>(i->k), transposed(bytes(".scale_B"), n, 1));
     const std::vector<std::uint32_t> expected = test::words_of(tensor);
     std::vector<std::uint32_t> d = test::words_of(file.at(key + ".C"));
     mma(*i, a, b, d);

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <random>
 
-#include "../../sim/src/mma_lanes.hpp"
 #include "catch.hpp"
+#include "tensor_core/lanes.hpp"
 
 using namespace lowbit::sim::detail;
 
@@ -47,20 +47,24 @@ TEST_CASE("aligned lanes are the same for every vector width, and the definition
         const auto at = static_cast<std::size_t>(i);
         const std::size_t k = order[at];
         products[at] = a[k] * b[k * lane_count + lane];
-        exponents[at] = products[at] == 0 ? -133 : a_exponents[k] + b_exponents[k * lane_count + lane] + scale[lane];
-        expected.largest[lane] = std::max(expected.largest[lane], static_cast<std::int32_t>(exponents[at]));
+        exponents[at] = products[at] == 0
+                            ? -133
+                            : a_exponents[k] + b_exponents[k * lane_count + lane] + scale[lane];
+        expected.largest[lane] =
+            std::max(expected.largest[lane], static_cast<std::int32_t>(exponents[at]));
       }
       for (int i = 0; i < count; ++i) {
         const auto at = static_cast<std::size_t>(i);
         const std::int64_t shift = expected.largest[lane] - exponents[at];
         // Division truncates toward zero.
-        expected.sums[lane] += shift > 40 ? 0 : products[at] * (1 << up) / (std::int64_t{1} << shift);
+        expected.sums[lane] +=
+            shift > 40 ? 0 : products[at] * (1 << up) / (std::int64_t{1} << shift);
       }
     }
     for (const LaneKernels& kernels : lane_kernels()) {
       Result result = start;
-      kernels.aligned({a.data(), a_exponents.data(), b.data(), b_exponents.data(), order.data(), count, up, -133,
-                       scale.data(), result.largest.data(), result.sums.data()});
+      kernels.aligned({a.data(), a_exponents.data(), b.data(), b_exponents.data(), order.data(),
+                       count, up, -133, scale.data(), result.largest.data(), result.sums.data()});
       INFO(kernels.target);
       CHECK(result == expected);
     }
@@ -83,8 +87,10 @@ TEST_CASE("grouped lanes are the same for every vector width, and the definition
       a[k] = static_cast<std::int16_t>(below(20) < zeros ? 0 : below(25) - 12);
       if (a[k] != 0) a_nonzero[k / 16] |= static_cast<std::uint16_t>(1U << (k % 16));
       for (std::size_t lane = 0; lane < lane_count; ++lane) {
-        b[k * lane_count + lane] = static_cast<std::int16_t>(below(20) < zeros ? 0 : below(25) - 12);
-        if (b[k * lane_count + lane] != 0) b_nonzero[k / 16 * lane_count + lane] |= static_cast<std::uint16_t>(1U << (k % 16));
+        b[k * lane_count + lane] =
+            static_cast<std::int16_t>(below(20) < zeros ? 0 : below(25) - 12);
+        if (b[k * lane_count + lane] != 0)
+          b_nonzero[k / 16 * lane_count + lane] |= static_cast<std::uint16_t>(1U << (k % 16));
       }
     }
     for (std::size_t g = 0; g < 4; ++g) {
@@ -108,17 +114,20 @@ TEST_CASE("grouped lanes are the same for every vector width, and the definition
         const std::int64_t scale = a_scale[g] * b_scale[g * lane_count + lane];
         sums[g] *= scale;
         exponents[g] = any && scale != 0 ? a_exponent[g] + b_exponent[g * lane_count + lane] : -139;
-        expected.largest[lane] = std::max(expected.largest[lane], static_cast<std::int32_t>(exponents[g]));
+        expected.largest[lane] =
+            std::max(expected.largest[lane], static_cast<std::int32_t>(exponents[g]));
       }
       for (std::size_t g = 0; g < 4; ++g) {
         const std::int64_t shift = expected.largest[lane] - exponents[g];
-        expected.sums[lane] += shift > 62 ? 0 : sums[g] * (std::int64_t{1} << 27) / (std::int64_t{1} << shift);
+        expected.sums[lane] +=
+            shift > 62 ? 0 : sums[g] * (std::int64_t{1} << 27) / (std::int64_t{1} << shift);
       }
     }
     for (const LaneKernels& kernels : lane_kernels()) {
       Result result = start;
-      kernels.grouped({a.data(), b.data(), a_nonzero.data(), b_nonzero.data(), a_scale.data(), a_exponent.data(),
-                       b_scale.data(), b_exponent.data(), 27, -139, result.largest.data(), result.sums.data()});
+      kernels.grouped({a.data(), b.data(), a_nonzero.data(), b_nonzero.data(), a_scale.data(),
+                       a_exponent.data(), b_scale.data(), b_exponent.data(), 27, -139,
+                       result.largest.data(), result.sums.data()});
       INFO(kernels.target);
       CHECK(result == expected);
     }

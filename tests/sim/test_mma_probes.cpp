@@ -25,8 +25,9 @@ Instruction changed(const Instruction& i, std::string_view assignment) {
   return mutant;
 }
 
-const char* const nvfp4_names[] = {"tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3",
-                                   "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"};
+const char* const nvfp4_names[] = {
+    "tcgen05mma_block_scale.Blackwell.m128n8k64.block16.f32.e2m1.e2m1.ue4m3",
+    "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"};
 
 /// K = 64 with 1.0 * 1.0 at k = 0, scales {78,01,01,01} and C = -2^16: block 0 cancels C, and the
 /// window ends 35 places below 2^16 whatever the other blocks hold.
@@ -42,7 +43,8 @@ std::uint32_t fp4_probe(const Instruction& i, std::initializer_list<int> halves,
 
 Codes nibbles(std::string_view text) {
   Codes codes;
-  for (const char c : text) codes.push_back(static_cast<std::uint32_t>(c <= '9' ? c - '0' : c - 'a' + 10));
+  for (const char c : text)
+    codes.push_back(static_cast<std::uint32_t>(c <= '9' ? c - '0' : c - 'a' + 10));
   return codes;
 }
 
@@ -54,15 +56,19 @@ TEST_CASE("BF16 floor: sums below the exponent of zero lose their last bits (H10
     std::uint32_t b;
     int needs;  // 1 iff the exponent of zero is at most this
   };
-  for (const char* name : {"mma.Hopper.m16n8k16.f32.bf16.bf16.f32", "wgmma.Hopper.m64n8k16.f32.bf16.bf16",
-                           "tcgen05mma.Blackwell.m64n8k16.f32.bf16.bf16", "mma.RTX_Blackwell.m16n8k16.f32.bf16.bf16.f32"}) {
-    for (const Probe& p : {Probe{1, 0x1800, -132}, {2, 0x1780, -133}, {4, 0x1700, -134}, {8, 0x1680, -135}}) {
+  for (const char* name :
+       {"mma.Hopper.m16n8k16.f32.bf16.bf16.f32", "wgmma.Hopper.m64n8k16.f32.bf16.bf16",
+        "tcgen05mma.Blackwell.m64n8k16.f32.bf16.bf16",
+        "mma.RTX_Blackwell.m16n8k16.f32.bf16.bf16.f32"}) {
+    for (const Probe& p :
+         {Probe{1, 0x1800, -132}, {2, 0x1780, -133}, {4, 0x1700, -134}, {8, 0x1680, -135}}) {
       const Codes a = repeated(0x1A00, 0x1880, p.copies);
       const Codes b = repeated(0x1A7F, p.b, p.copies);
       INFO(name << ", " << p.copies << " copies");
       CHECK(dot(instruction(name), a, b, 0) == (p.needs >= -133 ? 1U : 0U));
       for (const int zero : {-126, -131, -132, -133, -134, -135}) {
-        const Instruction other = changed(instruction(name), "exponent_of_zero=" + std::to_string(zero));
+        const Instruction other =
+            changed(instruction(name), "exponent_of_zero=" + std::to_string(zero));
         CHECK(dot(other, a, b, 0) == (zero <= p.needs ? 1U : 0U));
       }
     }
@@ -70,7 +76,8 @@ TEST_CASE("BF16 floor: sums below the exponent of zero lose their last bits (H10
 }
 
 TEST_CASE("FP16 floor: an FP16 accumulator's exponent of zero (H100: -21)") {
-  for (const char* name : {"mma.Hopper.m16n8k16.f16.f16.f16.f16", "wgmma.Hopper.m64n8k16.f16.f16.f16"}) {
+  for (const char* name :
+       {"mma.Hopper.m16n8k16.f16.f16.f16.f16", "wgmma.Hopper.m64n8k16.f16.f16.f16"}) {
     const Instruction& i = instruction(name);
     struct Probe {
       std::uint32_t b;
@@ -82,7 +89,8 @@ TEST_CASE("FP16 floor: an FP16 accumulator's exponent of zero (H100: -21)") {
       INFO(name << ", b = " << p.b);
       CHECK(dot(i, a, b, 0) == (p.needs >= -21 ? 1U : 0U));
       for (const int zero : {-14, -20, -21, -22, -23, -24}) {
-        CHECK(dot(changed(i, "exponent_of_zero=" + std::to_string(zero)), a, b, 0) == (zero <= p.needs ? 1U : 0U));
+        CHECK(dot(changed(i, "exponent_of_zero=" + std::to_string(zero)), a, b, 0) ==
+              (zero <= p.needs ? 1U : 0U));
       }
     }
   }
@@ -102,7 +110,8 @@ TEST_CASE("sign of zero: an all -0 sum is +0 (H100)") {
     CHECK(dot(i, Codes(static_cast<std::size_t>(i.k), 0), ones, minus) == 0);
     if (i.parameters.rule == MmaRule::emulated) continue;  // its first step starts from +0
     const std::uint32_t d_minus = i.d == &f16 ? 0x8000U : 0x80000000U;
-    CHECK(dot(changed(i, "zero_sum=negative_if_all_negative"), minus_zeros, ones, minus) == d_minus);
+    CHECK(dot(changed(i, "zero_sum=negative_if_all_negative"), minus_zeros, ones, minus) ==
+          d_minus);
   }
 }
 
@@ -113,7 +122,8 @@ TEST_CASE("sign of underflow: a negative sum too small for the result is +0 (H10
   const Instruction& half = instruction("wgmma.Hopper.m64n8k16.f16.f16.f16");
   CHECK(dot(half, Codes{0x8400}, Codes{0x0400}, 0) == 0);  // -2^-28
   CHECK(dot(changed(half, "underflow_sign=keep"), Codes{0x8400}, Codes{0x0400}, 0) == 0x8000U);
-  CHECK(dot(instruction("mma.Hopper.m16n8k32.f16.e5m2.e5m2.f16"), Codes{0x81}, Codes{0x01}, 0x8000) == 0);
+  CHECK(dot(instruction("mma.Hopper.m16n8k32.f16.e5m2.e5m2.f16"), Codes{0x81}, Codes{0x01},
+            0x8000) == 0);
 }
 
 TEST_CASE("FP4 probe P1: no more than 35 fraction bits") {
@@ -157,16 +167,25 @@ TEST_CASE("NVFP4 window: the two published rules, and the words that would decid
   };
   const Word words[] = {
       {"7ed11ef8db941f7bdc95f784a86cac31420fdacca531570dd41bce0f68b0a447",
-       "26c641e916cfc0a456f26b9711fe8e64b494d84ead9756628d0275df8e97b725", {0x7A, 0x14, 0x0C, 0x0E},
-       {0x72, 0x15, 0x16, 0x07}, 0x48BB8000, 0xBD0C0000, 0xBD0BFA00},
+       "26c641e916cfc0a456f26b9711fe8e64b494d84ead9756628d0275df8e97b725",
+       {0x7A, 0x14, 0x0C, 0x0E},
+       {0x72, 0x15, 0x16, 0x07},
+       0x48BB8000,
+       0xBD0C0000,
+       0xBD0BFA00},
       {"cc6bfd72bbdb54e72ec1dcf25d7ad3965e55f7eec6e83933673e4bc96cc13b95",
-       "8db4018ce69c5858def652c0c001130f65e1d8fd62b547db1b4524aa7ca04789", {0x71, 0x18, 0x06, 0x0E},
-       {0x79, 0x1E, 0x0D, 0x03}, 0x484A8000, 0x3A5E0000, 0x3A5E8000},
+       "8db4018ce69c5858def652c0c001130f65e1d8fd62b547db1b4524aa7ca04789",
+       {0x71, 0x18, 0x06, 0x0E},
+       {0x79, 0x1E, 0x0D, 0x03},
+       0x484A8000,
+       0x3A5E0000,
+       0x3A5E8000},
   };
   const Instruction& i = instruction(nvfp4_names[0]);
   for (const Word& w : words) {
     CHECK(dot(i, nibbles(w.a), nibbles(w.b), w.c, w.scale_a, w.scale_b) == w.scales);
-    CHECK(dot(changed(i, "window=products"), nibbles(w.a), nibbles(w.b), w.c, w.scale_a, w.scale_b) == w.products);
+    CHECK(dot(changed(i, "window=products"), nibbles(w.a), nibbles(w.b), w.c, w.scale_a,
+              w.scale_b) == w.products);
   }
 }
 
@@ -176,9 +195,12 @@ TEST_CASE("FP32 windows: the last kept place, fraction bits and final rounding")
     const char* name;
     int fraction_bits;
   };
-  for (const Probe& p : {Probe{"mma.Volta.m8n8k4.f32.f16.f16.f32", 23}, {"mma.Turing.m16n8k8.f32.f16.f16.f32", 24},
-                         {"mma.Ampere.m16n8k8.f32.f16.f16.f32", 24}, {"mma.Ada_Lovelace.m16n8k16.f32.f16.f16.f32", 24},
-                         {"mma.Hopper.m16n8k16.f32.f16.f16.f32", 25}, {"wgmma.Hopper.m64n8k16.f32.f16.f16", 25},
+  for (const Probe& p : {Probe{"mma.Volta.m8n8k4.f32.f16.f16.f32", 23},
+                         {"mma.Turing.m16n8k8.f32.f16.f16.f32", 24},
+                         {"mma.Ampere.m16n8k8.f32.f16.f16.f32", 24},
+                         {"mma.Ada_Lovelace.m16n8k16.f32.f16.f16.f32", 24},
+                         {"mma.Hopper.m16n8k16.f32.f16.f16.f32", 25},
+                         {"wgmma.Hopper.m64n8k16.f32.f16.f16", 25},
                          {"tcgen05mma.Blackwell.m64n8k16.f32.f16.f16", 25}}) {
     const Instruction& i = instruction(p.name);
     const auto probe = [&](const Instruction& with, int place) {
@@ -198,12 +220,14 @@ TEST_CASE("FP32 windows: the last kept place, fraction bits and final rounding")
     const Codes a{0x3C00, 0x0C00, 0x0C00};  // 1, 2^-12, 2^-12
     const Codes b{0x3C00, 0x0C00, 0x0800};  // 1, 2^-12, 2^-13: 2^-24 and 2^-25
     CHECK(dot(i, a, b, 0) == 0x3F800000U);
-    if (p.fraction_bits >= 25) CHECK(dot(changed(i, "rounding=f32_nearest_even"), a, b, 0) == 0x3F800001U);
+    if (p.fraction_bits >= 25)
+      CHECK(dot(changed(i, "rounding=f32_nearest_even"), a, b, 0) == 0x3F800001U);
   }
 }
 
 TEST_CASE("FP8 windows: 13 fraction bits and an E8M13 result on Hopper wgmma and Ada") {
-  for (const char* name : {"wgmma.Hopper.m64n8k32.f32.e4m3.e4m3", "mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32"}) {
+  for (const char* name :
+       {"wgmma.Hopper.m64n8k32.f32.e4m3.e4m3", "mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32"}) {
     const Instruction& i = instruction(name);
     // 2^8 - 2^8 + 2^place, E4M3 powers from 2^-6 to 2^8
     const auto power = [](int e) { return static_cast<std::uint32_t>(e + 7) << 3; };
@@ -219,7 +243,8 @@ TEST_CASE("FP8 windows: 13 fraction bits and an E8M13 result on Hopper wgmma and
     // 32 products of 1.5 * 1 and C = 2^-12: C is truncated away in the second step or the first.
     CHECK(dot(i, Codes(32, 0x3C), Codes(32, 0x38), 0x39800000U) == 0x42400000U);
   }
-  // Ada takes 16 products a step, Hopper 32: 2^8 in the first half, -2^8 in the second, 2^-6 beside.
+  // Ada takes 16 products a step, Hopper 32: 2^8 in the first half, -2^8 in the second, 2^-6
+  // beside.
   Codes a(32, 0);
   Codes b(32, 0);
   a[0] = a[16] = b[0] = (4U + 7U) << 3;
@@ -230,12 +255,14 @@ TEST_CASE("FP8 windows: 13 fraction bits and an E8M13 result on Hopper wgmma and
   CHECK(dot(instruction("wgmma.Hopper.m64n8k32.f32.e4m3.e4m3"), a, b, 0) == 0x3F840000U);
   Instruction halved = instruction("wgmma.Hopper.m64n8k32.f32.e4m3.e4m3");
   halved.parameters.terms = 16;
-  CHECK(dot(halved, a, b, 0) == dot(instruction("mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32"), a, b, 0));
+  CHECK(dot(halved, a, b, 0) ==
+        dot(instruction("mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32"), a, b, 0));
 }
 
 TEST_CASE("terms of a step: a cancellation across two steps loses what one step keeps") {
   // 2^15 at k = 0 and -2^15 at the other end; a product of 2^-10 beside the first.
-  for (const auto& [name, terms] : {std::pair{"mma.Hopper.m16n8k16.f32.f16.f16.f32", 16}, {"mma.Ampere.m16n8k16.f32.f16.f16.f32", 8},
+  for (const auto& [name, terms] : {std::pair{"mma.Hopper.m16n8k16.f32.f16.f16.f32", 16},
+                                    {"mma.Ampere.m16n8k16.f32.f16.f16.f32", 8},
                                     {"tcgen05mma.Blackwell.m64n8k16.f32.f16.f16", 16}}) {
     const Instruction& i = instruction(name);
     CHECK(i.parameters.terms == terms);
@@ -275,18 +302,21 @@ TEST_CASE("emulated FP8: C is added outside, and k % 4 decides the step") {
   CHECK(dot(i, Codes{0x01}, Codes{0x01}, 0x42800000U) == 0x42800000U);
   CHECK(dot(i, Codes{0x01}, Codes{0x01}, 0x42800001U) == 0x42800002U);
   // Half a last place of 4096 and as much again: up, where truncation in the sum would also go.
-  CHECK(dot(i, Codes{power(-6), power(-6)}, Codes{power(-6), power(-6)}, 0x45800000U) == 0x45800001U);
+  CHECK(dot(i, Codes{power(-6), power(-6)}, Codes{power(-6), power(-6)}, 0x45800000U) ==
+        0x45800001U);
 }
 
 TEST_CASE("names: any M and N, nearest record, alternatives that do not exist") {
-  CHECK(find_instruction("wgmma.Hopper.m64n256k16.f32.f16.f16") == find_instruction("wgmma.Hopper.m64n8k16.f32.f16.f16"));
+  CHECK(find_instruction("wgmma.Hopper.m64n256k16.f32.f16.f16") ==
+        find_instruction("wgmma.Hopper.m64n8k16.f32.f16.f16"));
   CHECK(find_instruction("wgmma.Hopper.m64n256k17.f32.f16.f16") == nullptr);
   CHECK(find_instruction("mma.Hopper.mnk16.f32.f16.f16.f32") == nullptr);
   CHECK(find_instruction("mma") == nullptr);
   CHECK(find_instruction("") == nullptr);
   CHECK_THROWS_AS(instruction("mma.Pascal.m8n8k4.f32.f16.f16.f32"), Error);
   MmaParameters p;
-  for (const char* bad : {"", "=", "terms", "terms=", "terms=0", "terms=1x", "fraction_bits=99", "window=both", "colour=red"}) {
+  for (const char* bad : {"", "=", "terms", "terms=", "terms=0", "terms=1x", "fraction_bits=99",
+                          "window=both", "colour=red"}) {
     CHECK_THROWS_AS(select_alternative(p, bad), Error);
   }
   for (const Instruction& i : instructions()) {

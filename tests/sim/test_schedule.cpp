@@ -18,15 +18,20 @@ using lowbit_test::random_tensor;
 
 namespace {
 
-const BlockFormat& format(const char* name) { return *find_block_format(name); }
+const BlockFormat& format(const char* name) {
+  return *find_block_format(name);
+}
 
 const Instruction& nvfp4_mma() {
   return instruction("mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3");
 }
-const Instruction& half_mma() { return instruction("mma.Hopper.m16n8k16.f32.f16.f16.f32"); }
+const Instruction& half_mma() {
+  return instruction("mma.Hopper.m16n8k16.f32.f16.f16.f32");
+}
 
 /// Block scales over 14 binades, so that the order of addition matters.
-BlockTensor spread_tensor(const char* name, std::size_t rows, std::size_t columns, std::mt19937& random) {
+BlockTensor spread_tensor(const char* name, std::size_t rows, std::size_t columns,
+                          std::mt19937& random) {
   BlockTensor t = random_tensor(format(name), rows, columns, random);
   t.amax = 3.7F;
   t.encode_constant = 2688.0F;
@@ -49,7 +54,9 @@ float one_step(const BlockTensor& a, std::size_t i, const BlockTensor& b, std::s
   return std::bit_cast<float>(dot(nvfp4_mma(), x, y, std::bit_cast<std::uint32_t>(c), sx, sy));
 }
 
-std::uint32_t word(float x) { return std::bit_cast<std::uint32_t>(x); }
+std::uint32_t word(float x) {
+  return std::bit_cast<std::uint32_t>(x);
+}
 
 }  // namespace
 
@@ -86,7 +93,9 @@ TEST_CASE("replay equals a naive loop over the instruction") {
   // 500 is no multiple of 64: the last step is padded.
   const BlockTensor a = spread_tensor("nvfp4", 5, 500, random);
   const BlockTensor b = spread_tensor("nvfp4", 6, 500, random);
-  const auto run = [&](const Schedule& s) { return run_gemm(a, b, {&nvfp4_mma(), NanScale::error, TensorScale::none, s, 2}); };
+  const auto run = [&](const Schedule& s) {
+    return run_gemm(a, b, {&nvfp4_mma(), NanScale::error, TensorScale::none, s, 2});
+  };
   const auto each = [&](const Schedule& s, const auto& naive) {
     const auto words = run(s);
     for (std::size_t i = 0; i < 5; ++i) {
@@ -122,13 +131,16 @@ TEST_CASE("replay equals a naive loop over the instruction") {
   s.accumulators = 4;
   s.reduction = Reduction::pairwise;
   each(s, [&](auto i, auto j) {
-    return (chain(i, j, {0, 4}) + chain(i, j, {1, 5})) + (chain(i, j, {2, 6}) + chain(i, j, {3, 7}));
+    return (chain(i, j, {0, 4}) + chain(i, j, {1, 5})) +
+           (chain(i, j, {2, 6}) + chain(i, j, {3, 7}));
   });
   s.split_k = 2;
   s.accumulators = 2;
   s.promote = 1;
   each(s, [&](auto i, auto j) {
-    const auto two = [&](std::size_t x, std::size_t y) { return (0.0F + chain(i, j, {x})) + chain(i, j, {y}); };
+    const auto two = [&](std::size_t x, std::size_t y) {
+      return (0.0F + chain(i, j, {x})) + chain(i, j, {y});
+    };
     return (two(0, 2) + two(1, 3)) + (two(4, 6) + two(5, 7));
   });
   s = {};
@@ -191,7 +203,8 @@ TEST_CASE("expansion to FP16 is exact, by 7 and 6 over 49 for IF4") {
     // Every code under every scale byte but NaN, against 1.0.
     BlockTensor a = lowbit_test::make_tensor(f, 256, 16);
     for (std::size_t r = 0; r < 256; ++r) {
-      a.scales[r] = static_cast<std::uint8_t>(lowbit_test::is_nan_scale(f, static_cast<unsigned>(r)) ? 0 : r);
+      a.scales[r] =
+          static_cast<std::uint8_t>(lowbit_test::is_nan_scale(f, static_cast<unsigned>(r)) ? 0 : r);
       for (std::size_t k = 0; k < 16; ++k) lowbit_test::set_code(a, r, k, static_cast<unsigned>(k));
     }
     BlockTensor b = lowbit_test::make_tensor(format("nvint4"), 16, 16);
@@ -259,7 +272,8 @@ TEST_CASE("operands that an instruction cannot take are refused by name") {
   refused(random_tensor(format("mxfp4"), 2, 64, random), nvfp4_mma(), "scales are ue4m3");
   refused(random_tensor(format("nvfp4_bs8"), 2, 64, random), nvfp4_mma(), "blocks are of 16");
   refused(random_tensor(format("nvint4"), 2, 64, random), nvfp4_mma(), "elements are e2m1");
-  refused(nv, instruction("mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32"), "block-scaled instruction");
+  refused(nv, instruction("mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32"),
+          "block-scaled instruction");
   BlockTensor nan = nv;
   nan.scales[5] = 0x7F;
   refused(nan, nvfp4_mma(), "row 1, block 1");

@@ -30,8 +30,8 @@ namespace lowbit {
 
 struct NamedBlockTensor {
   std::string name;
-  BlockTensor tensor;     ///< scales row-major, whatever the file's layout
-  QuantizeRecord record;  ///< its format is the tensor's
+  BlockTensor tensor;                             ///< scales row-major, whatever the file's layout
+  QuantizeRecord record;                          ///< its format is the tensor's
   std::map<std::string, std::string> attributes;  ///< KEY -> text of NAME.KEY, those above apart
 };
 

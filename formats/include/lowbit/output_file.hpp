@@ -40,9 +40,10 @@ class OutputFile {
   OutputFile* previous_ = nullptr;
 };
 
-/// Removes the temporary files of this process, for a handler of a signal that ends it: async-signal-
-/// safe. Afterwards no output file can be created, committed or destroyed (a thread that tries waits
-/// forever), so the handler must end the process. The library installs no handler itself.
+/// Removes the temporary files of this process, for a handler of a signal that ends it:
+/// async-signal- safe. Afterwards no output file can be created, committed or destroyed (a thread
+/// that tries waits forever), so the handler must end the process. The library installs no handler
+/// itself.
 void abandon_output_files() noexcept;
 
 }  // namespace lowbit

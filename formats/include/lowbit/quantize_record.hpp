@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// What a quantized file says about one of its tensors: enough to quantize the original again to the
-/// same bytes, and to restore shape and type. The one place that writes and reads these metadata.
+/// What a quantized file says about one of its tensors: enough to quantize the original again to
+/// the same bytes, and to restore shape and type. The one place that writes and reads these
+/// metadata.
 ///
 /// Each member is a metadata string NAME.KEY:
 ///   format, rule, dialect     names (format required, dialect canonical where absent)
@@ -17,8 +18,8 @@
 ///   transforms                JSON list of names of what was applied first, in order;
 ///   hadamard                  true or false: the same, as files without `transforms` say it
 ///   shape, dtype              of the tensor before quantization; shape as a JSON list
-/// Keys other than format may be absent, and then have the values below: early files lack scale_max,
-/// amax_given, code_layout, weight_layout, nonfinite, rounding and transforms.
+/// Keys other than format may be absent, and then have the values below: early files lack
+/// scale_max, amax_given, code_layout, weight_layout, nonfinite, rounding and transforms.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "checked_json.hpp"
+#include "io/checked_json.hpp"
 
 #include <fmt/format.h>
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "error_text.hpp"
+#include "io/error_text.hpp"
 
 namespace lowbit {
 

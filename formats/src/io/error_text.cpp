@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "error_text.hpp"
+#include "io/error_text.hpp"
 
 #include <fmt/format.h>
 

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <set>
 
-#include "error_text.hpp"
-#include "readers.hpp"
+#include "io/error_text.hpp"
+#include "io/readers.hpp"
 
 namespace lowbit {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "mapped_file.hpp"
+#include "io/mapped_file.hpp"
 
 #include <fmt/format.h>
 
 #include <boost/interprocess/exceptions.hpp>
 #include <boost/interprocess/file_mapping.hpp>
 
-#include "error_text.hpp"
+#include "io/error_text.hpp"
 
 namespace lowbit {
 namespace fs = std::filesystem;

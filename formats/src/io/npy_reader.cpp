@@ -8,8 +8,8 @@
 #include <charconv>
 #include <cstring>
 
-#include "error_text.hpp"
-#include "readers.hpp"
+#include "io/error_text.hpp"
+#include "io/readers.hpp"
 
 namespace lowbit {
 namespace {

@@ -16,7 +16,7 @@
 #include <cstring>
 #include <utility>
 
-#include "error_text.hpp"
+#include "io/error_text.hpp"
 #include "lowbit/error.hpp"
 
 namespace lowbit {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "io/mapped_file.hpp"
 #include "lowbit/tensor_file.hpp"
-#include "mapped_file.hpp"
 
 namespace lowbit {
 

@@ -7,8 +7,8 @@
 #include <set>
 #include <string_view>
 
-#include "checked_json.hpp"
-#include "readers.hpp"
+#include "io/checked_json.hpp"
+#include "io/readers.hpp"
 
 namespace lowbit {
 namespace {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "error_text.hpp"
+#include "io/error_text.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/tensor_file.hpp"
 

@@ -7,8 +7,8 @@
 #include <cctype>
 #include <cstring>
 
-#include "error_text.hpp"
-#include "readers.hpp"
+#include "io/error_text.hpp"
+#include "io/readers.hpp"
 
 namespace lowbit {
 namespace {

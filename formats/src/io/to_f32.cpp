@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "error_text.hpp"
+#include "io/error_text.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/element_format.hpp"
 #include "lowbit/tensor_file.hpp"

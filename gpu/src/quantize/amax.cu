@@ -36,12 +36,14 @@ __device__ std::uint32_t sixteen_bit_magnitude(std::uint32_t half, Policy policy
 /// items: 16-byte vectors, whole ones. partial_count is the number of thread blocks.
 template <Input kType>
 __global__ void __launch_bounds__(threads) amax_vectors(const __grid_constant__ Arguments a) {
-  cudaTriggerProgrammaticLaunchCompletion();  // the quantize kernel may start, and waits for this one's end
+  cudaTriggerProgrammaticLaunchCompletion();  // the quantize kernel may start, and waits for this
+                                              // one's end
   const auto* in = static_cast<const uint4*>(a.input);
   std::uint32_t maximum = 0;
   const std::uint32_t stride = gridDim.x * threads;
   constexpr int unroll = 4;
-  constexpr std::uint32_t infinity = kType == Input::f32 ? 0x7F800000 : (kType == Input::bf16 ? 0x7F80 : 0x7C00);
+  constexpr std::uint32_t infinity =
+      kType == Input::f32 ? 0x7F800000 : (kType == Input::bf16 ? 0x7F80 : 0x7C00);
   for (std::uint32_t i = blockIdx.x * threads + threadIdx.x; i < a.items; i += unroll * stride) {
     uint4 v[unroll];
 #pragma unroll
@@ -59,7 +61,9 @@ __global__ void __launch_bounds__(threads) amax_vectors(const __grid_constant__ 
         if (m >= infinity) {
           m = 0;
           for (const std::uint32_t word : w) {
-            m = max(m, word < infinity ? word : (a.policy == Policy::saturate && word == infinity ? infinity - 1 : 0));
+            m = max(m, word < infinity
+                           ? word
+                           : (a.policy == Policy::saturate && word == infinity ? infinity - 1 : 0));
           }
         }
         maximum = max(maximum, m);
@@ -80,7 +84,10 @@ __global__ void __launch_bounds__(threads) amax_vectors(const __grid_constant__ 
   }
   if constexpr (kType != Input::f32) {
     maximum = max(maximum & 0xFFFF, maximum >> 16);
-    maximum = kType == Input::bf16 ? maximum << 16 : __float_as_uint(__half2float(__ushort_as_half(static_cast<std::uint16_t>(maximum))));
+    maximum =
+        kType == Input::bf16
+            ? maximum << 16
+            : __float_as_uint(__half2float(__ushort_as_half(static_cast<std::uint16_t>(maximum))));
   }
   store_block_maximum(maximum, a.partial_maxima);
 }
@@ -90,7 +97,8 @@ __global__ void __launch_bounds__(threads) amax_segments(const __grid_constant__
   float maximum = 0.0F;
   Arguments quiet = a;
   quiet.first_nonfinite = nullptr;  // the quantize kernel reports it
-  for (std::uint32_t i = blockIdx.x * threads + threadIdx.x; i < a.items; i += gridDim.x * threads) {
+  for (std::uint32_t i = blockIdx.x * threads + threadIdx.x; i < a.items;
+       i += gridDim.x * threads) {
     const std::uint32_t row = divide(i, a.per_row);
     float x[16];
     const bool nonfinite = load_general(quiet, row, (i - row * a.per_row.divisor) * 16, x);
@@ -103,9 +111,12 @@ __global__ void __launch_bounds__(threads) amax_segments(const __grid_constant__
 
 cudaError_t launch_amax(const Arguments& a, const Launch& launch) {
   if (launch.kind == Kind::fast) {
-    if (a.type == Input::f32) amax_vectors<Input::f32><<<a.partial_count, threads, 0, launch.stream>>>(a);
-    if (a.type == Input::f16) amax_vectors<Input::f16><<<a.partial_count, threads, 0, launch.stream>>>(a);
-    if (a.type == Input::bf16) amax_vectors<Input::bf16><<<a.partial_count, threads, 0, launch.stream>>>(a);
+    if (a.type == Input::f32)
+      amax_vectors<Input::f32><<<a.partial_count, threads, 0, launch.stream>>>(a);
+    if (a.type == Input::f16)
+      amax_vectors<Input::f16><<<a.partial_count, threads, 0, launch.stream>>>(a);
+    if (a.type == Input::bf16)
+      amax_vectors<Input::bf16><<<a.partial_count, threads, 0, launch.stream>>>(a);
   } else {
     amax_segments<<<a.partial_count, threads, 0, launch.stream>>>(a);
   }

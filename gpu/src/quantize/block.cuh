@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sixteen elements of an NV or IF block from their magnitudes to their codes and scale byte, in the operations of the
-// `canonical` dialect. Host-device.
+// Sixteen elements of an NV or IF block from their magnitudes to their codes and scale byte, in the
+// operations of the `canonical` dialect. Host-device.
 #pragma once
 
 #include "quantize/element.cuh"
@@ -9,21 +9,23 @@ namespace lowbit::gpu::detail {
 
 /// What the tensor fixes for every block.
 struct TensorScale {
-  float amax;                ///< A, as stored
-  float scaled_amax;         ///< A'
-  float to_range;            ///< 2^-k in two factors (`in_range`); 1 unless A is out of range
+  float amax;         ///< A, as stored
+  float scaled_amax;  ///< A'
+  float to_range;     ///< 2^-k in two factors (`in_range`); 1 unless A is out of range
   float to_range2;
-  float encode_scale;        ///< S
-  float decode_scale;        ///< fl(1 / S)
-  float constant;            ///< C
-  float constant_reciprocal; ///< fl(1 / C)
-  float largest;             ///< Q
-  float largest_reciprocal;  ///< fl(1 / Q)
+  float encode_scale;         ///< S
+  float decode_scale;         ///< fl(1 / S)
+  float constant;             ///< C
+  float constant_reciprocal;  ///< fl(1 / C)
+  float largest;              ///< Q
+  float largest_reciprocal;   ///< fl(1 / Q)
   Selection rule;
 };
 
 /// x' of an element x, or of a magnitude
-LOWBIT_HD float in_range(const TensorScale& t, float x) { return x * t.to_range * t.to_range2; }
+LOWBIT_HD float in_range(const TensorScale& t, float x) {
+  return x * t.to_range * t.to_range2;
+}
 
 LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constant, Selection rule) {
   TensorScale t;
@@ -55,8 +57,8 @@ LOWBIT_HD TensorScale make_tensor_scale(float amax, float largest, float constan
 
 /// fl(x / c) as a product and a correction, reciprocal = fl(1 / c); equal to the division for every
 /// significand of x and each Q and C in use (tests/gpu/test_gpu_block.cpp tries all of them).
-/// Quotients that are subnormal may differ; those of Q give scale 0 all the same, and of C there are
-/// none but 0.
+/// Quotients that are subnormal may differ; those of Q give scale 0 all the same, and of C there
+/// are none but 0.
 LOWBIT_HD float divide_by_constant(float x, float c, float reciprocal) {
   const float q = x * reciprocal;
   const float rest = fused(-c, q, x);
@@ -81,7 +83,8 @@ LOWBIT_HD ScaleEntry make_scale_entry(const TensorScale& t, std::uint32_t byte) 
 /// The same element by element, in the dialect's own operations: the error of a candidate over 16
 /// elements, continued from e.
 template <class F, bool kInteger>
-LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint32_t byte, float e) {
+LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint32_t byte,
+                                 float e) {
   const ScaleEntry entry = make_scale_entry<F>(t, byte);
   const float s = e4m3_value(byte);
 #ifdef __CUDA_ARCH__
@@ -112,15 +115,15 @@ LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint
 }
 
 /// One candidate: its error, and what its codes are packed from (q, or z for integers).
-/// kExact: the dialect's own error, operation by operation; else one that is near enough to decide all
-/// but near-ties.
+/// kExact: the dialect's own error, operation by operation; else one that is near enough to decide
+/// all but near-ties.
 template <class F, bool kInteger, bool kClamp, Selection kRule, bool kExact>
-LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, const TensorScale& t, std::uint32_t byte,
-                         float (&q)[16]) {
+LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, const TensorScale& t,
+                         std::uint32_t byte, float (&q)[16]) {
   using E = typename F::F;
   float error = 0.0F;
   const float s = kExact ? e4m3_value(byte) * (1.0F / E::scale) : 0.0F;
-LOWBIT_UNROLL
+  LOWBIT_UNROLL
   for (int i = 0; i < 16; ++i) {
     float y = x[i] * entry.inverse;
     float value;
@@ -133,8 +136,9 @@ LOWBIT_UNROLL
     } else {
       if constexpr (kClamp) y = smaller(y, E::max * E::scale);
       // The conversion that packs the codes rounds these itself.
-      constexpr bool converts = std::is_same_v<E, E4M3> || std::is_same_v<E, E5M2> ||
-                                (LOWBIT_HARDWARE_FP4 && kRule == Selection::none && !std::is_same_v<E, E2M0>);
+      constexpr bool converts =
+          std::is_same_v<E, E4M3> || std::is_same_v<E, E5M2> ||
+          (LOWBIT_HARDWARE_FP4 && kRule == Selection::none && !std::is_same_v<E, E2M0>);
       if constexpr (converts) {
         value = y;
       } else {
@@ -159,20 +163,24 @@ LOWBIT_UNROLL
   return error;
 }
 
-/// The choice between two candidates: the first, unless the second's error is smaller (and neither is NaN).
-LOWBIT_HD bool second_is_nearer(float error, float error2) { return error2 < error; }
+/// The choice between two candidates: the first, unless the second's error is smaller (and neither
+/// is NaN).
+LOWBIT_HD bool second_is_nearer(float error, float error2) {
+  return error2 < error;
+}
 
 /// Whether two errors are so near that the dialect's roundings could order them otherwise.
 ///
-/// docs/gpu.md derives the margins ("the general kernels"). Errors that are not finite, or so small that squares might have
-/// been subnormal, count as near.
+/// docs/gpu.md derives the margins ("the general kernels"). Errors that are not finite, or so small
+/// that squares might have been subnormal, count as near.
 template <int kElements>
 LOWBIT_HD bool is_near_tie(Selection rule, float error1, float error2, float largest_value) {
   constexpr float n = kElements / 16;
   const float sum = error1 + error2;
   float margin;
   if (rule == Selection::mse) {
-    margin = fused(sum, n > 1 ? 0x1p-14F : 0x1p-16F, largest_value * largest_value * (n * 0x1p-19F));
+    margin =
+        fused(sum, n > 1 ? 0x1p-14F : 0x1p-16F, largest_value * largest_value * (n * 0x1p-19F));
   } else if (rule == Selection::mae) {
     margin = fused(sum, n > 1 ? 0x1p-14F : 0x1p-18F, largest_value * (n * 0x1p-16F));
   } else {
@@ -203,8 +211,10 @@ struct ExactBlock {
 template <class F, class Group>
 LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, std::uint32_t byte,
                                    std::uint32_t byte2, const Group& group) {
-  const float error = group.chain([&](float e) { return exact_error<F, false>(block.x, t, byte, e); });
-  const float error2 = group.chain([&](float e) { return exact_error<F, F::adaptive>(block.x, t, byte2, e); });
+  const float error =
+      group.chain([&](float e) { return exact_error<F, false>(block.x, t, byte, e); });
+  const float error2 =
+      group.chain([&](float e) { return exact_error<F, F::adaptive>(block.x, t, byte2, e); });
   const bool second = second_is_nearer(error, error2);
   float x[16];
   float q[16];
@@ -224,13 +234,13 @@ LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, s
 }
 
 /// 16 elements of an NV or IF block whose amax is b (of x'), to codes and the scale byte.
-/// Rules that select are given at run time here: the general kernels' (fast::quantize is the fast ones').
-/// Group: how the lanes that share a 2D block combine.
-/// \return the scale byte, integer flag included
+/// Rules that select are given at run time here: the general kernels' (fast::quantize is the fast
+/// ones'). Group: how the lanes that share a 2D block combine. \return the scale byte, integer flag
+/// included
 template <class F, Selection kRule, class Group, class Table>
-LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, float b, const TensorScale& t,
-                                    const Table& table, const Group& group, bool force_exact,
-                                    std::uint32_t (&out)[F::words]) {
+LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, float b,
+                                    const TensorScale& t, const Table& table, const Group& group,
+                                    bool force_exact, std::uint32_t (&out)[F::words]) {
   constexpr bool integer_only = std::is_same_v<F, Nvint4>;
   constexpr bool selects = kRule != Selection::none;
   static_assert(!selects || kRule == Selection::at_run_time);
@@ -260,7 +270,8 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
   } else {
     constexpr bool adaptive = F::adaptive;
     const std::uint32_t byte2 = adaptive ? byte : bytes >> 8;
-    const ScaleEntry entry2 = adaptive ? ScaleEntry{entry.inverse, entry.unit * Ratios<F>::expand} : table[byte2];
+    const ScaleEntry entry2 =
+        adaptive ? ScaleEntry{entry.inverse, entry.unit * Ratios<F>::expand} : table[byte2];
     // Candidate 4 maps b to 4, and from 5 on to 6.
     if constexpr (!adaptive) exact = exact || !(b * entry2.inverse < 4.9F * F::F::scale);
 
@@ -282,16 +293,17 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
     error = group.sum(error, t.rule);
     error2 = group.sum(error2, t.rule);
     bool second = second_is_nearer(error, error2);
-    const float largest_value = adaptive ? F::F::max * F::F::scale * entry.unit
-                                         : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
+    const float largest_value =
+        adaptive ? F::F::max * F::F::scale * entry.unit
+                 : larger(6.0F * F::F::scale * entry.unit, 4.0F * F::F::scale * entry2.unit);
     exact = exact || is_near_tie<Group::elements>(t.rule, error, error2, largest_value);
     if constexpr (adaptive) {
       std::uint32_t floats[F::words];
       merge<typename F::F, F>(packed, signs, floats);
-LOWBIT_UNROLL
+      LOWBIT_UNROLL
       for (int w = 0; w < F::words; ++w) out[w] = second ? out[w] : floats[w];
     } else {
-LOWBIT_UNROLL
+      LOWBIT_UNROLL
       for (int w = 0; w < packed_words<F>; ++w) packed[w] = second ? packed2[w] : packed[w];
       merge<typename F::F, F>(packed, signs, out);
     }
@@ -304,7 +316,7 @@ LOWBIT_UNROLL
     }
     const std::uint32_t chosen = second ? byte2 : byte;
     if (chosen == 0) {
-LOWBIT_UNROLL
+      LOWBIT_UNROLL
       for (int w = 0; w < F::words; ++w) out[w] = 0;
     }
     return adaptive && second ? chosen | 0x80 : chosen;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the quantize kernels share: the tensor's constants, whole blocks of 16-bit elements from memory, codes and scale
-// bytes to it.
+// What the quantize kernels share: the tensor's constants, whole blocks of 16-bit elements from
+// memory, codes and scale bytes to it.
 #pragma once
 
 #include "lowbit/scale_layout.hpp"
@@ -10,14 +10,17 @@ namespace lowbit::gpu::detail {
 
 inline constexpr int quantize_threads = 256;
 
-__device__ __forceinline__ std::size_t scale_offset(const Arguments& a, std::uint32_t row, std::uint32_t block) {
-  return a.swizzled ? swizzled_scale_offset(row, block, a.blocks) : static_cast<std::size_t>(row) * a.blocks + block;
+__device__ __forceinline__ std::size_t scale_offset(const Arguments& a, std::uint32_t row,
+                                                    std::uint32_t block) {
+  return a.swizzled ? swizzled_scale_offset(row, block, a.blocks)
+                    : static_cast<std::size_t>(row) * a.blocks + block;
 }
 
-/// The scale byte of the block whose first item is `item`, in kernels whose items are segments. kSegments: how many a
-/// block has
+/// The scale byte of the block whose first item is `item`, in kernels whose items are segments.
+/// kSegments: how many a block has
 template <std::uint32_t kSegments>
-__device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item, std::uint32_t byte) {
+__device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t item,
+                                            std::uint32_t byte) {
   std::size_t at = item / kSegments;
   if (a.swizzled) {
     const std::uint32_t row = divide(item, a.per_row);
@@ -27,11 +30,13 @@ __device__ __forceinline__ void store_scale(const Arguments& a, std::uint32_t it
 }
 
 template <bool kAligned, int kWords>
-__device__ __forceinline__ void store_words(const Arguments& a, std::size_t segment, const std::uint32_t (&w)[kWords]) {
+__device__ __forceinline__ void store_words(const Arguments& a, std::size_t segment,
+                                            const std::uint32_t (&w)[kWords]) {
   std::uint8_t* p = a.values + segment * (4 * kWords);
   if constexpr (!kAligned) {
     if (!a.aligned_values) {
-      for (int i = 0; i < 4 * kWords; ++i) p[i] = static_cast<std::uint8_t>(w[i / 4] >> (8 * (i % 4)));
+      for (int i = 0; i < 4 * kWords; ++i)
+        p[i] = static_cast<std::uint8_t>(w[i / 4] >> (8 * (i % 4)));
       return;
     }
   }
@@ -53,7 +58,8 @@ __device__ __forceinline__ TensorScale tensor_scale(const Arguments& a) {
     amax = *a.given_amax;
   } else {
     std::uint32_t m = 0;
-    for (std::uint32_t i = threadIdx.x; i < a.partial_count; i += quantize_threads) m = max(m, a.partial_maxima[i]);
+    for (std::uint32_t i = threadIdx.x; i < a.partial_count; i += quantize_threads)
+      m = max(m, a.partial_maxima[i]);
     m = __reduce_max_sync(0xFFFFFFFFU, m);
     if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = m;
     __syncthreads();
@@ -69,7 +75,8 @@ __device__ __forceinline__ TensorScale tensor_scale(const Arguments& a) {
 template <class F>
 __device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* table) {
   const TensorScale t = tensor_scale(a);
-  for (std::uint32_t i = threadIdx.x; i < 128; i += quantize_threads) table[i] = make_scale_entry<F>(t, i);
+  for (std::uint32_t i = threadIdx.x; i < 128; i += quantize_threads)
+    table[i] = make_scale_entry<F>(t, i);
   if (threadIdx.x == 0) scale = t;
   __syncthreads();
 }
@@ -78,7 +85,8 @@ __device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* tabl
 struct Raw {
   std::uint32_t pair[8];
 };
-__device__ __forceinline__ const std::uint8_t* raw_address(const void* input, std::uint32_t segment) {
+__device__ __forceinline__ const std::uint8_t* raw_address(const void* input,
+                                                           std::uint32_t segment) {
   return static_cast<const std::uint8_t*>(input) + std::size_t{segment} * 32;
 }
 __device__ __forceinline__ Raw load_raw(const void* input, std::uint32_t segment) {
@@ -102,7 +110,8 @@ __device__ __forceinline__ void to_floats(std::uint32_t pair, float& low, float&
 
 /// Non-finite magnitudes by the policy: replaced, or reported and the whole block taken as zeros.
 /// \return the largest magnitude
-__device__ __noinline__ inline std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw, std::uint32_t segment) {
+__device__ __noinline__ inline std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw,
+                                                               std::uint32_t segment) {
   const std::uint32_t infinity = a.type == Input::bf16 ? 0x7F80 : 0x7C00;
   std::uint32_t m = 0;
   for (int i = 15; i >= 0; --i) {
@@ -125,8 +134,8 @@ __device__ __noinline__ inline std::uint32_t replace_nonfinite(const Arguments& 
 /// Magnitudes, signs and the largest magnitude of 16 elements; non-finite ones by the policy.
 /// \return whether non-finite elements remain
 template <bool kNibbles>
-__device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32_t segment, float (&x)[16],
-                                       Signs& signs, float& b) {
+__device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32_t segment,
+                                       float (&x)[16], Signs& signs, float& b) {
   const bool is_bf16 = a.type == Input::bf16;
   const std::uint32_t infinity = is_bf16 ? 0x7F80 : 0x7C00;
   signs = signs_of_pairs<kNibbles>(raw.pair);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Elements: rounding magnitudes, and sixteen of them to codes in memory order. Host-device: the tests run the
-// very same functions on the CPU.
+// Elements: rounding magnitudes, and sixteen of them to codes in memory order. Host-device: the
+// tests run the very same functions on the CPU.
 //
-// Everything works on magnitudes (each operation of the dialect is symmetric in the sign), scaled by
-// a power of two 2^-t that puts the element format's smallest normal number on that of E4M3 (or
+// Everything works on magnitudes (each operation of the dialect is symmetric in the sign), scaled
+// by a power of two 2^-t that puts the element format's smallest normal number on that of E4M3 (or
 // E5M2), so that the 8-bit hardware conversion packs codes: scaling by a power of two commutes with
 // every rounding here, for values far below the first rounding boundary excepted, which become 0
 // either way.
@@ -30,8 +30,12 @@
 
 namespace lowbit::gpu::detail {
 
-LOWBIT_HD std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
-LOWBIT_HD float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+LOWBIT_HD std::uint32_t bits_of(float x) {
+  return std::bit_cast<std::uint32_t>(x);
+}
+LOWBIT_HD float float_of(std::uint32_t bits) {
+  return std::bit_cast<float>(bits);
+}
 LOWBIT_HD float fused(float a, float b, float c) {
 #ifdef __CUDA_ARCH__
   return __fmaf_rn(a, b, c);
@@ -39,8 +43,12 @@ LOWBIT_HD float fused(float a, float b, float c) {
   return std::fma(a, b, c);
 #endif
 }
-LOWBIT_HD float larger(float a, float b) { return fmaxf(a, b); }
-LOWBIT_HD float smaller(float a, float b) { return fminf(a, b); }
+LOWBIT_HD float larger(float a, float b) {
+  return fmaxf(a, b);
+}
+LOWBIT_HD float smaller(float a, float b) {
+  return fminf(a, b);
+}
 
 /// Into [0, 1].
 LOWBIT_HD float saturated(float a) {
@@ -56,7 +64,8 @@ LOWBIT_HD std::int32_t larger_sum(std::int32_t a, std::int32_t b, std::int32_t c
 #ifdef __CUDA_ARCH__
   return __viaddmax_s32(a, b, c);
 #else
-  const auto sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+  const auto sum =
+      static_cast<std::int32_t>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
   return sum > c ? sum : c;
 #endif
 }
@@ -97,7 +106,9 @@ LOWBIT_HD std::uint32_t to_fp8x4(float a, float b, float c, float d) {
 LOWBIT_HD std::uint32_t to_e2m1x2(float low, float high) {
 #ifdef __CUDA_ARCH__
   std::uint16_t r;
-  asm("{.reg .b8 t; cvt.rn.satfinite.e2m1x2.f32 t, %1, %2; mov.b16 %0, {t, 0};}" : "=h"(r) : "f"(high), "f"(low));
+  asm("{.reg .b8 t; cvt.rn.satfinite.e2m1x2.f32 t, %1, %2; mov.b16 %0, {t, 0};}"
+      : "=h"(r)
+      : "f"(high), "f"(low));
   return r;
 #else
   return from_float(e2m1, low) | from_float(e2m1, high) << 4;
@@ -141,15 +152,18 @@ struct Element {
   static constexpr int max_exponent = kRecord.max_exponent();
   static constexpr std::uint32_t max_significand =
       1U << mantissa_bits | (kRecord.max_code() & ((1U << mantissa_bits) - 1));
-  static constexpr float max = static_cast<float>(max_significand) * power_of_two(max_exponent - mantissa_bits);
+  static constexpr float max =
+      static_cast<float>(max_significand) * power_of_two(max_exponent - mantissa_bits);
   /// The 8-bit float whose conversion packs the codes has its mantissa bits, or more.
   static constexpr bool packs_as_e5m2 = mantissa_bits == e5m2.mantissa_bits;
   /// 2^-t: brings its smallest normal number to that float's.
-  static constexpr float scale = power_of_two((packs_as_e5m2 ? e5m2 : e4m3).min_exponent() - kRecord.min_exponent());
+  static constexpr float scale =
+      power_of_two((packs_as_e5m2 ? e5m2 : e4m3).min_exponent() - kRecord.min_exponent());
   /// Log2 of 2^23 steps at 1, which is where the rounding below anchors y.
   static constexpr std::int32_t steps = 23 - mantissa_bits;
   /// Below it the anchor is the same everywhere, first times 2^steps.
-  static constexpr float first = (mantissa_bits == 0 ? 1.75F : 1.5F) * power_of_two(kRecord.min_exponent());
+  static constexpr float first =
+      (mantissa_bits == 0 ? 1.75F : 1.5F) * power_of_two(kRecord.min_exponent());
 };
 using E2M1 = Element<e2m1>;
 using E2M0 = Element<e2m0>;
@@ -167,20 +181,25 @@ using None = void;
 /// y (scaled, not negative, below the point where the largest value is no longer the nearest) to
 /// the nearest value of the format, ties to the even code.
 ///
-/// The anchor is y's own bits with the exponent raised so far that its last place is the format's step
-/// at y (below `first` a constant of the same last place): a multiple of that step, so subtracting y from
-/// it rounds y to the step, and subtracting the result from it gives the rounded y, exactly. The rest of
-/// y's significand in the anchor does no harm: where y is a tie, it has few digits and the anchor is even.
-/// A difference may fall below the anchor's binade, where places are half a step; but then y is within
-/// 2^-18 steps above a power of two, which is its rounding either way.
+/// The anchor is y's own bits with the exponent raised so far that its last place is the format's
+/// step at y (below `first` a constant of the same last place): a multiple of that step, so
+/// subtracting y from it rounds y to the step, and subtracting the result from it gives the rounded
+/// y, exactly. The rest of y's significand in the anchor does no harm: where y is a tie, it has few
+/// digits and the anchor is even. A difference may fall below the anchor's binade, where places are
+/// half a step; but then y is within 2^-18 steps above a power of two, which is its rounding either
+/// way.
 template <class E>
 LOWBIT_HD float round_element(float y) {
-  // E2M0: codes 2 and 3 (2 and 4) meet at 3, and the even code is the lower: the anchor is odd there.
+  // E2M0: codes 2 and 3 (2 and 4) meet at 3, and the even code is the lower: the anchor is odd
+  // there.
   constexpr std::int32_t odd = std::is_same_v<E, E2M0> ? 1 : 0;
   constexpr std::int32_t raise = (E::steps << 23) + odd;
-  constexpr std::int32_t least = std::bit_cast<std::int32_t>(E::first * E::scale) + (E::steps << 23);
-  // One instruction; a float maximum and an addition in its place measured up to 2 % slower on an H100.
-  const float anchor = std::bit_cast<float>(larger_sum(std::bit_cast<std::int32_t>(y), raise, least));
+  constexpr std::int32_t least =
+      std::bit_cast<std::int32_t>(E::first * E::scale) + (E::steps << 23);
+  // One instruction; a float maximum and an addition in its place measured up to 2 % slower on an
+  // H100.
+  const float anchor =
+      std::bit_cast<float>(larger_sum(std::bit_cast<std::int32_t>(y), raise, least));
   return anchor - (anchor - y);
 }
 
@@ -213,10 +232,10 @@ struct Format {
   static constexpr int words = nibbles ? 2 : 4;  ///< 32-bit words of 16 codes
 };
 using Nvfp4 = Format<E2M1, None, true, 6900>;
-using If4 = Format<E2M1, Integer<int4>, false, 6400>;      // 7.5 * 6/7 = 6.43
-using If3 = Format<E2M0, Integer<int3>, false, 4600>;      // 3.5 * 4/3 = 4.67
-using If6E2M3 = Format<E2M3, Integer<int6>, false, 0>;    // the block's amax maps to up to 7.97
-using If6E3M2 = Format<E3M2, Integer<int6>, false, 0>;    // up to 29.75, past 31.5 * 28/31
+using If4 = Format<E2M1, Integer<int4>, false, 6400>;   // 7.5 * 6/7 = 6.43
+using If3 = Format<E2M0, Integer<int3>, false, 4600>;   // 3.5 * 4/3 = 4.67
+using If6E2M3 = Format<E2M3, Integer<int6>, false, 0>;  // the block's amax maps to up to 7.97
+using If6E3M2 = Format<E3M2, Integer<int6>, false, 0>;  // up to 29.75, past 31.5 * 28/31
 using Mxfp4 = Format<E2M1, None, false, 0>;
 using Mxfp6E2M3 = Format<E2M3, None, false, 0>;
 using Mxfp6E3M2 = Format<E3M2, None, false, 0>;
@@ -237,8 +256,7 @@ struct Ratios {
   static constexpr float shrink = 1.0F, expand = 1.0F;
 };
 template <class F>
-  requires F::adaptive
-struct Ratios<F> {
+requires F::adaptive struct Ratios<F> {
   static constexpr float shrink = static_cast<float>(double{F::I::max} / F::F::max);
   static constexpr float expand = static_cast<float>(double{F::F::max} / F::I::max);
 };
@@ -251,7 +269,7 @@ struct Signs {
 template <bool kNibbles>
 LOWBIT_HD Signs signs_of_pairs(const std::uint32_t (&pair)[8]) {
   Signs s;
-LOWBIT_UNROLL
+  LOWBIT_UNROLL
   for (int g = 0; g < 2; ++g) {
     if constexpr (kNibbles) {
       const std::uint32_t t0 = select_bytes<0x7351>(pair[4 * g], pair[4 * g + 1]);
@@ -268,22 +286,24 @@ LOWBIT_UNROLL
 template <bool kNibbles>
 LOWBIT_HD Signs signs_of_floats(const float (&x)[16]) {
   std::uint32_t pair[8];
-LOWBIT_UNROLL
-  for (int i = 0; i < 8; ++i) pair[i] = select_bytes<0x7632>(bits_of(x[2 * i]), bits_of(x[2 * i + 1]));
+  LOWBIT_UNROLL
+  for (int i = 0; i < 8; ++i)
+    pair[i] = select_bytes<0x7632>(bits_of(x[2 * i]), bits_of(x[2 * i + 1]));
   return signs_of_pairs<kNibbles>(pair);
 }
 
-/// Codes of magnitudes, before their signs are set and (nibbles) neighbours merged: 8-bit floats whose bits
-/// 2 to 4 are E2M1's three, the even elements of a half and the odd ones; or what Blackwell converts to (not run on hardware).
+/// Codes of magnitudes, before their signs are set and (nibbles) neighbours merged: 8-bit floats
+/// whose bits 2 to 4 are E2M1's three, the even elements of a half and the odd ones; or what
+/// Blackwell converts to (not run on hardware).
 template <class F>
-inline constexpr int packed_words = F::nibbles && LOWBIT_HARDWARE_FP4 ? 2 : 4;
+inline constexpr int packed_words = F::nibbles&& LOWBIT_HARDWARE_FP4 ? 2 : 4;
 
 template <class E, class F>
 LOWBIT_HD void convert(const float (&q)[16], std::uint32_t (&packed)[packed_words<F>]) {
 #if LOWBIT_HARDWARE_FP4
   constexpr float up = 1.0F / E::scale;
   if constexpr (F::nibbles) {
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int g = 0; g < 2; ++g) {
       const float* p = q + 8 * g;
       packed[g] = to_e2m1x2(p[0] * up, p[1] * up) | to_e2m1x2(p[2] * up, p[3] * up) << 8 |
@@ -291,7 +311,7 @@ LOWBIT_UNROLL
     }
     return;
   } else if constexpr (std::is_same_v<E, E2M3> || std::is_same_v<E, E3M2>) {
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int w = 0; w < 4; ++w) {
       packed[w] = to_fp6x2<E::packs_as_e5m2>(q[4 * w] * up, q[4 * w + 1] * up) |
                   to_fp6x2<E::packs_as_e5m2>(q[4 * w + 2] * up, q[4 * w + 3] * up) << 16;
@@ -300,7 +320,7 @@ LOWBIT_UNROLL
   }
 #endif
   if constexpr (packed_words<F> == 4) {
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int w = 0; w < 4; ++w) {
       if constexpr (F::nibbles) {
         const float* p = q + 8 * (w / 2) + w % 2;
@@ -314,8 +334,9 @@ LOWBIT_UNROLL
 
 /// Converted magnitudes and signs to codes in memory order.
 template <class E, class F>
-LOWBIT_HD void merge(const std::uint32_t (&packed)[packed_words<F>], const Signs& signs, std::uint32_t (&out)[F::words]) {
-LOWBIT_UNROLL
+LOWBIT_HD void merge(const std::uint32_t (&packed)[packed_words<F>], const Signs& signs,
+                     std::uint32_t (&out)[F::words]) {
+  LOWBIT_UNROLL
   for (int w = 0; w < F::words; ++w) {
     if constexpr (F::nibbles) {
       const std::uint32_t sign =
@@ -336,7 +357,8 @@ LOWBIT_UNROLL
 }
 
 template <class E, class F>
-LOWBIT_HD void pack_float(const float (&q)[16], const Signs& signs, std::uint32_t (&out)[F::words]) {
+LOWBIT_HD void pack_float(const float (&q)[16], const Signs& signs,
+                          std::uint32_t (&out)[F::words]) {
   std::uint32_t packed[packed_words<F>];
   convert<E, F>(q, packed);
   merge<E, F>(packed, signs, out);
@@ -344,13 +366,14 @@ LOWBIT_HD void pack_float(const float (&q)[16], const Signs& signs, std::uint32_
 
 /// z: magnitudes plus integer_magic, whose low bits are the magnitudes.
 template <class I, class F>
-LOWBIT_HD void pack_integer(const float (&z)[16], const Signs& signs, std::uint32_t (&out)[F::words]) {
+LOWBIT_HD void pack_integer(const float (&z)[16], const Signs& signs,
+                            std::uint32_t (&out)[F::words]) {
   constexpr std::uint32_t magic = std::bit_cast<std::uint32_t>(integer_magic<typename F::F>);
   if constexpr (F::nibbles) {
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int g = 0; g < 2; ++g) {
       std::uint32_t m = bits_of(z[8 * g + 7]);
-LOWBIT_UNROLL
+      LOWBIT_UNROLL
       for (int i = 6; i >= 0; --i) m = m * 16 + bits_of(z[8 * g + i]);
       m -= magic * 0x11111111U;
       const std::uint32_t sign =
@@ -360,10 +383,10 @@ LOWBIT_UNROLL
       out[g] = (0x88888888U + m - 2 * negative) ^ 0x88888888U;
     }
   } else {
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int w = 0; w < 4; ++w) {
       std::uint32_t m = bits_of(z[4 * w + 3]);
-LOWBIT_UNROLL
+      LOWBIT_UNROLL
       for (int i = 2; i >= 0; --i) m = m * 256 + bits_of(z[4 * w + i]);
       m -= magic * 0x01010101U;
       if constexpr (std::is_same_v<I, Integer<int3>>) {

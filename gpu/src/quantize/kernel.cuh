@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The quantize kernels: fast ones (16-bit inputs, 1D blocks, whole and aligned) and general ones, and their launch.
+// The quantize kernels: fast ones (16-bit inputs, 1D blocks, whole and aligned) and general ones,
+// and their launch.
 #pragma once
 
 #include "quantize/mx_block.cuh"
@@ -7,11 +8,12 @@
 
 namespace lowbit::gpu::detail {
 
-/// Formats and rules with one candidate. items: 1x16 blocks, one a thread at a time, from the tensor's end: its tail is what
-/// the amax pass has left in the L2. Four thread blocks a multiprocessor leave the 64 registers that it takes to load each
-/// block one round ahead.
+/// Formats and rules with one candidate. items: 1x16 blocks, one a thread at a time, from the
+/// tensor's end: its tail is what the amax pass has left in the L2. Four thread blocks a
+/// multiprocessor leave the 64 registers that it takes to load each block one round ahead.
 template <class F>
-__global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(quantize_threads, 4)
+    quantize_nv_fast(const __grid_constant__ Arguments a) {
   __shared__ ScaleEntry table[128];
   __shared__ TensorScale t;
   const std::uint32_t stride = gridDim.x * quantize_threads;
@@ -35,7 +37,8 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
       b = in_range(t, b);
     }
     std::uint32_t out[F::words];
-    std::uint32_t byte = quantize_nv<F, Selection::none>(x, signs, b, t, table, Alone{}, false, out);
+    std::uint32_t byte =
+        quantize_nv<F, Selection::none>(x, signs, b, t, table, Alone{}, false, out);
     if (nonfinite) byte = 0x7F;
     store_words<true>(a, item, out);
     store_scale<1>(a, item, byte);
@@ -44,11 +47,13 @@ __global__ void __launch_bounds__(quantize_threads, 4) quantize_nv_fast(const __
 
 /// items: halves of 1x32 blocks, even and odd lanes together.
 template <class F>
-__global__ void __launch_bounds__(quantize_threads, 4) quantize_mx_fast(const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(quantize_threads, 4)
+    quantize_mx_fast(const __grid_constant__ Arguments a) {
   if (a.amax != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *a.amax = 1.0F;
   const std::uint32_t stride = gridDim.x * quantize_threads;
   const std::uint32_t lane = threadIdx.x % 32;
-  for (std::uint32_t first = blockIdx.x * quantize_threads + threadIdx.x - lane; first < a.items; first += stride) {
+  for (std::uint32_t first = blockIdx.x * quantize_threads + threadIdx.x - lane; first < a.items;
+       first += stride) {
     const std::uint32_t item = first + lane;
     const bool active = item < a.items;
     Raw raw{};
@@ -85,7 +90,8 @@ struct SixteenRows {
     return x;
   }
   __device__ __forceinline__ float sum(float x, Selection rule) const {
-    if (rule == Selection::abs_max) return combine(x, [](float p, float q) { return larger(p, q); });
+    if (rule == Selection::abs_max)
+      return combine(x, [](float p, float q) { return larger(p, q); });
     return combine(x, [](float p, float q) { return p + q; });
   }
   /// Row after row: each continues from the error of the one before.
@@ -97,9 +103,11 @@ struct SixteenRows {
   }
 };
 
-/// Any input. items: 1x16 blocks (1D, in order), or pairs of 16x16 blocks beside each other, a warp each.
+/// Any input. items: 1x16 blocks (1D, in order), or pairs of 16x16 blocks beside each other, a warp
+/// each.
 template <class F, Selection kRule, bool k2D>
-__global__ void __launch_bounds__(quantize_threads) quantize_nv_general(const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(quantize_threads)
+    quantize_nv_general(const __grid_constant__ Arguments a) {
   __shared__ ScaleEntry table[128];
   __shared__ TensorScale t;
   prepare<F>(a, t, table);
@@ -144,7 +152,8 @@ __global__ void __launch_bounds__(quantize_threads) quantize_nv_general(const __
 
 /// Any input. items: 1x32 blocks, one a thread, or 32x32 blocks, a warp each and a row a lane.
 template <class F, bool k2D>
-__global__ void __launch_bounds__(quantize_threads) quantize_mx_general(const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(quantize_threads)
+    quantize_mx_general(const __grid_constant__ Arguments a) {
   if (a.amax != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *a.amax = 1.0F;
   const std::uint32_t thread = blockIdx.x * quantize_threads + threadIdx.x;
   const std::uint32_t stride = gridDim.x * quantize_threads;
@@ -191,19 +200,21 @@ __global__ void __launch_bounds__(quantize_threads) quantize_mx_general(const __
 
 /// As many thread blocks as the device holds at a time, or as there is work for.
 template <class Kernel>
-cudaError_t start(Kernel kernel, const Arguments& a, std::uint32_t threads_wanted, const Launch& launch) {
+cudaError_t start(Kernel kernel, const Arguments& a, std::uint32_t threads_wanted,
+                  const Launch& launch) {
   int resident = 0;
   const cudaError_t status =
       cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, quantize_threads, 0);
   if (status != cudaSuccess) return status;
-  const std::uint32_t most = static_cast<std::uint32_t>(launch.multiprocessors * (resident > 0 ? resident : 1));
+  const std::uint32_t most =
+      static_cast<std::uint32_t>(launch.multiprocessors * (resident > 0 ? resident : 1));
   const std::uint32_t wanted = (threads_wanted - 1) / quantize_threads + 1;
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(wanted < most ? wanted : most);
   config.blockDim = dim3(quantize_threads);
   config.stream = launch.stream;
-  // After the amax pass, whose input was complete before it began: thread blocks start as its own end,
-  // and wait for its result in prepare().
+  // After the amax pass, whose input was complete before it began: thread blocks start as its own
+  // end, and wait for its result in prepare().
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attribute.val.programmaticStreamSerializationAllowed = 1;
@@ -222,12 +233,16 @@ cudaError_t start_nv(const Arguments& a, const Launch& launch) {
       if constexpr (kRule == Selection::none) {
         return start(quantize_nv_fast<F>, a, a.items, launch);
       } else {
-        if (a.items >= std::uint32_t{1} << 31) return cudaErrorInvalidValue;  // launch_quantize has refused it before
-        return a.type == Input::bf16 ? start(quantize_selecting<F, kRule, true>, a, a.items, launch)
-                                     : start(quantize_selecting<F, kRule, false>, a, a.items, launch);
+        if (a.items >= std::uint32_t{1} << 31)
+          return cudaErrorInvalidValue;  // launch_quantize has refused it before
+        return a.type == Input::bf16
+                   ? start(quantize_selecting<F, kRule, true>, a, a.items, launch)
+                   : start(quantize_selecting<F, kRule, false>, a, a.items, launch);
       }
-    case Kind::general: return start(quantize_nv_general<F, general, false>, a, a.items, launch);
-    case Kind::general_2d: return start(quantize_nv_general<F, general, true>, a, a.items * 32, launch);
+    case Kind::general:
+      return start(quantize_nv_general<F, general, false>, a, a.items, launch);
+    case Kind::general_2d:
+      return start(quantize_nv_general<F, general, true>, a, a.items * 32, launch);
   }
   return cudaErrorInvalidValue;
 }
@@ -235,19 +250,26 @@ cudaError_t start_nv(const Arguments& a, const Launch& launch) {
 template <class F>
 cudaError_t start_selecting(const Arguments& a, const Launch& launch) {
   switch (static_cast<Selection>(a.rule)) {
-    case Selection::mse: return start_nv<F, Selection::mse>(a, launch);
-    case Selection::mae: return start_nv<F, Selection::mae>(a, launch);
-    case Selection::abs_max: return start_nv<F, Selection::abs_max>(a, launch);
-    default: return cudaErrorInvalidValue;
+    case Selection::mse:
+      return start_nv<F, Selection::mse>(a, launch);
+    case Selection::mae:
+      return start_nv<F, Selection::mae>(a, launch);
+    case Selection::abs_max:
+      return start_nv<F, Selection::abs_max>(a, launch);
+    default:
+      return cudaErrorInvalidValue;
   }
 }
 
 template <class F>
 cudaError_t start_mx(const Arguments& a, const Launch& launch) {
   switch (launch.kind) {
-    case Kind::fast: return start(quantize_mx_fast<F>, a, a.items, launch);
-    case Kind::general: return start(quantize_mx_general<F, false>, a, a.items, launch);
-    case Kind::general_2d: return start(quantize_mx_general<F, true>, a, a.items * 32, launch);
+    case Kind::fast:
+      return start(quantize_mx_fast<F>, a, a.items, launch);
+    case Kind::general:
+      return start(quantize_mx_general<F, false>, a, a.items, launch);
+    case Kind::general_2d:
+      return start(quantize_mx_general<F, true>, a, a.items * 32, launch);
   }
   return cudaErrorInvalidValue;
 }

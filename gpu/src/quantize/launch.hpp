@@ -32,18 +32,18 @@ struct Arguments {
   const void* input;
   std::uint8_t* values;
   std::uint8_t* scales;
-  const float* given_amax;         ///< or null: the maximum of partial_maxima
-  std::uint32_t* partial_maxima;   ///< bits of binary32 numbers that are not negative
+  const float* given_amax;        ///< or null: the maximum of partial_maxima
+  std::uint32_t* partial_maxima;  ///< bits of binary32 numbers that are not negative
   std::uint32_t partial_count;
-  float* amax;                     ///< may be null
+  float* amax;                          ///< may be null
   unsigned long long* first_nonfinite;  ///< may be null
   std::uint32_t rows, columns;
-  std::uint32_t blocks;            ///< a row
-  std::uint32_t items;             ///< of the kernel: see there
-  std::uint32_t stride;            ///< threads of the launch
-  Divisor per_row;                 ///< items a row (of items)
-  float largest, constant;         ///< Q, C
-  int rule;                        ///< Selection or MxRule
+  std::uint32_t blocks;     ///< a row
+  std::uint32_t items;      ///< of the kernel: see there
+  std::uint32_t stride;     ///< threads of the launch
+  Divisor per_row;          ///< items a row (of items)
+  float largest, constant;  ///< Q, C
+  int rule;                 ///< Selection or MxRule
   Input type;
   Policy policy;
   bool hadamard, swizzled;

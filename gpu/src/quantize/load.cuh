@@ -15,15 +15,19 @@ __device__ __forceinline__ std::uint32_t divide(std::uint32_t n, const Divisor& 
 }
 
 __device__ __forceinline__ float largest_finite(Input type) {
-  return type == Input::f32 ? 3.40282347e38F : (type == Input::f16 ? 65504.0F : __uint_as_float(0x7F7F0000U));
+  return type == Input::f32 ? 3.40282347e38F
+                            : (type == Input::f16 ? 65504.0F : __uint_as_float(0x7F7F0000U));
 }
 
-__device__ __forceinline__ bool is_finite(float x) { return (__float_as_uint(x) & 0x7F800000U) != 0x7F800000U; }
+__device__ __forceinline__ bool is_finite(float x) {
+  return (__float_as_uint(x) & 0x7F800000U) != 0x7F800000U;
+}
 
 /// Applies the caller's policy to x in place. index: of x[0] in the tensor.
 /// \return whether non-finite elements remain
 __device__ __forceinline__ bool apply_policy(float (&x)[16], Policy policy, Input type,
-                                             unsigned long long* first_nonfinite, unsigned long long index) {
+                                             unsigned long long* first_nonfinite,
+                                             unsigned long long index) {
   bool all_finite = true;
 #pragma unroll
   for (int i = 0; i < 16; ++i) all_finite = all_finite && is_finite(x[i]);
@@ -67,8 +71,8 @@ __device__ __forceinline__ void hadamard16(float (&x)[16], Input type) {
 
 /// Elements column .. column + 15 of a row, zeros where the tensor ends.
 /// \return whether non-finite elements remain
-__device__ __forceinline__ bool load_general(const Arguments& a, std::uint32_t row, std::uint32_t column,
-                                             float (&x)[16]) {
+__device__ __forceinline__ bool load_general(const Arguments& a, std::uint32_t row,
+                                             std::uint32_t column, float (&x)[16]) {
 #pragma unroll
   for (int i = 0; i < 16; ++i) x[i] = 0.0F;
   if (row >= a.rows || column >= a.columns) return false;
@@ -102,7 +106,8 @@ __device__ __forceinline__ bool load_general(const Arguments& a, std::uint32_t r
         const uint4 v = __ldg(reinterpret_cast<const uint4*>(p) + i);
         const std::uint32_t w[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-        for (int k = 0; k < 8; ++k) raw[8 * i + k] = static_cast<std::uint16_t>(w[k / 2] >> (16 * (k % 2)));
+        for (int k = 0; k < 8; ++k)
+          raw[8 * i + k] = static_cast<std::uint16_t>(w[k / 2] >> (16 * (k % 2)));
       }
     } else {
       const auto* bytes = reinterpret_cast<const std::uint8_t*>(p);
@@ -128,7 +133,8 @@ __device__ __forceinline__ bool load_general(const Arguments& a, std::uint32_t r
 __device__ __forceinline__ float largest_finite_magnitude(const float (&x)[16], bool nonfinite) {
   float b = 0.0F;
 #pragma unroll
-  for (int i = 0; i < 16; ++i) b = larger(b, nonfinite && !is_finite(x[i]) ? 0.0F : std::fabs(x[i]));
+  for (int i = 0; i < 16; ++i)
+    b = larger(b, nonfinite && !is_finite(x[i]) ? 0.0F : std::fabs(x[i]));
   return b;
 }
 

@@ -45,32 +45,46 @@ const Entry* find_entry(const BlockFormat& format) {
 int rule_number(const BlockFormat& format, ScaleRule rule) {
   const bool mx = format.family == ScaleFamily::mx;
   switch (rule) {
-    case ScaleRule::static_6: return mx ? 1 : 0;
-    case ScaleRule::static_4: return mx ? 4 : 0;
-    case ScaleRule::mse: return 1;
-    case ScaleRule::mae: return 2;
-    case ScaleRule::abs_max: return 3;
-    case ScaleRule::floor: return 0;
-    case ScaleRule::rceil: return 1;
-    case ScaleRule::ceil: return 2;
-    case ScaleRule::even: return 3;
+    case ScaleRule::static_6:
+      return mx ? 1 : 0;
+    case ScaleRule::static_4:
+      return mx ? 4 : 0;
+    case ScaleRule::mse:
+      return 1;
+    case ScaleRule::mae:
+      return 2;
+    case ScaleRule::abs_max:
+      return 3;
+    case ScaleRule::floor:
+      return 0;
+    case ScaleRule::rceil:
+      return 1;
+    case ScaleRule::ceil:
+      return 2;
+    case ScaleRule::even:
+      return 3;
   }
   return 0;
 }
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::usage, message); }
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorKind::usage, message);
+}
 
 std::int64_t blocks_in(const BlockFormat& format, std::int64_t columns) {
   return (columns + format.block_size - 1) / format.block_size;
 }
 
-bool is_aligned(const void* pointer, std::uintptr_t to) { return reinterpret_cast<std::uintptr_t>(pointer) % to == 0; }
+bool is_aligned(const void* pointer, std::uintptr_t to) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % to == 0;
+}
 
 int multiprocessors() {
   int device = 0;
   int count = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
+  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+        "cudaDeviceGetAttribute");
   return count;
 }
 
@@ -79,20 +93,27 @@ void check_request(const QuantizeConfig& c, const QuantizeBuffers& b) {
   if (!has_quantize_kernel(*c.format, c.rule)) {
     refuse(fmt::format("no GPU kernel quantizes {} with rule {}", c.format->name, name_of(c.rule)));
   }
-  if (b.rows < 0 || b.columns < 0) refuse("a matrix cannot have a negative number of rows or columns");
+  if (b.rows < 0 || b.columns < 0)
+    refuse("a matrix cannot have a negative number of rows or columns");
   constexpr std::int64_t most = std::int64_t{1} << 31;
   if (b.rows >= most || b.columns >= most ||
-      (b.rows != 0 && (blocks_in(*c.format, b.columns) * c.format->block_size / 16) >= most / (b.rows + 31))) {
-    refuse(fmt::format("a matrix of {} x {} has too many blocks for one launch (2^31): quantize it in parts", b.rows, b.columns));
+      (b.rows != 0 &&
+       (blocks_in(*c.format, b.columns) * c.format->block_size / 16) >= most / (b.rows + 31))) {
+    refuse(fmt::format(
+        "a matrix of {} x {} has too many blocks for one launch (2^31): quantize it in parts",
+        b.rows, b.columns));
   }
   if (c.hadamard && b.columns % 16 != 0) {
-    refuse(fmt::format("the 16-point Hadamard transform needs a multiple of 16 columns, not {}", b.columns));
+    refuse(fmt::format("the 16-point Hadamard transform needs a multiple of 16 columns, not {}",
+                       b.columns));
   }
   const bool empty = b.rows == 0 || b.columns == 0;
-  if (!empty && (b.input == nullptr || b.values == nullptr || b.scales == nullptr || b.workspace == nullptr)) {
+  if (!empty && (b.input == nullptr || b.values == nullptr || b.scales == nullptr ||
+                 b.workspace == nullptr)) {
     refuse("a device pointer (input, values, scales or workspace) is null");
   }
-  if (c.scale_max != 0 && (c.format->family == ScaleFamily::mx || (c.scale_max != 448.0F && c.scale_max != 256.0F))) {
+  if (c.scale_max != 0 &&
+      (c.format->family == ScaleFamily::mx || (c.scale_max != 448.0F && c.scale_max != 256.0F))) {
     refuse(fmt::format("the E4M3 maximum of {} cannot be {}", c.format->name, c.scale_max));
   }
 }
@@ -104,10 +125,12 @@ bool has_quantize_kernel(const BlockFormat& format, ScaleRule rule) {
 }
 
 std::size_t value_bytes(const BlockFormat& format, std::int64_t rows, std::int64_t columns) {
-  return static_cast<std::size_t>(rows * blocks_in(format, columns) * format.block_size * format.storage_bits() / 8);
+  return static_cast<std::size_t>(rows * blocks_in(format, columns) * format.block_size *
+                                  format.storage_bits() / 8);
 }
 
-std::size_t scale_bytes(const BlockFormat& format, std::int64_t rows, std::int64_t columns, ScaleLayout layout) {
+std::size_t scale_bytes(const BlockFormat& format, std::int64_t rows, std::int64_t columns,
+                        ScaleLayout layout) {
   const auto r = static_cast<std::size_t>(rows);
   const auto blocks = static_cast<std::size_t>(blocks_in(format, columns));
   return layout == ScaleLayout::swizzled ? swizzled_scale_bytes(r, blocks) : r * blocks;
@@ -116,7 +139,8 @@ std::size_t scale_bytes(const BlockFormat& format, std::int64_t rows, std::int64
 void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, QuantizePath path) {
   check_request(c, b);
   if (b.first_nonfinite != nullptr) {
-    check(cudaMemsetAsync(b.first_nonfinite, 0xFF, sizeof(std::uint64_t), b.stream), "cudaMemsetAsync");
+    check(cudaMemsetAsync(b.first_nonfinite, 0xFF, sizeof(std::uint64_t), b.stream),
+          "cudaMemsetAsync");
   }
   const BlockFormat& format = *c.format;
   const bool mx = format.family == ScaleFamily::mx;
@@ -124,9 +148,12 @@ void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, Quantize
     if (b.amax == nullptr) return;
     constexpr float one = 1.0F;
     if (mx) {
-      check(cudaMemcpyAsync(b.amax, &one, sizeof one, cudaMemcpyHostToDevice, b.stream), "cudaMemcpyAsync");
+      check(cudaMemcpyAsync(b.amax, &one, sizeof one, cudaMemcpyHostToDevice, b.stream),
+            "cudaMemcpyAsync");
     } else if (b.given_amax != nullptr) {
-      check(cudaMemcpyAsync(b.amax, b.given_amax, sizeof(float), cudaMemcpyDeviceToDevice, b.stream), "cudaMemcpyAsync");
+      check(
+          cudaMemcpyAsync(b.amax, b.given_amax, sizeof(float), cudaMemcpyDeviceToDevice, b.stream),
+          "cudaMemcpyAsync");
     } else {
       check(cudaMemsetAsync(b.amax, 0, sizeof(float), b.stream), "cudaMemsetAsync");
     }
@@ -159,7 +186,8 @@ void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, Quantize
   a.aligned_input = is_aligned(b.input, 16) && columns * element_bytes % 16 == 0;
   a.aligned_values = is_aligned(b.values, format.storage_bits() == 4 ? 8 : 16);
   a.exact = path == QuantizePath::literal;
-  const bool selects = c.rule == ScaleRule::mse || c.rule == ScaleRule::mae || c.rule == ScaleRule::abs_max;
+  const bool selects =
+      c.rule == ScaleRule::mse || c.rule == ScaleRule::mae || c.rule == ScaleRule::abs_max;
   const bool four_over_six = selects && !format.is_adaptive();
   a.largest = c.rule == ScaleRule::static_4 ? 4.0F : format.largest_element();
   const float scale_max = c.scale_max != 0 ? c.scale_max : (four_over_six ? 256.0F : 448.0F);
@@ -181,7 +209,8 @@ void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, Quantize
     pass.per_row = make_divisor((columns + 15) / 16);
     launch.kind = fast ? Kind::fast : Kind::general;
     const std::uint32_t wanted = (pass.items - 1) / amax_threads + 1;
-    const auto most = std::min(static_cast<std::uint32_t>(launch.multiprocessors) * 4, static_cast<std::uint32_t>(max_partial_maxima));
+    const auto most = std::min(static_cast<std::uint32_t>(launch.multiprocessors) * 4,
+                               static_cast<std::uint32_t>(max_partial_maxima));
     pass.partial_count = a.partial_count = std::min(wanted, most);
     check(launch_amax(pass, launch), "amax kernel");
     launch.follows_amax = true;

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: MIT
-// The block of a rule that selects, decided without the dialect's own errors where that is certain. Host-device.
+// The block of a rule that selects, decided without the dialect's own errors where that is certain.
+// Host-device.
 #pragma once
 
 #include "quantize/block.cuh"
 
 namespace lowbit::gpu::detail {
 
-/// The fast path of the selecting rules: 1D blocks, decided where a cheap error decides for certain.
+/// The fast path of the selecting rules: 1D blocks, decided where a cheap error decides for
+/// certain.
 ///
-/// Errors are taken in units of the (float, or for NVFP4 the first) candidate's step 1: no element but y is
-/// needed, and in the IF formats both candidates share y, so that no unit is needed either.
+/// Errors are taken in units of the (float, or for NVFP4 the first) candidate's step 1: no element
+/// but y is needed, and in the IF formats both candidates share y, so that no unit is needed
+/// either.
 namespace fast {
 
-/// Below this y (of the block's amax) the fast path applies: nothing has to be clamped, or where a format
-/// clamps, its errors are bounded.
+/// Below this y (of the block's amax) the fast path applies: nothing has to be clamped, or where a
+/// format clamps, its errors are bounded.
 template <class F>
 inline constexpr float limit = F::clamps ? (F::F::packs_as_e5m2 ? 30.0F : 8.0F) : F::limit;
 
-/// Errors that differ by no more than this (NVFP4: in units of the second candidate's step 1) might be ordered otherwise
-/// by the dialect's roundings; docs/gpu.md derives it. V: the largest value, D: the largest |d|, in steps of 1.
+/// Errors that differ by no more than this (NVFP4: in units of the second candidate's step 1) might
+/// be ordered otherwise by the dialect's roundings; docs/gpu.md derives it. V: the largest value,
+/// D: the largest |d|, in steps of 1.
 template <class F, Selection kRule>
 LOWBIT_HD constexpr float margin() {
   constexpr double u = 0x1p-24;
@@ -26,9 +30,11 @@ LOWBIT_HD constexpr float margin() {
   constexpr double d = F::F::packs_as_e5m2 ? 2.0 : (F::clamps ? 0.5 : 1.0);
   constexpr double scale = F::F::scale;
   // 2 candidates, and a quarter for what is of second order and for the margin's own rounding.
-  if (kRule == Selection::mse) return static_cast<float>(2.5 * 16 * (16 * d * v + 54 * d * d) * u * scale * scale);
+  if (kRule == Selection::mse)
+    return static_cast<float>(2.5 * 16 * (16 * d * v + 54 * d * d) * u * scale * scale);
   if (kRule == Selection::mae) return static_cast<float>(2.5 * 16 * (8 * v + 45 * d) * u * scale);
-  // Each candidate's own and a quarter, which `quantize` multiplies by s2 / s; 64 u are what adding 1 to 2^-6 rounds off.
+  // Each candidate's own and a quarter, which `quantize` multiplies by s2 / s; 64 u are what adding
+  // 1 to 2^-6 rounds off.
   if (F::four_over_six) return static_cast<float>(1.25 * (19 * v + 14 * d + 64) * u * scale);
   return static_cast<float>(2.5 * (8 * v + 10 * d) * u * scale);
 }
@@ -38,8 +44,8 @@ template <class F, Selection kRule>
 struct Entry {
   float inverse;  ///< inv * 2^-t
 };
-/// NVFP4, weight: what makes errors of the two candidates comparable; of abs_max, what times the other entry's `inverse` is the
-/// ratio of the scales.
+/// NVFP4, weight: what makes errors of the two candidates comparable; of abs_max, what times the
+/// other entry's `inverse` is the ratio of the scales.
 template <Selection kRule>
 struct Entry<Nvfp4, kRule> {
   float inverse;
@@ -58,10 +64,11 @@ template <>
 struct Entry<If6E3M2, Selection::abs_max> : LargestEntry<If6E3M2> {};
 
 template <class F, Selection kRule>
-inline constexpr bool compares_largest = F::clamps && kRule == Selection::abs_max;
+inline constexpr bool compares_largest = F::clamps&& kRule == Selection::abs_max;
 
-/// The power of two of x' = range x, for the fast path to take x as it is: it enters S and `inverse`, and scaling by it commutes
-/// with all that is done here. NaN where these might leave the normal numbers: no block is decided then.
+/// The power of two of x' = range x, for the fast path to take x as it is: it enters S and
+/// `inverse`, and scaling by it commutes with all that is done here. NaN where these might leave
+/// the normal numbers: no block is decided then.
 LOWBIT_HD float range(const TensorScale& t) {
   const float r = t.to_range * t.to_range2;
   return r >= 0x1p-90F && r <= 0x1p90F ? r : float_of(0x7FC00000U);
@@ -90,9 +97,12 @@ LOWBIT_HD Entry<F, kRule> make_entry(const TensorScale& t, std::uint32_t byte) {
 /// The part of TensorScale that every block needs.
 struct Tensor {
   float largest, largest_reciprocal;
-  float encode_scale;  ///< S, or where x has not been brought into range (`make_tensor`) S times `range`
+  float encode_scale;  ///< S, or where x has not been brought into range (`make_tensor`) S times
+                       ///< `range`
 };
-LOWBIT_HD Tensor make_tensor(const TensorScale& t) { return {t.largest, t.largest_reciprocal, t.encode_scale * range(t)}; }
+LOWBIT_HD Tensor make_tensor(const TensorScale& t) {
+  return {t.largest, t.largest_reciprocal, t.encode_scale * range(t)};
+}
 
 /// \return byte | byte2 << 8
 template <class F>
@@ -124,7 +134,7 @@ LOWBIT_HD float evaluate_float(const float (&y)[16], std::uint32_t (&packed)[pac
   using E = typename F::F;
   float q[16];
   Error<kRule> error;
-LOWBIT_UNROLL
+  LOWBIT_UNROLL
   for (int i = 0; i < 16; ++i) {
     const float clamped = F::clamps ? smaller(y[i], E::max * E::scale) : y[i];
     q[i] = round_element<E>(clamped);
@@ -141,7 +151,7 @@ LOWBIT_HD float evaluate_integer(const float (&y)[16], float (&z)[16]) {
   using E = typename F::F;
   constexpr float magic = integer_magic<E>;
   Error<kRule> error;
-LOWBIT_UNROLL
+  LOWBIT_UNROLL
   for (int i = 0; i < 16; ++i) {
     // The largest float value times R rounds to the largest integer, so this clamps either.
     const float clamped = F::clamps ? smaller(y[i], E::max * E::scale) : y[i];
@@ -152,26 +162,28 @@ LOWBIT_UNROLL
   return error.all;
 }
 
-/// NVFP4 under abs_max: both candidates' codes and errors, the first's only over the elements that are not the same number
-/// under both (code times scale: 6 s and 4 (1.5 s) say); under 0 if all are.
+/// NVFP4 under abs_max: both candidates' codes and errors, the first's only over the elements that
+/// are not the same number under both (code times scale: 6 s and 4 (1.5 s) say); under 0 if all
+/// are.
 ///
-/// Such an element errs by the same in the dialect, operation by operation, so the second candidate wins only by one that differs
-/// and errs more than all do under the second. Else most near-ties would be exact ones: 3 % of a normal tensor's blocks.
-/// Errors are in steps of the first candidate. ratio: s2 / s, within 4 u. The two values differ by 0, computed within 26 u, or by
-/// 1 / 30 at least (s and s2 >= s are up to fifteen times a power of two, the second no finer). A step is 2^-6 here, so 2^16
-/// times the difference saturates to nearly 0 or to 1; added to an error, which is at most 2^-6, it decides which errors the
-/// maximum is of.
+/// Such an element errs by the same in the dialect, operation by operation, so the second candidate
+/// wins only by one that differs and errs more than all do under the second. Else most near-ties
+/// would be exact ones: 3 % of a normal tensor's blocks. Errors are in steps of the first
+/// candidate. ratio: s2 / s, within 4 u. The two values differ by 0, computed within 26 u, or by 1
+/// / 30 at least (s and s2 >= s are up to fifteen times a power of two, the second no finer). A
+/// step is 2^-6 here, so 2^16 times the difference saturates to nearly 0 or to 1; added to an
+/// error, which is at most 2^-6, it decides which errors the maximum is of.
 template <class F, class Entry>
-LOWBIT_HD float evaluate_differing(const float (&x)[16], const Entry& entry, const Entry& entry2, float ratio,
-                                   std::uint32_t (&packed)[packed_words<F>], std::uint32_t (&packed2)[packed_words<F>],
-                                   float& error2) {
+LOWBIT_HD float evaluate_differing(const float (&x)[16], const Entry& entry, const Entry& entry2,
+                                   float ratio, std::uint32_t (&packed)[packed_words<F>],
+                                   std::uint32_t (&packed2)[packed_words<F>], float& error2) {
   using E = typename F::F;
   float q[16];
   float q2[16];
   float worst = 0.0F;
   float held = 0.0F;
   Error<Selection::abs_max> all2;
-LOWBIT_UNROLL
+  LOWBIT_UNROLL
   for (int i = 0; i < 16; ++i) {
     const float m = std::fabs(x[i]);
     const float y = m * entry.inverse;
@@ -194,8 +206,8 @@ LOWBIT_UNROLL
 /// x: its elements (signs are ignored), b: their largest magnitude, table: an Entry a scale byte.
 /// \return whether it was decided; else `out` and `byte` are not what they should be
 template <class F, Selection kRule, class Table>
-LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const Tensor& t, const Table& table,
-                        std::uint32_t (&out)[F::words], std::uint32_t& byte) {
+LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const Tensor& t,
+                        const Table& table, std::uint32_t (&out)[F::words], std::uint32_t& byte) {
   using E = typename F::F;
   const std::uint32_t bytes = scale_bytes<F>(t, b);
   const std::uint32_t first = bytes & 0xFF;
@@ -218,10 +230,10 @@ LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const
       near = margin<F, kRule>() * ratio;
     } else {
       float y[16];
-LOWBIT_UNROLL
+      LOWBIT_UNROLL
       for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry.inverse;
       const float error = evaluate_float<F, kRule>(y, packed);
-LOWBIT_UNROLL
+      LOWBIT_UNROLL
       for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry2.inverse;
       const float error2 = evaluate_float<F, kRule>(y, packed2) * entry2.weight;
       difference = fused(error, entry.weight, -error2);
@@ -229,13 +241,13 @@ LOWBIT_UNROLL
     }
     decided = (decided && std::fabs(difference) > near) || bytes == 0;
     second = difference > near;
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int w = 0; w < packed_words<F>; ++w) packed[w] = second ? packed2[w] : packed[w];
     merge<E, F>(packed, signs, out);
     byte = second ? other : first;
   } else {
     float y[16];
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int i = 0; i < 16; ++i) y[i] = std::fabs(x[i]) * entry.inverse;
     float z[16];
     const float error2 = evaluate_integer<F, kRule>(y, z);
@@ -246,8 +258,8 @@ LOWBIT_UNROLL
     bool certain = std::fabs(difference) > near;
     second = difference > 0.0F;
     if constexpr (compares_largest<F, kRule>) {
-      // Elements clamped to the largest code err by b less its value, and b itself by most. Where that exceeds the
-      // others' errors under both candidates, both errors are known exactly.
+      // Elements clamped to the largest code err by b less its value, and b itself by most. Where
+      // that exceeds the others' errors under both candidates, both errors are known exactly.
       const float excess = top - E::max * E::scale;
       const float worst = larger(error, excess);
       const float worst2 = larger(error2, excess);
@@ -261,32 +273,33 @@ LOWBIT_UNROLL
     second = second && first != 0;
     std::uint32_t floats[F::words];
     merge<E, F>(packed, signs, floats);
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int w = 0; w < F::words; ++w) out[w] = second ? out[w] : floats[w];
     byte = first;
   }
   if (byte == 0) {
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int w = 0; w < F::words; ++w) out[w] = 0;
   }
   if (F::adaptive && second) byte |= 0x80;
   return decided;
 }
 
-/// One candidate of a block in the dialect's own operations, whatever the block is: its codes. x: magnitudes of x'.
-/// \return its error
+/// One candidate of a block in the dialect's own operations, whatever the block is: its codes. x:
+/// magnitudes of x'. \return its error
 template <class F, Selection kRule, bool kInteger>
-LOWBIT_HD float candidate_exactly(const float (&x)[16], const Signs& signs, const TensorScale& t, std::uint32_t byte,
-                                  std::uint32_t (&out)[F::words]) {
+LOWBIT_HD float candidate_exactly(const float (&x)[16], const Signs& signs, const TensorScale& t,
+                                  std::uint32_t byte, std::uint32_t (&out)[F::words]) {
   float q[16];
-  const float error = evaluate<F, kInteger, true, kRule, true>(x, make_scale_entry<F>(t, byte), t, byte, q);
+  const float error =
+      evaluate<F, kInteger, true, kRule, true>(x, make_scale_entry<F>(t, byte), t, byte, q);
   if constexpr (kInteger) {
     pack_integer<typename F::I, F>(q, signs, out);
   } else {
     pack_float<typename F::F, F>(q, signs, out);
   }
   if (byte == 0) {
-LOWBIT_UNROLL
+    LOWBIT_UNROLL
     for (int w = 0; w < F::words; ++w) out[w] = 0;
   }
   return error;
@@ -301,8 +314,8 @@ LOWBIT_HD std::uint32_t scale_bytes(const TensorScale& t, float b) {
 /// Both candidates so, and the one that is chosen.
 /// \return the scale byte, integer flag included
 template <class F, Selection kRule>
-LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& signs, float b, const TensorScale& t,
-                                         std::uint32_t (&out)[F::words]) {
+LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& signs, float b,
+                                         const TensorScale& t, std::uint32_t (&out)[F::words]) {
   const std::uint32_t bytes = scale_bytes<F>(t, b);
   const std::uint32_t byte = bytes & 0xFF;
   const std::uint32_t byte2 = F::adaptive ? byte : bytes >> 8;
@@ -310,7 +323,7 @@ LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& sign
   const float error = candidate_exactly<F, kRule, false>(x, signs, t, byte, out);
   const float error2 = candidate_exactly<F, kRule, F::adaptive>(x, signs, t, byte2, out2);
   if (!second_is_nearer(error, error2)) return byte;
-LOWBIT_UNROLL
+  LOWBIT_UNROLL
   for (int w = 0; w < F::words; ++w) out[w] = out2[w];
   return F::adaptive ? byte | 0x80 : byte2;
 }

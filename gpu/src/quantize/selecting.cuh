@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernel of the rules that select: blocks that are not certain wait, and are redone by whole warps.
+// The kernel of the rules that select: blocks that are not certain wait, and are redone by whole
+// warps.
 #pragma once
 
 #include "quantize/block_io.cuh"
@@ -7,27 +8,30 @@
 
 namespace lowbit::gpu::detail {
 
-/// Thread blocks a multiprocessor holds in the selecting kernels (five: up to 7 % more time on an H100).
+/// Thread blocks a multiprocessor holds in the selecting kernels (five: up to 7 % more time on an
+/// H100).
 inline constexpr int select_resident = 4;
 /// Whether each block is loaded one round ahead. Codes of a byte have no registers to spare for it.
 template <class F>
 inline constexpr bool select_loads_ahead = F::nibbles;
 
-/// Lanes that redo a block: one for each candidate where both are the same operations, which takes half as long.
+/// Lanes that redo a block: one for each candidate where both are the same operations, which takes
+/// half as long.
 template <class F>
 inline constexpr std::uint32_t lanes_a_block = F::four_over_six ? 2 : 1;
 template <class F>
 inline constexpr std::uint32_t blocks_a_warp = 32 / lanes_a_block<F>;
 
-/// Blocks that wait until there are 32, elements and all: to read them again at the end of the kernel would take as long as
-/// memory takes under load, in small pieces, with nothing else to do.
+/// Blocks that wait until there are 32, elements and all: to read them again at the end of the
+/// kernel would take as long as memory takes under load, in small pieces, with nothing else to do.
 struct Queue {
   static constexpr std::uint32_t slots = 63;  // between the rounds under 32 are taken
   std::uint32_t items[slots];
   uint4 raw[2][slots];
 };
 /// The elements have arrived when the lane has waited for them (`wait_for_copies`).
-__device__ __forceinline__ void put(Queue& queue, std::uint32_t slot, std::uint32_t item, const void* input) {
+__device__ __forceinline__ void put(Queue& queue, std::uint32_t slot, std::uint32_t item,
+                                    const void* input) {
   queue.items[slot] = item;
   const std::uint8_t* from = raw_address(input, item);
 #pragma unroll
@@ -39,22 +43,27 @@ __device__ __forceinline__ void put(Queue& queue, std::uint32_t slot, std::uint3
   }
 }
 /// What this lane has put into queues can be read by it, and after a barrier by others.
-__device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+__device__ __forceinline__ void wait_for_copies() {
+  asm volatile("cp.async.wait_all;" ::: "memory");
+}
 
-/// What the warps of a thread block have left, put together: few warps with all lanes at work instead of all with few.
+/// What the warps of a thread block have left, put together: few warps with all lanes at work
+/// instead of all with few.
 struct Pool {
   std::uint32_t count;
   std::uint32_t places[quantize_threads];  ///< queue * Queue::slots + slot
 };
 /// All lanes of a warp call it. count: under 32
-__device__ __forceinline__ void add(Pool& pool, std::uint32_t queue, std::uint32_t count, std::uint32_t lane) {
+__device__ __forceinline__ void add(Pool& pool, std::uint32_t queue, std::uint32_t count,
+                                    std::uint32_t lane) {
   std::uint32_t at = 0;
   if (lane == 0 && count != 0) at = atomicAdd(&pool.count, count);
   at = __shfl_sync(0xFFFFFFFFU, at, 0);
   if (lane < count) pool.places[at + lane] = queue * Queue::slots + lane;
 }
 
-/// `load_raw`, where it stands: left to the compiler, it comes when registers are free, and the next round waits for it.
+/// `load_raw`, where it stands: left to the compiler, it comes when registers are free, and the
+/// next round waits for it.
 __device__ __forceinline__ Raw load_raw_now(const void* input, std::uint32_t item) {
   const std::uint8_t* from = raw_address(input, item);
   Raw raw;
@@ -62,7 +71,8 @@ __device__ __forceinline__ Raw load_raw_now(const void* input, std::uint32_t ite
   for (int i = 0; i < 2; ++i) {
     std::uint32_t(&pair)[8] = raw.pair;
     asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(pair[4 * i]), "=r"(pair[4 * i + 1]), "=r"(pair[4 * i + 2]), "=r"(pair[4 * i + 3])
+                 : "=r"(pair[4 * i]), "=r"(pair[4 * i + 1]), "=r"(pair[4 * i + 2]),
+                   "=r"(pair[4 * i + 3])
                  : "l"(from + 16 * i));
   }
   return raw;
@@ -101,9 +111,11 @@ __device__ __forceinline__ float spread(const Raw& raw, float (&x)[16]) {
   return b;
 }
 
-/// A queued block in the dialect's own operations, by `lanes_a_block` neighbouring lanes. All lanes of a warp call it.
+/// A queued block in the dialect's own operations, by `lanes_a_block` neighbouring lanes. All lanes
+/// of a warp call it.
 template <class F, Selection kRule>
-__device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, const Queue& queue, std::uint32_t slot) {
+__device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, const Queue& queue,
+                                  std::uint32_t slot) {
   const TensorScale t = scale;
   const std::uint32_t item = queue.items[slot];
   const uint4 lo = queue.raw[0][slot];
@@ -136,7 +148,8 @@ __device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, 
   store_scale<1>(a, item, byte);
 }
 
-/// The table in shared memory, by an address of the shared window: no generic one is made for each access.
+/// The table in shared memory, by an address of the shared window: no generic one is made for each
+/// access.
 template <class Entry>
 struct SharedTable {
   std::uint32_t address;
@@ -158,12 +171,13 @@ struct SharedTable {
   }
 };
 
-/// items: 1x16 blocks, fewer than 2^31, one a thread at a time, from the tensor's end: its tail is what the amax pass
-/// has left in the L2. The lanes of a warp stay together: what a lane cannot decide for certain waits in the warp's
-/// queue, and at the end in the thread block's pool.
-/// Lanes past the last item take item 0 once more, and write the same there.
+/// items: 1x16 blocks, fewer than 2^31, one a thread at a time, from the tensor's end: its tail is
+/// what the amax pass has left in the L2. The lanes of a warp stay together: what a lane cannot
+/// decide for certain waits in the warp's queue, and at the end in the thread block's pool. Lanes
+/// past the last item take item 0 once more, and write the same there.
 template <class F, Selection kRule, bool kBf16>
-__global__ void __launch_bounds__(quantize_threads, select_resident) quantize_selecting(const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(quantize_threads, select_resident)
+    quantize_selecting(const __grid_constant__ Arguments a) {
   using Entry = fast::Entry<F, kRule>;
   constexpr std::uint32_t warps = quantize_threads / 32;
   __shared__ Entry table[128];
@@ -174,7 +188,8 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
   const std::uint32_t warp = threadIdx.x / 32;
   const auto stride = static_cast<std::int32_t>(a.stride);
   // The item of lane 0, and so the number of items that this warp has left.
-  auto leading = static_cast<std::int32_t>(a.items - 1 - (blockIdx.x * quantize_threads + threadIdx.x - lane));
+  auto leading =
+      static_cast<std::int32_t>(a.items - 1 - (blockIdx.x * quantize_threads + threadIdx.x - lane));
   std::int32_t item = max(leading - static_cast<std::int32_t>(lane), 0);
   Raw next{};
   if (select_loads_ahead<F>) next = load_raw(a.input, item);
@@ -184,8 +199,10 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
   if (threadIdx.x == quantize_threads - 1) pool.count = 0;
   __syncthreads();
   const fast::Tensor t = fast::make_tensor(all);
-  // Through a shuffle, whose result is kept: else the address is made again in every round, and its tables wait for that.
-  const SharedTable<Entry> entries{__shfl_sync(0xFFFFFFFFU, static_cast<std::uint32_t>(__cvta_generic_to_shared(table)), 0)};
+  // Through a shuffle, whose result is kept: else the address is made again in every round, and its
+  // tables wait for that.
+  const SharedTable<Entry> entries{
+      __shfl_sync(0xFFFFFFFFU, static_cast<std::uint32_t>(__cvta_generic_to_shared(table)), 0)};
   Queue& queue = queues[warp];
   std::uint32_t queued = 0;
   for (; leading >= 0; leading -= stride) {
@@ -224,7 +241,8 @@ __global__ void __launch_bounds__(quantize_threads, select_resident) quantize_se
   wait_for_copies();
   add(pool, warp, queued, lane);
   __syncthreads();
-  for (std::uint32_t i = warp * blocks_a_warp<F>; i < pool.count; i += quantize_threads / lanes_a_block<F>) {
+  for (std::uint32_t i = warp * blocks_a_warp<F>; i < pool.count;
+       i += quantize_threads / lanes_a_block<F>) {
     const std::uint32_t place = pool.places[min(i + lane / lanes_a_block<F>, pool.count - 1)];
     redo<F, kRule>(a, scale, queues[place / Queue::slots], place % Queue::slots);
   }

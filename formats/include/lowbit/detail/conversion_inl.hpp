@@ -10,8 +10,8 @@
 namespace lowbit {
 namespace detail {
 
-/// Place of the highest set bit; value must not be 0. (nvcc takes std::countl_zero for a constant in
-/// device code: the builtin behind it does not exist there.)
+/// Place of the highest set bit; value must not be 0. (nvcc takes std::countl_zero for a constant
+/// in device code: the builtin behind it does not exist there.)
 constexpr int top_bit(std::uint64_t value) {
 #ifdef __CUDA_ARCH__
   if (!std::is_constant_evaluated()) return 63 - __clzll(static_cast<long long>(value));

@@ -16,7 +16,9 @@ struct Sm120Mma {
   static constexpr int m = 16, n = 8, k = 64, a_registers = 4, b_registers = 2, d_registers = 4;
   /// Row of A in register r of a lane, and the first of the eight columns of K it holds.
   [[nodiscard]] static constexpr int a_row(int lane, int r) { return (lane >> 2) + 8 * (r & 1); }
-  [[nodiscard]] static constexpr int a_column(int lane, int r) { return 8 * (lane & 3) + 32 * (r >> 1); }
+  [[nodiscard]] static constexpr int a_column(int lane, int r) {
+    return 8 * (lane & 3) + 32 * (r >> 1);
+  }
   /// Row of B (column of D) and the first of the eight columns of K in register r.
   [[nodiscard]] static constexpr int b_row(int lane) { return lane >> 2; }
   [[nodiscard]] static constexpr int b_column(int lane, int r) { return 8 * (lane & 3) + 32 * r; }
@@ -51,22 +53,26 @@ struct Sm100Mma {
   /// The row of the operand whose scales the instruction reads at (lane, column) of a tile.
   [[nodiscard]] static constexpr int scale_row(int lane, int column) { return lane + 32 * column; }
 
-  /// Shared-memory descriptor of an operand tile: K-major, 128-byte swizzle (mode 2), atoms of eight
-  /// rows 1024 bytes apart, version 1. `step` selects 64 of the stage's 256 columns.
+  /// Shared-memory descriptor of an operand tile: K-major, 128-byte swizzle (mode 2), atoms of
+  /// eight rows 1024 bytes apart, version 1. `step` selects 64 of the stage's 256 columns.
   [[nodiscard]] static constexpr std::uint64_t operand_descriptor(std::uint32_t address, int step) {
-    return static_cast<std::uint64_t>((address + static_cast<std::uint32_t>(step) * 32) >> 4 & 0x3FFF) |
+    return static_cast<std::uint64_t>((address + static_cast<std::uint32_t>(step) * 32) >> 4 &
+                                      0x3FFF) |
            std::uint64_t{1} << 16 | std::uint64_t{1024 >> 4} << 32 | std::uint64_t{1} << 46 |
            std::uint64_t{2} << 61;
   }
-  /// Descriptor of a 512-byte scale tile for tcgen05.cp: no swizzle, eight rows of 16 bytes together.
+  /// Descriptor of a 512-byte scale tile for tcgen05.cp: no swizzle, eight rows of 16 bytes
+  /// together.
   [[nodiscard]] static constexpr std::uint64_t scale_descriptor(std::uint32_t address, int step) {
-    return static_cast<std::uint64_t>((address + static_cast<std::uint32_t>(step) * 512) >> 4 & 0x3FFF) |
+    return static_cast<std::uint64_t>((address + static_cast<std::uint32_t>(step) * 512) >> 4 &
+                                      0x3FFF) |
            std::uint64_t{1} << 16 | std::uint64_t{128 >> 4} << 32 | std::uint64_t{1} << 46;
   }
-  /// Instruction descriptor: A and B E2M1 (code 1, bits 7-9 and 10-12), scales UE4M3 (bit 23 clear),
-  /// N / 8 in bits 17-22, M / 128 in bits 27-28, scale ids 0, K 64.
+  /// Instruction descriptor: A and B E2M1 (code 1, bits 7-9 and 10-12), scales UE4M3 (bit 23
+  /// clear), N / 8 in bits 17-22, M / 128 in bits 27-28, scale ids 0, K 64.
   [[nodiscard]] static constexpr std::uint32_t instruction_descriptor() {
-    return 1U << 7 | 1U << 10 | static_cast<std::uint32_t>(n / 8) << 17 | static_cast<std::uint32_t>(m / 128) << 27;
+    return 1U << 7 | 1U << 10 | static_cast<std::uint32_t>(n / 8) << 17 |
+           static_cast<std::uint32_t>(m / 128) << 27;
   }
 };
 

@@ -21,8 +21,8 @@ void check(cudaError_t status, const char* what);
 
 struct Device {
   std::string name;
-  std::string driver;      ///< "580.159.04 (CUDA 13.0)", or the CUDA version that it serves alone
-  int capability = 0;      ///< major * 10 + minor
+  std::string driver;  ///< "580.159.04 (CUDA 13.0)", or the CUDA version that it serves alone
+  int capability = 0;  ///< major * 10 + minor
   int multiprocessors = 0;
   std::size_t l2_bytes = 0;
   std::size_t free_bytes = 0;
@@ -60,9 +60,10 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
-/// Median device time in seconds of one launch(i), i = 0, 1, ... over `repeats` launches, each between two events of its own,
-/// after `warm_up` launches. All are queued ahead of the device: were each waited for, the time that the host takes to launch
-/// would be in it. The caller cycles buffers by i so that no launch finds its input in the L2.
+/// Median device time in seconds of one launch(i), i = 0, 1, ... over `repeats` launches, each
+/// between two events of its own, after `warm_up` launches. All are queued ahead of the device:
+/// were each waited for, the time that the host takes to launch would be in it. The caller cycles
+/// buffers by i so that no launch finds its input in the L2.
 [[nodiscard]] double median_seconds(int repeats, const std::function<void(int)>& launch,
                                     int warm_up = 10);
 
@@ -70,8 +71,8 @@ class DeviceBuffer {
 /// between buffers larger than the L2 (median).
 [[nodiscard]] double measure_copy_rate(std::size_t bytes = std::size_t{1} << 28);
 
-/// FLOP per second of cuBLAS' FP16 GEMM with FP32 accumulation, D (m x n) = A (m x k) * B (n x k)^T;
-/// the library is opened at run time. 0 where it cannot be opened.
+/// FLOP per second of cuBLAS' FP16 GEMM with FP32 accumulation, D (m x n) = A (m x k) * B (n x
+/// k)^T; the library is opened at run time. 0 where it cannot be opened.
 [[nodiscard]] double measure_cublas_fp16(std::int64_t m, std::int64_t n, std::int64_t k);
 
 }  // namespace lowbit::gpu

@@ -31,19 +31,19 @@ struct GemmProblem {
   const std::uint8_t* b_codes = nullptr;
   const std::uint8_t* b_scales = nullptr;
   float* d = nullptr;  ///< m x n, row-major
-  /// gemm_alpha(...) for the kernels that expand to FP16, native_alpha(...) for the native Blackwell ones (not run on
-  /// hardware).
+  /// gemm_alpha(...) for the kernels that expand to FP16, native_alpha(...) for the native
+  /// Blackwell ones (not run on hardware).
   float alpha = 1.0F;
-  /// B was complete before the kernel ahead of this one in the stream was launched, as weights are. Lets the decode kernel
-  /// begin to read B while that kernel ends.
+  /// B was complete before the kernel ahead of this one in the stream was launched, as weights are.
+  /// Lets the decode kernel begin to read B while that kernel ends.
   bool b_settled = false;
 };
 
 /// The multiplier of the epilogue of the FP16 kernels, rounded to FP32 once:
-/// amax_a * amax_b * 2^20 / (C_a * C_b * d^2). 2^20 undoes the exact prescale 2^-10 of each expanded
-/// operand and d (7 for IF4, 3 for IF3, else 1) the common denominator of float and integer blocks.
-/// Computed in double: the numerator and the denominator are exact (two 24-bit significands), the
-/// division and the conversion to float each round once.
+/// amax_a * amax_b * 2^20 / (C_a * C_b * d^2). 2^20 undoes the exact prescale 2^-10 of each
+/// expanded operand and d (7 for IF4, 3 for IF3, else 1) the common denominator of float and
+/// integer blocks. Computed in double: the numerator and the denominator are exact (two 24-bit
+/// significands), the division and the conversion to float each round once.
 [[nodiscard]] float gemm_alpha(GemmFormat format, float amax_a, float encode_a, float amax_b,
                                float encode_b);
 

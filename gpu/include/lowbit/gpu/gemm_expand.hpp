@@ -5,8 +5,9 @@
 ///
 /// An expanded element is 2^-10 * d * (dequantized element / tensor scale):
 /// float blocks 2^-10 * d * scale * E2M1, integer blocks 2^-10 * (d E) * scale * INT4, with
-/// (d, d E) = (1, -), (7, 6), (3, 4) for NVFP4, IF4, IF3. The largest is 448*7*6 * 2^-10 < 19, every
-/// one is a multiple of 2^-20 with at most 9 significant bits: exact in FP16, whose unit is 2^-24.
+/// (d, d E) = (1, -), (7, 6), (3, 4) for NVFP4, IF4, IF3. The largest is 448*7*6 * 2^-10 < 19,
+/// every one is a multiple of 2^-20 with at most 9 significant bits: exact in FP16, whose unit is
+/// 2^-24.
 ///
 /// Why 2^-10: a nibble s e1 e0 m moved to FP16 bits 15, 11..9 is E2M1 * 2^-14 (bias 1 against 15,
 /// subnormals included), and 2^14 * d * scale would overflow; 2^4 * d * scale <= 50176 does not.
@@ -41,7 +42,8 @@ namespace detail {
 inline double half_to_double(std::uint32_t h) {
   const int field = static_cast<int>(h >> 10 & 31);
   const double sig = (h & 1023) + (field != 0 ? 1024 : 0);
-  if (field == 31) return (h & 1023) != 0 ? __builtin_nan("") : (h & 0x8000 ? -1 : 1) * __builtin_inf();
+  if (field == 31)
+    return (h & 1023) != 0 ? __builtin_nan("") : (h & 0x8000 ? -1 : 1) * __builtin_inf();
   const double v = __builtin_ldexp(sig, (field != 0 ? field : 1) - 25);
   return (h & 0x8000) != 0 ? -v : v;
 }
@@ -49,8 +51,9 @@ inline std::uint32_t double_to_half(double v) {
   return from_double(f16, v, {.overflow = Overflow::infinity});
 }
 
-// Three words to one, bit by bit, as one operation that the optimizer cannot spread over the words of a block.
-// kTable: the function of 0xF0, 0xCC and 0xAA, which hold every combination of three bits.
+// Three words to one, bit by bit, as one operation that the optimizer cannot spread over the words
+// of a block. kTable: the function of 0xF0, 0xCC and 0xAA, which hold every combination of three
+// bits.
 template <int kTable>
 LOWBIT_HD std::uint32_t bitwise(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
   std::uint32_t r = 0;
@@ -58,7 +61,8 @@ LOWBIT_HD std::uint32_t bitwise(std::uint32_t a, std::uint32_t b, std::uint32_t 
   asm("lop3.b32 %0, %1, %2, %3, %4;" : "=r"(r) : "r"(a), "r"(b), "r"(c), "n"(kTable));
 #else
   for (int i = 0; i < 8; ++i) {
-    if ((kTable >> i & 1) != 0) r |= ((i & 4) != 0 ? a : ~a) & ((i & 2) != 0 ? b : ~b) & ((i & 1) != 0 ? c : ~c);
+    if ((kTable >> i & 1) != 0)
+      r |= ((i & 4) != 0 ? a : ~a) & ((i & 2) != 0 ? b : ~b) & ((i & 1) != 0 ? c : ~c);
   }
 #endif
   return r;
@@ -70,8 +74,8 @@ LOWBIT_HD std::uint32_t or_and(std::uint32_t a, std::uint32_t all, std::uint32_t
   return bitwise<(0xF0 | 0xAA) & 0xCC>(a, mask, all);
 }
 
-// One half of a word in both halves. As moves of halves and not a permute of bytes, so that the instruction that uses it
-// takes it as an operand's modifier.
+// One half of a word in both halves. As moves of halves and not a permute of bytes, so that the
+// instruction that uses it takes it as an operand's modifier.
 template <int half>
 LOWBIT_HD std::uint32_t both(std::uint32_t w) {
 #ifdef __CUDA_ARCH__
@@ -87,8 +91,11 @@ LOWBIT_HD std::uint32_t both(std::uint32_t w) {
 #endif
 }
 
-// b where m is all ones, a where it is zero, as one multiply-add: the lanes for logic are the scarcer ones.
-LOWBIT_HD std::uint32_t choose(std::uint32_t m, std::uint32_t a, std::uint32_t b) { return m * (a - b) + a; }
+// b where m is all ones, a where it is zero, as one multiply-add: the lanes for logic are the
+// scarcer ones.
+LOWBIT_HD std::uint32_t choose(std::uint32_t m, std::uint32_t a, std::uint32_t b) {
+  return m * (a - b) + a;
+}
 
 // Two FP16 products, round to nearest even.
 LOWBIT_HD std::uint32_t mul2(std::uint32_t a, std::uint32_t b) {
@@ -128,7 +135,8 @@ LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
   for (int i = 0; i < 2; ++i) {
     const std::uint32_t b = bytes >> (8 * i) & 0xFF;
     const std::uint32_t field = b >> 3 & 15;
-    const double v = __builtin_ldexp((b & 7) + (field != 0 ? 8 : 0), static_cast<int>(field != 0 ? field : 1) - 10);
+    const double v = __builtin_ldexp((b & 7) + (field != 0 ? 8 : 0),
+                                     static_cast<int>(field != 0 ? field : 1) - 10);
     r |= ((b & 0x7F) == 0x7F ? 0x7FFFU : double_to_half((b & 0x80) != 0 ? -v : v)) << (16 * i);
   }
   return r;
@@ -137,21 +145,25 @@ LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
 
 }  // namespace detail
 
-/// What the 16 codes under one scale byte share. Only logic, shifts to the right and byte permutes count as work
-/// here: a GPU has half as many lanes for them as for FP16 arithmetic, and multiplies beside them.
+/// What the 16 codes under one scale byte share. Only logic, shifts to the right and byte permutes
+/// count as work here: a GPU has half as many lanes for them as for FP16 arithmetic, and multiplies
+/// beside them.
 struct BlockExpansion {
-  std::uint32_t scale;   ///< 2^4 * factor * E4M3 in both halves
-  std::uint32_t addend;  ///< -72 * 2^-14 * scale in integer blocks, else 0
-  std::uint32_t integer; ///< all ones in integer blocks, else 0
-  std::uint32_t keep;    ///< bits of the nibbles' bytes that stay
-  std::uint32_t moved;   ///< float blocks: bits, after a shift by three, that are taken beside them; integers: signs, flipped
+  std::uint32_t scale;    ///< 2^4 * factor * E4M3 in both halves
+  std::uint32_t addend;   ///< -72 * 2^-14 * scale in integer blocks, else 0
+  std::uint32_t integer;  ///< all ones in integer blocks, else 0
+  std::uint32_t keep;     ///< bits of the nibbles' bytes that stay
+  std::uint32_t moved;  ///< float blocks: bits, after a shift by three, that are taken beside them;
+                        ///< integers: signs, flipped
   std::uint32_t pick02;  ///< permutes of bytes 0 and 2, 1 and 3 into two halves
   std::uint32_t pick13;
 };
 
-/// The expansion of a block with that scale and addend, from m, all ones for integers and zero for floats.
+/// The expansion of a block with that scale and addend, from m, all ones for integers and zero for
+/// floats.
 template <GemmFormat F>
-LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t addend, std::uint32_t m) {
+LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t addend,
+                                         std::uint32_t m) {
   // An IF3 code moves one bit up, so its nibble reads s e1 e0 * and v2 v1 v0 *; * is masked off.
   constexpr std::uint32_t magnitude = F == GemmFormat::if3 ? 0x0C0C0C0C : 0x0E0E0E0E;
   constexpr std::uint32_t integer_bits = F == GemmFormat::if3 ? 0x60606060 : 0x70707070;
@@ -171,13 +183,18 @@ LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t adde
   }
 }
 
-/// The expansions of two neighbouring blocks from a word of four scale bytes: those of its bytes 2 pair and 2 pair + 1.
+/// The expansions of two neighbouring blocks from a word of four scale bytes: those of its bytes 2
+/// pair and 2 pair + 1.
 template <GemmFormat F, int pair = 0>
-LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first, BlockExpansion& second) {
+LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first,
+                                BlockExpansion& second) {
   // FP16 words of 16 * factor: 16 = 0x4C00, 48, 64, 96, 112.
-  constexpr std::uint32_t float_word = F == GemmFormat::nvfp4 ? 0x4C00 : F == GemmFormat::if4 ? 0x5700 : 0x5200;
-  // IF3 codes are expanded as 2v (one bit up in the nibble), so their factor is halved: 32. Negative, as the scale byte
-  // of an integer block, whose flag is where E4M3 has its sign, is converted to a negative number.
+  constexpr std::uint32_t float_word = F == GemmFormat::nvfp4 ? 0x4C00
+                                       : F == GemmFormat::if4 ? 0x5700
+                                                              : 0x5200;
+  // IF3 codes are expanded as 2v (one bit up in the nibble), so their factor is halved: 32.
+  // Negative, as the scale byte of an integer block, whose flag is where E4M3 has its sign, is
+  // converted to a negative number.
   constexpr std::uint32_t integer_word = 0x8000 | (F == GemmFormat::if4 ? 0x5600 : 0x5000);
   constexpr std::uint32_t both_words = 0x10001;
   constexpr int shift = 16 * pair;
@@ -193,12 +210,14 @@ LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first
     constexpr std::uint32_t first_sign = pair == 0 ? 0x8888 : 0xAAAA;
     constexpr std::uint32_t second_sign = first_sign + 0x1111;
     const std::uint32_t flags = detail::permute(scale_bytes, scale_bytes, signs);
-    const std::uint32_t factors = detail::and_xor(flags, (float_word ^ integer_word) * both_words, float_word * both_words);
+    const std::uint32_t factors =
+        detail::and_xor(flags, (float_word ^ integer_word) * both_words, float_word * both_words);
     const std::uint32_t s = detail::mul2(detail::e4m3x2_to_half2(scale_bytes >> shift), factors);
     const std::uint32_t addends = detail::mul2(s, flags & offset * both_words);
-    first = block_expansion<F>(detail::both<0>(s), detail::both<0>(addends), detail::permute(scale_bytes, scale_bytes, first_sign));
-    second =
-        block_expansion<F>(detail::both<1>(s), detail::both<1>(addends), detail::permute(scale_bytes, scale_bytes, second_sign));
+    first = block_expansion<F>(detail::both<0>(s), detail::both<0>(addends),
+                               detail::permute(scale_bytes, scale_bytes, first_sign));
+    second = block_expansion<F>(detail::both<1>(s), detail::both<1>(addends),
+                                detail::permute(scale_bytes, scale_bytes, second_sign));
   }
 }
 
@@ -218,8 +237,10 @@ LOWBIT_HD void expand_word(std::uint32_t word, const BlockExpansion& block, std:
   constexpr std::uint32_t filler = 0x1C00;
   const std::uint32_t odd = word << up;
   const std::uint32_t even = word << (4 + up);
-  const std::uint32_t e = detail::and_xor(even, block.keep, detail::or_and(word << (1 + up), block.integer, block.moved));
-  const std::uint32_t o = detail::and_xor(odd, block.keep, detail::or_and(word >> (3 - up), block.integer, block.moved));
+  const std::uint32_t e = detail::and_xor(
+      even, block.keep, detail::or_and(word << (1 + up), block.integer, block.moved));
+  const std::uint32_t o = detail::and_xor(
+      odd, block.keep, detail::or_and(word >> (3 - up), block.integer, block.moved));
   const std::uint32_t raw[4] = {
       detail::permute(e, filler, block.pick02), detail::permute(e, filler, block.pick13),
       detail::permute(o, filler, block.pick02), detail::permute(o, filler, block.pick13)};

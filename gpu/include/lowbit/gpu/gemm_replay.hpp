@@ -9,14 +9,16 @@
 
 namespace lowbit::gpu {
 
-/// The aligned truncating dot product of Hopper's FP16 instructions and, for campaigns, its mutants.
+/// The aligned truncating dot product of Hopper's FP16 instructions and, for campaigns, its
+/// mutants.
 struct ReplayRule {
-  int terms = 16;         ///< products of one step
-  int fraction_bits = 25; ///< kept below the largest exponent
-  bool nearest = false;   ///< final rounding to nearest even instead of toward zero
-  bool fma_chain = false; ///< a fused multiply-add a product: no tensor core does this
+  int terms = 16;            ///< products of one step
+  int fraction_bits = 25;    ///< kept below the largest exponent
+  bool nearest = false;      ///< final rounding to nearest even instead of toward zero
+  bool fma_chain = false;    ///< a fused multiply-add a product: no tensor core does this
   bool swap_scales = false;  ///< each pair of neighbouring blocks of B exchange scale bytes
-  bool reverse_order = false;  ///< k descending (wgmma) or partial sums added from the last (decode)
+  bool reverse_order =
+      false;  ///< k descending (wgmma) or partial sums added from the last (decode)
 };
 
 namespace detail {

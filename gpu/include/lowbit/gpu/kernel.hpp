@@ -32,10 +32,12 @@ struct KernelInfo {
   std::string name;  ///< unique; what --kernel takes
   Operation operation = Operation::quantize;
   std::vector<std::string> formats;  ///< block format names (lowbit::find_block_format)
-  std::string rule;                  ///< quantize: the scale rule (lowbit::name_of(ScaleRule)); else empty
-  /// Machine code that the build made for it, such as "sm_90a". The built-in kernels take it from the build.
+  std::string rule;  ///< quantize: the scale rule (lowbit::name_of(ScaleRule)); else empty
+  /// Machine code that the build made for it, such as "sm_90a". The built-in kernels take it from
+  /// the build.
   std::vector<std::string> architectures;
-  /// Compute capabilities on which it can run, major * 10 + minor: {90}. Others: Error(unavailable).
+  /// Compute capabilities on which it can run, major * 10 + minor: {90}. Others:
+  /// Error(unavailable).
   std::vector<int> compute_capabilities;
   std::string instruction;  ///< GEMM: the instruction whose model it is held to; else empty
   std::string schedule;     ///< GEMM: order of the instructions per output, split, epilogue
@@ -53,38 +55,38 @@ struct VerifyOptions {
 };
 
 struct VerifyResult {
-  std::uint64_t compared = 0;     ///< elements (quantize: with their scale bytes) or output words
-  std::uint64_t mismatched = 0;   ///< bytes (quantize) or words that differ
-  std::uint64_t cases = 0;        ///< launches compared
+  std::uint64_t compared = 0;    ///< elements (quantize: with their scale bytes) or output words
+  std::uint64_t mismatched = 0;  ///< bytes (quantize) or words that differ
+  std::uint64_t cases = 0;       ///< launches compared
   std::uint64_t library_compared = 0;  ///< GEMM: of them, also with the library's model on the host
-  std::string first_mismatch;     ///< one line; empty if none
-  double kernel_seconds = 0;      ///< device time of the kernel, all cases
+  std::string first_mismatch;          ///< one line; empty if none
+  double kernel_seconds = 0;           ///< device time of the kernel, all cases
   /// How many outputs would expose each named mutant of the reference (GEMM campaigns), of
   /// mutants_compared outputs on which they were evaluated.
   std::vector<std::pair<std::string, std::uint64_t>> mutants;
   std::uint64_t mutants_compared = 0;
-  std::uint64_t next_seed = 0;    ///< a campaign goes on with new inputs from this seed
+  std::uint64_t next_seed = 0;  ///< a campaign goes on with new inputs from this seed
 };
 
 struct BenchOptions {
   Shape shape{};
-  int repeats = 60;                     ///< timed launches; the median is reported
-  double copy_bytes_per_second = 0;     ///< of a device-to-device copy in this run (read + written)
-  double cublas_flops_per_second = 0;   ///< of cuBLAS FP16 at the same shape, 0 if not loadable
+  int repeats = 60;                    ///< timed launches; the median is reported
+  double copy_bytes_per_second = 0;    ///< of a device-to-device copy in this run (read + written)
+  double cublas_flops_per_second = 0;  ///< of cuBLAS FP16 at the same shape, 0 if not loadable
 };
 
 struct BenchResult {
-  std::string what;              ///< "amax+quantize", "given amax", "16x8192x8192"
+  std::string what;  ///< "amax+quantize", "given amax", "16x8192x8192"
   double median_seconds = 0;
-  double bytes = 0;              ///< that the launch must move at least
-  double operations = 0;         ///< multiply-adds times two; 0 for quantize kernels
-  double bytes_moved = 0;        ///< that it does move by design, where larger; else 0
-  Shape shape{};                 ///< what was timed: the shape that was asked for, or the kernel's own default
+  double bytes = 0;        ///< that the launch must move at least
+  double operations = 0;   ///< multiply-adds times two; 0 for quantize kernels
+  double bytes_moved = 0;  ///< that it does move by design, where larger; else 0
+  Shape shape{};  ///< what was timed: the shape that was asked for, or the kernel's own default
 };
 
 /// A kernel that the harness can run. The functions throw lowbit::Error: `unavailable` where the
-/// device, the driver or its memory do not do, `usage` for a shape that makes no sense. Empty ones: not
-/// offered, for kernels that nobody has run.
+/// device, the driver or its memory do not do, `usage` for a shape that makes no sense. Empty ones:
+/// not offered, for kernels that nobody has run.
 struct Kernel {
   KernelInfo info;
   std::function<VerifyResult(const VerifyOptions&)> verify;
@@ -103,13 +105,14 @@ struct RunRecord {
   std::string driver;
   std::string commit;
   std::string date;
-  std::string architecture;  ///< "sm_90a": the machine code that ran
+  std::string architecture;          ///< "sm_90a": the machine code that ran
   std::vector<std::string> kernels;  ///< those that ran without a mismatch
 };
 [[nodiscard]] std::span<const RunRecord> run_records();
 /// The newest record that names the kernel, or nullptr.
 [[nodiscard]] const RunRecord* find_run(const std::string& kernel);
-/// Which of the kernel's architectures a device of this compute capability runs (90: "sm_90a"); empty if none.
+/// Which of the kernel's architectures a device of this compute capability runs (90: "sm_90a");
+/// empty if none.
 [[nodiscard]] std::string architecture_on(const KernelInfo& kernel, int capability);
 /// Those of the kernel's architectures whose machine code no record says has run.
 [[nodiscard]] std::vector<std::string> not_run_architectures(const KernelInfo& kernel);

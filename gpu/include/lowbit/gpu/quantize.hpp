@@ -3,10 +3,11 @@
 /// Quantization on the device: the bytes of lowbit::quantize in the `canonical` dialect, from BF16,
 /// FP16 or FP32.
 ///
-/// Formats: nvfp4 (static_6, static_4, mse, mae, abs_max), nvint4, if4, if3, if6_e2m3, if6_e3m2 (mse,
-/// mae, abs_max), mxfp4, mxfp6_e2m3, mxfp6_e3m2, mxfp8_e4m3, mxfp8_e5m2 (every MX rule); 1D blocks and
-/// square ones (16x16; 32x32 for MX). BF16 and FP16 in 1D blocks without the Hadamard transform, with whole
-/// blocks and aligned pointers, take the fast kernels; everything else takes general ones.
+/// Formats: nvfp4 (static_6, static_4, mse, mae, abs_max), nvint4, if4, if3, if6_e2m3, if6_e3m2
+/// (mse, mae, abs_max), mxfp4, mxfp6_e2m3, mxfp6_e3m2, mxfp8_e4m3, mxfp8_e5m2 (every MX rule); 1D
+/// blocks and square ones (16x16; 32x32 for MX). BF16 and FP16 in 1D blocks without the Hadamard
+/// transform, with whole blocks and aligned pointers, take the fast kernels; everything else takes
+/// general ones.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -31,27 +32,28 @@ struct QuantizeConfig {
   ScaleLayout scale_layout = ScaleLayout::linear;
 };
 
-/// Where it is computed: device pointers, of any alignment (16 bytes, 4 for `workspace`, for the fast
-/// kernels). A matrix of rows x columns, row-major without gaps.
+/// Where it is computed: device pointers, of any alignment (16 bytes, 4 for `workspace`, for the
+/// fast kernels). A matrix of rows x columns, row-major without gaps.
 struct QuantizeBuffers {
-  const void* input = nullptr;      ///< rows x columns of config.input_type
-  std::int64_t rows = 0;            ///< 0 is fine: nothing is written but amax (0)
+  const void* input = nullptr;  ///< rows x columns of config.input_type
+  std::int64_t rows = 0;        ///< 0 is fine: nothing is written but amax (0)
   std::int64_t columns = 0;
-  std::uint8_t* values = nullptr;   ///< value_bytes(): padded with code 0, as BlockTensor::values
-  std::uint8_t* scales = nullptr;   ///< scale_bytes(): linear as BlockTensor::scales, or swizzled
+  std::uint8_t* values = nullptr;     ///< value_bytes(): padded with code 0, as BlockTensor::values
+  std::uint8_t* scales = nullptr;     ///< scale_bytes(): linear as BlockTensor::scales, or swizzled
   const float* given_amax = nullptr;  ///< A, finite and not negative, or null: measured first
-  float* amax = nullptr;            ///< receives A (1 for MX); may be null
-  /// NonFinite::error only, may be null: receives the row-major index of the first NaN or infinity, or
-  /// all ones if there is none. The blocks that hold one are written as by NonFinite::propagate.
+  float* amax = nullptr;              ///< receives A (1 for MX); may be null
+  /// NonFinite::error only, may be null: receives the row-major index of the first NaN or infinity,
+  /// or all ones if there is none. The blocks that hold one are written as by NonFinite::propagate.
   std::uint64_t* first_nonfinite = nullptr;
-  void* workspace = nullptr;        ///< quantize_workspace_bytes
+  void* workspace = nullptr;  ///< quantize_workspace_bytes
   cudaStream_t stream = nullptr;
 };
 
 inline constexpr std::size_t quantize_workspace_bytes = 16384;
-[[nodiscard]] std::size_t value_bytes(const BlockFormat& format, std::int64_t rows, std::int64_t columns);
-[[nodiscard]] std::size_t scale_bytes(const BlockFormat& format, std::int64_t rows, std::int64_t columns,
-                                      ScaleLayout layout);
+[[nodiscard]] std::size_t value_bytes(const BlockFormat& format, std::int64_t rows,
+                                      std::int64_t columns);
+[[nodiscard]] std::size_t scale_bytes(const BlockFormat& format, std::int64_t rows,
+                                      std::int64_t columns, ScaleLayout layout);
 
 /// Whether the device kernels have this pair.
 [[nodiscard]] bool has_quantize_kernel(const BlockFormat& format, ScaleRule rule);
@@ -59,13 +61,13 @@ inline constexpr std::size_t quantize_workspace_bytes = 16384;
 enum class QuantizePath : std::uint8_t {
   automatic,  ///< the fast kernels where they apply
   general,    ///< the general kernels
-  literal,    ///< the general kernels, every decision by the dialect's own operations one by one: the slow
-              ///< device-side reference that the others are compared with on large inputs
+  literal,  ///< the general kernels, every decision by the dialect's own operations one by one: the
+            ///< slow device-side reference that the others are compared with on large inputs
 };
 
 /// Queues the kernels on the stream.
-/// \throws Error(usage): no such pair, a null pointer, the Hadamard transform on columns that are no
-/// multiple of 16, or 2^31 blocks or more. Error(unavailable): the launch failed.
+/// \throws Error(usage): no such pair, a null pointer, the Hadamard transform on columns that are
+/// no multiple of 16, or 2^31 blocks or more. Error(unavailable): the launch failed.
 void launch_quantize(const QuantizeConfig& config, const QuantizeBuffers& buffers,
                      QuantizePath path = QuantizePath::automatic);
 

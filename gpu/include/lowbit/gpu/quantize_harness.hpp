@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// Holds a quantize kernel to lowbit::quantize, byte for byte, and times it: the built-in kernels, or
-/// one of your own (gpu/example/custom_kernel.cu).
+/// Holds a quantize kernel to lowbit::quantize, byte for byte, and times it: the built-in kernels,
+/// or one of your own (gpu/example/custom_kernel.cu).
 ///
 ///     lowbit::gpu::QuantizeKernel mine;
 ///     mine.info.name = "my_nvfp4";
 ///     mine.info.compute_capabilities = {90};
 ///     mine.config.format = lowbit::find_block_format("nvfp4");
-///     mine.launch = [](const auto& config, const auto& buffers) { my_launch(buffers.input, ...); };
-///     const auto result = lowbit::gpu::verify_quantize(mine, {.elements = 100'000'000});
+///     mine.launch = [](const auto& config, const auto& buffers) { my_launch(buffers.input, ...);
+///     }; const auto result = lowbit::gpu::verify_quantize(mine, {.elements = 100'000'000});
 ///
 /// A kernel that cannot be called from here can write its output to a file instead: `lowbit verify`
 /// compares a dump.
@@ -30,28 +30,31 @@ struct QuantizeFeatures {
   bool hadamard = false;
   bool swizzled = false;
   bool given_amax = false;
-  bool nonfinite = false;   ///< the three policies of NonFinite
-  bool any_shape = false;   ///< partial blocks, pointers of any alignment, zero-size tensors
+  bool nonfinite = false;  ///< the three policies of NonFinite
+  bool any_shape = false;  ///< partial blocks, pointers of any alignment, zero-size tensors
 };
 
 struct QuantizeKernel {
   KernelInfo info;
-  QuantizeConfig config;      ///< format, rule and scale_max; the harness sets the other fields
+  QuantizeConfig config;  ///< format, rule and scale_max; the harness sets the other fields
   QuantizeFeatures features;
   /// Queues the work on buffers.stream; the harness synchronizes and checks for errors.
   std::function<void(const QuantizeConfig&, const QuantizeBuffers&)> launch;
 };
 
-/// Directed cases (every feature claimed, adversarial inputs, output buffers with guard bytes around
-/// them), the golden files' inputs if a folder is given, and random and adversarial tensors up to
-/// options.elements. Every code and scale byte, and the amax, is compared with lowbit::quantize in the
-/// `canonical` dialect, computed on all cores.
-[[nodiscard]] VerifyResult verify_quantize(const QuantizeKernel& kernel, const VerifyOptions& options);
+/// Directed cases (every feature claimed, adversarial inputs, output buffers with guard bytes
+/// around them), the golden files' inputs if a folder is given, and random and adversarial tensors
+/// up to options.elements. Every code and scale byte, and the amax, is compared with
+/// lowbit::quantize in the `canonical` dialect, computed on all cores.
+[[nodiscard]] VerifyResult verify_quantize(const QuantizeKernel& kernel,
+                                           const VerifyOptions& options);
 
 /// BF16, 1D, linear scales (default 8192x8192): amax and quantize together, and with a given amax;
 /// the input cycles through buffers that together exceed the L2 four times. `bytes` is what has to
-/// move: one read of the input (two with the amax pass, none for MX) and one write of codes and scales.
-[[nodiscard]] std::vector<BenchResult> bench_quantize(const QuantizeKernel& kernel, const BenchOptions& options);
+/// move: one read of the input (two with the amax pass, none for MX) and one write of codes and
+/// scales.
+[[nodiscard]] std::vector<BenchResult> bench_quantize(const QuantizeKernel& kernel,
+                                                      const BenchOptions& options);
 
 /// The kernel as an entry for the registry.
 [[nodiscard]] Kernel as_kernel(QuantizeKernel kernel);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /// \file
 /// An array of R x C MAC units with operand buffers, a memory and a quantizer in front: how a GEMM
-/// is cut into tiles, and when each of them loads, streams, drains and is written. docs/array.md has
-/// the timing rules; array_systemc.hpp steps the same machine cycle by cycle.
+/// is cut into tiles, and when each of them loads, streams, drains and is written. docs/array.md
+/// has the timing rules; array_systemc.hpp steps the same machine cycle by cycle.
 ///
-/// The machine multiplies D[M, N] = A[M, K] * W[N, K]^T. A beat is one block of `lanes` elements and
-/// its scale byte.
-///   output stationary  unit (r, c) owns one output of an R x C tile: K / lanes beats a tile, skewed
+/// The machine multiplies D[M, N] = A[M, K] * W[N, K]^T. A beat is one block of `lanes` elements
+/// and its scale byte.
+///   output stationary  unit (r, c) owns one output of an R x C tile: K / lanes beats a tile,
+///   skewed
 ///                      by one cycle a hop; the C results of a row leave one a cycle.
-///   weight stationary  unit (r, c) holds one weight block: a tile is R blocks of K by C columns, all
+///   weight stationary  unit (r, c) holds one weight block: a tile is R blocks of K by C columns,
+///   all
 ///                      M rows stream through it, exact partial sums flow down the columns.
 #pragma once
 
@@ -37,11 +39,11 @@ struct ArrayEnergy {
 };
 
 struct ArrayConfig {
-  int rows = 16;                 ///< R, 1..1024
-  int columns = 16;              ///< C, 1..1024
-  int lanes = 16;                ///< elements a beat: the block size
-  double beat_bytes = 9;         ///< codes and scale byte of one beat (16 x 4 bits + 8)
-  int unit_latency = 4;          ///< cycles from a beat to its result (lowbit_mac_exact_core)
+  int rows = 16;          ///< R, 1..1024
+  int columns = 16;       ///< C, 1..1024
+  int lanes = 16;         ///< elements a beat: the block size
+  double beat_bytes = 9;  ///< codes and scale byte of one beat (16 x 4 bits + 8)
+  int unit_latency = 4;   ///< cycles from a beat to its result (lowbit_mac_exact_core)
   Dataflow dataflow = Dataflow::output_stationary;
   double clock_mhz = 200;
   double bandwidth_gb_s = 25.6;  ///< 10^9 bytes a second, reads and writes together
@@ -94,8 +96,8 @@ class TilePlan {
   GemmShape shape_;
   std::int64_t blocks_;  ///< ceil(K / lanes)
   std::int64_t outer_ = 0, inner_ = 0;
-  bool columns_outer_ = true;      ///< output stationary: the weight panel stays, else the A panel
-  bool stationary_fits_ = false;   ///< the operand of the inner loop stays in its buffer for good
+  bool columns_outer_ = true;     ///< output stationary: the weight panel stays, else the A panel
+  bool stationary_fits_ = false;  ///< the operand of the inner loop stays in its buffer for good
   double buffer_bytes_ = 0;
 };
 
@@ -107,8 +109,8 @@ struct TileTiming {
   std::int64_t drained = 0;  ///< last output left the array
 };
 
-/// What most of a layer's cycles go into. `shape` is compute where more than half of the array has no
-/// part in it: fewer rows, columns or lanes of work than of units.
+/// What most of a layer's cycles go into. `shape` is compute where more than half of the array has
+/// no part in it: fewer rows, columns or lanes of work than of units.
 enum class Bound : std::uint8_t { compute, shape, memory, drain, weights, quantizer };
 [[nodiscard]] std::string_view name_of(Bound bound);
 
@@ -116,12 +118,13 @@ struct ArrayResult {
   std::int64_t cycles = 0;            ///< from the first request to the last byte written
   std::int64_t quantizer_cycles = 0;  ///< of those, before the array's first request
   std::int64_t tiles = 0;
-  std::int64_t beats = 0;             ///< cycles in which the array took operands
-  std::int64_t wait_memory = 0;       ///< cycles in which it could have, but for operands
-  std::int64_t wait_interval = 0;     ///< and but for the drain, or the weights of the next tile
+  std::int64_t beats = 0;          ///< cycles in which the array took operands
+  std::int64_t wait_memory = 0;    ///< cycles in which it could have, but for operands
+  std::int64_t wait_interval = 0;  ///< and but for the drain, or the weights of the next tile
   double macs = 0;
-  double bytes_read = 0, bytes_written = 0, buffer_bytes = 0;  ///< memory; bytes through the buffers
-  double utilisation = 0;  ///< MACs of the layer over MACs the array could have done
+  double bytes_read = 0, bytes_written = 0,
+         buffer_bytes = 0;  ///< memory; bytes through the buffers
+  double utilisation = 0;   ///< MACs of the layer over MACs the array could have done
   double energy_pj = 0, energy_units_pj = 0, energy_buffers_pj = 0, energy_memory_pj = 0;
   Bound bound = Bound::compute;
 };
@@ -139,9 +142,12 @@ struct ArrayResult {
 /// The GEMM shapes of a model's forward pass, from JSON:
 ///   {"name": "...", "gemms": [{"name": "q_proj", "n": 4096, "k": 4096, "count": 32}, ...]}
 /// \throws Error(invalid_input) naming the file and the entry.
-[[nodiscard]] std::vector<GemmShape> read_model_shapes(const std::string& path, std::int64_t tokens);
+[[nodiscard]] std::vector<GemmShape> read_model_shapes(const std::string& path,
+                                                       std::int64_t tokens);
 
-/// Tile timings as a Chrome-trace JSON document (chrome://tracing, Perfetto), one cycle a microsecond.
-[[nodiscard]] std::string chrome_trace(const TilePlan& plan, const std::vector<TileTiming>& timings);
+/// Tile timings as a Chrome-trace JSON document (chrome://tracing, Perfetto), one cycle a
+/// microsecond.
+[[nodiscard]] std::string chrome_trace(const TilePlan& plan,
+                                       const std::vector<TileTiming>& timings);
 
 }  // namespace lowbit::sim

@@ -17,7 +17,7 @@
 namespace lowbit::sim {
 
 struct Hypothesis {
-  std::string name;        ///< what a kernel would have done, in words
+  std::string name;         ///< what a kernel would have done, in words
   std::size_t sampled = 0;  ///< outputs it was tried on
   std::size_t sample_mismatches = 0;
   bool explains_all = false;  ///< every word of the output is as it would be then

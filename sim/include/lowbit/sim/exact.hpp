@@ -12,9 +12,9 @@
 /// with exponent and denominator fixed by the pair of formats: NVFP4 * NVFP4 is an integer over
 /// 2^20, IF4 * IF4 an integer over 49 * 2^20. The integer does not depend on the order of addition.
 ///
-/// Scale bytes: bit 7 is the integer flag of IF formats and is ignored in other E4M3-scaled ones, as
-/// the unsigned E4M3 operand of the tensor cores ignores it. All codes have a meaning: code 8 is -0
-/// in E2M1 and -8 in INT4.
+/// Scale bytes: bit 7 is the integer flag of IF formats and is ignored in other E4M3-scaled ones,
+/// as the unsigned E4M3 operand of the tensor cores ignores it. All codes have a meaning: code 8 is
+/// -0 in E2M1 and -8 in INT4.
 ///
 /// Thread-safe throughout: functions share only immutable tables.
 #pragma once
@@ -64,10 +64,12 @@ struct ExactUnit {
 [[nodiscard]] ExactUnit exact_unit(const BlockFormat& a, const BlockFormat& b);
 
 /// The exact sum of the blocks of one segment, block by block, in any order: what an exact MAC unit
-/// accumulates beat by beat. For two E4M3-scaled operands value().integer is that unit's accumulator.
+/// accumulates beat by beat. For two E4M3-scaled operands value().integer is that unit's
+/// accumulator.
 class ExactAccumulator {
  public:
-  ExactAccumulator(const BlockFormat& a, const BlockFormat& b, NanScale nan_scale = NanScale::error);
+  ExactAccumulator(const BlockFormat& a, const BlockFormat& b,
+                   NanScale nan_scale = NanScale::error);
 
   /// Adds the products of up to 4096 code pairs under one pair of scale bytes. Codes are unpacked,
   /// one a byte, bits above the format's ignored; the count need not be the formats' block size.
@@ -129,7 +131,8 @@ struct ExactOptions {
 
 /// D = A * B^T, A being M x K and B (a weight, blocks along K) N x K: M x N words of the output
 /// type, row-major, each the exact value rounded as the options say.
-/// \throws as exact_dot; Error(invalid_input) for tensor scales that are not finite or not positive.
+/// \throws as exact_dot; Error(invalid_input) for tensor scales that are not finite or not
+/// positive.
 [[nodiscard]] std::vector<std::uint32_t> exact_gemm(const BlockTensor& a, const BlockTensor& b,
                                                     const ExactOptions& options = {});
 /// The same kept exact, without tensor scales.

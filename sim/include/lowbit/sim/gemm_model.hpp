@@ -7,7 +7,8 @@
 /// - a block-scaled one (mxf4, mxf4nvf4, mxf8f6f4): codes and scale bytes as they are; the element
 ///   formats must agree, the scales be E8M0 for MX and E4M3 for NV formats (their sign bit is
 ///   ignored), and a block be a multiple of the instruction's. IF formats have no such instruction.
-/// - a dense one (FP16, BF16, TF32) with block-quantized operands: the expansion that kernels make on
+/// - a dense one (FP16, BF16, TF32) with block-quantized operands: the expansion that kernels make
+/// on
 ///   the fly. Element times block scale times d (7 in IF4: float blocks by 7, integer blocks by 6)
 ///   times 2^prescale must be a number of the type, exactly, or the call is refused; d_A * d_B and
 ///   the prescales are left to the epilogue.
@@ -26,8 +27,8 @@
 
 namespace lowbit::sim {
 
-/// A dense matrix of an instruction's element format: rows x columns, in container_bits(format) each
-/// (mma.hpp), every row starting on a byte.
+/// A dense matrix of an instruction's element format: rows x columns, in container_bits(format)
+/// each (mma.hpp), every row starting on a byte.
 struct DenseMatrix {
   const ElementFormat* format = nullptr;
   std::size_t rows = 0;
@@ -38,7 +39,8 @@ using GemmOperand = std::variant<BlockTensor, DenseMatrix>;
 [[nodiscard]] std::size_t rows_of(const GemmOperand& operand);
 [[nodiscard]] std::size_t columns_of(const GemmOperand& operand);
 /// The rows of those numbers, in that order.
-[[nodiscard]] GemmOperand select_rows(const GemmOperand& operand, std::span<const std::size_t> rows);
+[[nodiscard]] GemmOperand select_rows(const GemmOperand& operand,
+                                      std::span<const std::size_t> rows);
 
 struct GemmModel {
   const Instruction* instruction = nullptr;  ///< null: exact

@@ -16,12 +16,12 @@ namespace lowbit::sim {
 
 /// How one step of an instruction sums its products.
 enum class MmaRule : std::uint8_t {
-  aligned,   ///< every product and C truncated to a common window below the largest exponent
-  scaled,    ///< the same, the exponents of two UE8M0 scales added to every product's (mxf8f6f4)
-  grouped,   ///< products summed exactly in groups, each times its scales, groups and C truncated
-             ///< to a window below the largest scale exponent (mxf4, mxf4nvf4)
-  emulated,  ///< FP8 mma.sync without FP8 units: two aligned F16 steps from C = 0, then C added
-             ///< outside, rounded to nearest
+  aligned,    ///< every product and C truncated to a common window below the largest exponent
+  scaled,     ///< the same, the exponents of two UE8M0 scales added to every product's (mxf8f6f4)
+  grouped,    ///< products summed exactly in groups, each times its scales, groups and C truncated
+              ///< to a window below the largest scale exponent (mxf4, mxf4nvf4)
+  emulated,   ///< FP8 mma.sync without FP8 units: two aligned F16 steps from C = 0, then C added
+              ///< outside, rounded to nearest
   fma_chain,  ///< one fused multiply-add a product, in K order: no tensor core does this; a mutant
 };
 
@@ -85,8 +85,9 @@ struct OpenPoint {
 };
 
 struct Instruction {
-  std::string name;               ///< e.g. mma.Hopper.m16n8k16.f32.f16.f16.f32
-  std::string_view architecture;  ///< Volta, Turing, Ampere, Ada_Lovelace, Hopper, Blackwell, RTX_Blackwell
+  std::string name;  ///< e.g. mma.Hopper.m16n8k16.f32.f16.f16.f32
+  std::string_view
+      architecture;  ///< Volta, Turing, Ampere, Ada_Lovelace, Hopper, Blackwell, RTX_Blackwell
   const ElementFormat* a = nullptr;
   const ElementFormat* b = nullptr;
   const ElementFormat* c = nullptr;      ///< f32 or f16

@@ -12,10 +12,10 @@
 namespace lowbit::sim {
 
 /// Beats of a * w^T, both row-major with blocks along the rows, as text: one line a beat, six
-/// hexadecimal fields: first, last, scale byte of a and w, codes of a and w (lane 0 in the low bits).
-/// One output after another: the rows of a in turn for each row of w, K in order, until `beats`
-/// lines are written (the matrices are gone through again where they are too small).
-/// \param lanes  divides the block size, or is a multiple of it: then a beat has a scale byte for each
+/// hexadecimal fields: first, last, scale byte of a and w, codes of a and w (lane 0 in the low
+/// bits). One output after another: the rows of a in turn for each row of w, K in order, until
+/// `beats` lines are written (the matrices are gone through again where they are too small). \param
+/// lanes  divides the block size, or is a multiple of it: then a beat has a scale byte for each
 ///               block, the first in the low byte.
 /// \throws Error(usage) where the formats or the columns differ, or a matrix is empty.
 /// Thread-safe.

@@ -25,7 +25,7 @@ struct MacRunOptions {
   double reset = 0.0;         ///< that a cycle is a reset; the source resumes with the oldest
                               ///< segment whose result is not out
   std::uint64_t seed = 1;
-  std::string vcd{};          ///< path of a waveform to write, or empty
+  std::string vcd{};  ///< path of a waveform to write, or empty
 };
 
 struct MacRunStats {

@@ -55,10 +55,18 @@ class BeatStream {
   [[nodiscard]] std::uint32_t a_scale(std::size_t beat) const { return a_scales_[beat]; }
   [[nodiscard]] std::uint32_t w_scale(std::size_t beat) const { return w_scales_[beat]; }
   /// code_words() words, lane 0 in the low bits.
-  [[nodiscard]] const std::uint64_t* a_codes(std::size_t beat) const { return &a_codes_[beat * words()]; }
-  [[nodiscard]] const std::uint64_t* w_codes(std::size_t beat) const { return &w_codes_[beat * words()]; }
-  [[nodiscard]] unsigned a_code(std::size_t beat, int lane) const { return code(a_codes(beat), lane); }
-  [[nodiscard]] unsigned w_code(std::size_t beat, int lane) const { return code(w_codes(beat), lane); }
+  [[nodiscard]] const std::uint64_t* a_codes(std::size_t beat) const {
+    return &a_codes_[beat * words()];
+  }
+  [[nodiscard]] const std::uint64_t* w_codes(std::size_t beat) const {
+    return &w_codes_[beat * words()];
+  }
+  [[nodiscard]] unsigned a_code(std::size_t beat, int lane) const {
+    return code(a_codes(beat), lane);
+  }
+  [[nodiscard]] unsigned w_code(std::size_t beat, int lane) const {
+    return code(w_codes(beat), lane);
+  }
 
   /// Appends a beat of zero codes; set_a/set_w fill the newest beat.
   void push(bool first, bool last, std::uint32_t a_scale, std::uint32_t w_scale);

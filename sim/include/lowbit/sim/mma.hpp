@@ -59,8 +59,8 @@ class MmaOperand {
   [[nodiscard]] std::size_t steps() const { return steps_; }
 
  private:
-  friend void mma(const Instruction&, const MmaOperand&, const MmaOperand&, std::span<std::uint32_t>,
-                  const struct MmaRange&, unsigned);
+  friend void mma(const Instruction&, const MmaOperand&, const MmaOperand&,
+                  std::span<std::uint32_t>, const struct MmaRange&, unsigned);
   std::size_t vectors_ = 0;
   std::size_t length_ = 0;
   std::size_t steps_ = 0;

@@ -2,7 +2,8 @@
 /// \file
 /// The arithmetic of one instruction on one output, term by term: the readable, constexpr form that
 /// host and CUDA device code share (compile the latter with --expt-relaxed-constexpr). It runs any
-/// MmaParameters, mutants included. mma.hpp is the interface; its batched path must agree with this.
+/// MmaParameters, mutants included. mma.hpp is the interface; its batched path must agree with
+/// this.
 ///
 /// Notation: a term is (-1)^s * significand * 2^(exponent - fraction bits), where exponent is the
 /// code's field exponent (a subnormal keeps its leading zeros), so a product of two terms lies in
@@ -36,7 +37,8 @@ struct MmaShape {
   bool half = false;               ///< D, and C as the core sees it, are FP16
 };
 
-inline constexpr ElementFormat e8m13{"e8m13", 22, 8, 13, 127, true, Specials::ieee, Coding::floating};
+inline constexpr ElementFormat e8m13{"e8m13",         22, 8, 13, 127, true, Specials::ieee,
+                                     Coding::floating};
 
 constexpr MmaTerm decode_term(const ElementFormat& format, std::uint32_t code) {
   const Number n = decode(format, code);
@@ -56,9 +58,10 @@ constexpr MmaTerm decode_element(const ElementFormat& format, MmaRule rule, std:
   if (format.bits == 19) return decode_term(format, code >> 13);
   const MmaTerm term = decode_term(format, code);
   if (rule != MmaRule::emulated || term.number_class != NumberClass::finite) return term;
-  const Exact value{term.negative,
-                    static_cast<std::uint64_t>(term.negative ? -term.significand : term.significand),
-                    term.exponent - format.mantissa_bits};
+  const Exact value{
+      term.negative,
+      static_cast<std::uint64_t>(term.negative ? -term.significand : term.significand),
+      term.exponent - format.mantissa_bits};
   constexpr ElementFormat half_format = f16;
   return decode_term(half_format, round_pack(half_format, value));
 }
@@ -72,7 +75,8 @@ constexpr Number decode_addend(bool half, std::uint32_t c) {
   return half ? decode(half_format, c) : decode(single_format, c);
 }
 
-constexpr std::uint32_t round_result(bool half, const Exact& value, const ConversionPolicy& policy) {
+constexpr std::uint32_t round_result(bool half, const Exact& value,
+                                     const ConversionPolicy& policy) {
   constexpr ElementFormat half_format = f16;
   constexpr ElementFormat single_format = f32;
   return half ? round_pack(half_format, value, policy) : round_pack(single_format, value, policy);
@@ -148,14 +152,15 @@ constexpr std::uint32_t finish(const MmaParameters& p, bool half, std::int64_t s
   return word == minus_zero && !p.underflow_keeps_sign ? 0 : word;
 }
 
-constexpr int addend_fraction_bits(bool half) { return half ? 10 : 23; }
+constexpr int addend_fraction_bits(bool half) {
+  return half ? 10 : 23;
+}
 
 /// x + y with two bits and a sticky one below any format's last place (conversion.hpp, Exact).
 constexpr Exact jammed_sum(const Exact& x, const Exact& y) {
   if (x.significand == 0) return y;
   if (y.significand == 0) return x;
-  const bool x_larger =
-      top_bit(x.significand) + x.exponent >= top_bit(y.significand) + y.exponent;
+  const bool x_larger = top_bit(x.significand) + x.exponent >= top_bit(y.significand) + y.exponent;
   const Exact& large = x_larger ? x : y;
   const Exact& small = x_larger ? y : x;
   // The larger one's top bit goes to bit 61. Both have at most 48 significant bits, so the smaller
@@ -179,8 +184,8 @@ constexpr std::uint32_t add_nearest(bool half, std::uint32_t x, std::uint32_t y)
   scan.addend(a.number_class, a.negative);
   scan.addend(b.number_class, b.negative);
   if (scan.any()) return scan.word(half);
-  const Exact sum = jammed_sum({a.negative, a.significand, a.exponent},
-                               {b.negative, b.significand, b.exponent});
+  const Exact sum =
+      jammed_sum({a.negative, a.significand, a.exponent}, {b.negative, b.significand, b.exponent});
   if (sum.significand == 0) {
     return a.negative && b.negative ? (half ? 0x8000U : 0x80000000U) : 0;
   }
@@ -237,10 +242,12 @@ constexpr std::uint32_t grouped_step(const MmaShape& s, const MmaTerm* a, const 
 
   // exponent - mantissa bits of an E2M1 element is never below -1, so this is in quarters.
   const auto quarters = [&](int i) {
-    return (static_cast<std::int64_t>(a[i].significand) * b[i].significand) << (a[i].exponent + b[i].exponent);
+    return (static_cast<std::int64_t>(a[i].significand) * b[i].significand)
+           << (a[i].exponent + b[i].exponent);
   };
   const auto scale_significand = [&](int i) {
-    return static_cast<std::int64_t>(scale_a[i / s.block].significand) * scale_b[i / s.block].significand;
+    return static_cast<std::int64_t>(scale_a[i / s.block].significand) *
+           scale_b[i / s.block].significand;
   };
   const auto scale_exponent = [&](int i) {
     return scale_a[i / s.block].exponent + scale_b[i / s.block].exponent;
@@ -259,7 +266,8 @@ constexpr std::uint32_t grouped_step(const MmaShape& s, const MmaTerm* a, const 
       if (quarters(i) == 0 || scale_significand(i) == 0) continue;
       const int e = scale_exponent(i);
       if (e > scales) scales = e;
-      if (e + a[i].exponent + b[i].exponent > products) products = e + a[i].exponent + b[i].exponent;
+      if (e + a[i].exponent + b[i].exponent > products)
+        products = e + a[i].exponent + b[i].exponent;
     }
     by_products = products > c_exponent;
     if (by_products) {
@@ -273,7 +281,8 @@ constexpr std::uint32_t grouped_step(const MmaShape& s, const MmaTerm* a, const 
     for (int first = 0; first < count; first += group) {
       int e = none;
       for (int i = first; i < first + group && i < count; ++i) {
-        if (quarters(i) != 0 && scale_significand(i) != 0 && scale_exponent(i) > e) e = scale_exponent(i);
+        if (quarters(i) != 0 && scale_significand(i) != 0 && scale_exponent(i) > e)
+          e = scale_exponent(i);
       }
       if (e == none) e = p.exponent_of_zero;
       if (e > largest) largest = e;
@@ -316,13 +325,14 @@ constexpr std::uint32_t emulated_step(const MmaShape& s, const MmaTerm* a, const
     }
     for (int first = 0; first < taken; first += s.parameters.terms) {
       const int left = taken - first;
-      d = aligned_step(s, as + first, bs + first, left < s.parameters.terms ? left : s.parameters.terms,
-                       0, d);
+      d = aligned_step(s, as + first, bs + first,
+                       left < s.parameters.terms ? left : s.parameters.terms, 0, d);
     }
   }
   d = add_nearest(s.half, d, c);
   const std::uint32_t minus_zero = s.half ? 0x8000U : 0x80000000U;
-  const bool minus = s.parameters.zero_sum == ZeroSum::negative_if_addend_negative && c == minus_zero;
+  const bool minus =
+      s.parameters.zero_sum == ZeroSum::negative_if_addend_negative && c == minus_zero;
   return d == 0 && minus ? minus_zero : d;
 }
 
@@ -351,8 +361,9 @@ constexpr std::uint32_t fma_chain(const MmaShape& s, const MmaTerm* a, const Mma
       continue;
     }
     const bool minus = a[i].negative != b[i].negative;
-    const Exact sum = jammed_sum({minus, static_cast<std::uint64_t>(product < 0 ? -product : product), exponent},
-                                 {addend.negative, addend.significand, addend.exponent});
+    const Exact sum =
+        jammed_sum({minus, static_cast<std::uint64_t>(product < 0 ? -product : product), exponent},
+                   {addend.negative, addend.significand, addend.exponent});
     if (sum.significand == 0) {
       c = minus && addend.negative ? (s.half ? 0x8000U : 0x80000000U) : 0;
     } else {

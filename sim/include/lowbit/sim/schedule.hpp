@@ -4,8 +4,8 @@
 /// which order, when a partial sum is promoted, how sums are reduced, and the epilogue. Replaying a
 /// schedule on an instruction model gives the kernel's output, word for word. docs/schedules.md.
 ///
-/// A step is one instruction along K: step s covers k in [s * K_instruction, (s + 1) * K_instruction),
-/// the last one padded with zeros, as kernels do.
+/// A step is one instruction along K: step s covers k in [s * K_instruction, (s + 1) *
+/// K_instruction), the last one padded with zeros, as kernels do.
 #pragma once
 
 #include <cstddef>
@@ -35,7 +35,8 @@ enum class AlphaRule : std::uint8_t {
   product,     ///< acc * alpha, alpha given or fl(fl(amax_A / C_A) * fl(amax_B / C_B)), divided by
                ///< the operands' denominator where that is not 1
   rational,    ///< acc * alpha, alpha = amax_A * amax_B / (C_A * C_B * denominator) rounded once
-  sequential,  ///< fl(fl(acc * fl(amax_A / C_A)) * fl(amax_B / C_B)), then divided by the denominator
+  sequential,  ///< fl(fl(acc * fl(amax_A / C_A)) * fl(amax_B / C_B)), then divided by the
+               ///< denominator
   exact,       ///< acc * amax_A * amax_B / (C_A * C_B * denominator), rounded once to FP32
 };
 
@@ -58,13 +59,13 @@ struct Epilogue {
 
 struct Schedule {
   std::size_t split_k = 1;    ///< slices of K with accumulators of their own
-  std::size_t split_run = 0;  ///< 0: contiguous slices of ceil(steps / split_k) steps; otherwise runs
-                              ///< of that many steps are dealt to the slices in turn
+  std::size_t split_run = 0;  ///< 0: contiguous slices of ceil(steps / split_k) steps; otherwise
+                              ///< runs of that many steps are dealt to the slices in turn
   std::size_t accumulators = 1;     ///< of each slice
   std::size_t accumulator_run = 1;  ///< a slice's steps are dealt to them in runs of that many
-  std::size_t promote = 0;  ///< every so many steps of an accumulator its partial sum is added to an
-                            ///< FP32 sum (to nearest) and starts again from 0; 0: never
-  StepOrder order = StepOrder::forward;  ///< of each accumulator's steps
+  std::size_t promote = 0;  ///< every so many steps of an accumulator its partial sum is added to
+                            ///< an FP32 sum (to nearest) and starts again from 0; 0: never
+  StepOrder order = StepOrder::forward;         ///< of each accumulator's steps
   Reduction reduction = Reduction::sequential;  ///< of a slice's accumulators, then of the slices
   /// Where not empty: the steps of each accumulator, as they run; replaces all of the above but
   /// promote and reduction.
@@ -108,7 +109,8 @@ struct TensorScales {
 [[nodiscard]] std::vector<std::uint32_t> replay(const Instruction& instruction, const MmaOperand& a,
                                                 const MmaOperand& b, const Schedule& schedule,
                                                 const TensorScales& scales = {},
-                                                std::span<const float> c = {}, unsigned threads = 0);
+                                                std::span<const float> c = {},
+                                                unsigned threads = 0);
 
 /// The accumulators of one output after each step, in the order in which the plan runs them,
 /// before any reduction: how the sums run.
@@ -125,13 +127,14 @@ struct RunningSum {
 
 /// The epilogue alone, on one reduced accumulator. \returns a word of epilogue.output.
 [[nodiscard]] std::uint32_t apply_epilogue(const Epilogue& epilogue, const TensorScales& scales,
-                                           float accumulator, std::optional<float> c = std::nullopt);
+                                           float accumulator,
+                                           std::optional<float> c = std::nullopt);
 
 /// One line in words: "split-K 2, promote every 4, ...", or "one accumulator, K forward".
 [[nodiscard]] std::string describe(const Schedule& schedule);
 
-/// The JSON form (docs/schedules.md). \throws Error(invalid_input), naming `source` and the key, for
-/// anything that is not a schedule.
+/// The JSON form (docs/schedules.md). \throws Error(invalid_input), naming `source` and the key,
+/// for anything that is not a schedule.
 [[nodiscard]] Schedule schedule_from_json(const std::string& text, const std::string& source);
 [[nodiscard]] std::string schedule_to_json(const Schedule& schedule);
 

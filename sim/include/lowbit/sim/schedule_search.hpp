@@ -22,17 +22,17 @@ namespace lowbit::sim {
 
 struct ScheduleSearch {
   std::size_t tried = 0;
-  std::vector<Schedule> matches;  ///< on every word, in the order of plausible_schedules
-  Schedule closest{};             ///< where there is no match: fewest mismatches on the sample
+  std::vector<Schedule> matches;       ///< on every word, in the order of plausible_schedules
+  Schedule closest{};                  ///< where there is no match: fewest mismatches on the sample
   std::size_t closest_mismatches = 0;  ///< of all words, under `closest`
   std::size_t closest_first = 0;       ///< index of its first mismatch
   std::size_t sampled = 0;             ///< words that every schedule was tried on
 };
 
-/// Tries every plausible schedule on a sample of the outputs (rows and columns with mismatches under
-/// the model's own schedule, and others spread over the matrix), then those that match it on all.
-/// \param output  M x N words of model.schedule.epilogue.output.
-/// \throws as run_gemm; Error(usage) for the exact model, which has no schedule.
+/// Tries every plausible schedule on a sample of the outputs (rows and columns with mismatches
+/// under the model's own schedule, and others spread over the matrix), then those that match it on
+/// all. \param output  M x N words of model.schedule.epilogue.output. \throws as run_gemm;
+/// Error(usage) for the exact model, which has no schedule.
 [[nodiscard]] ScheduleSearch search_schedules(const GemmOperand& a, const GemmOperand& b,
                                               const GemmModel& model,
                                               std::span<const std::uint32_t> output,

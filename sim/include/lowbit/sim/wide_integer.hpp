@@ -35,9 +35,9 @@ class WideInteger {
     const std::uint64_t sign = value < 0 ? ~std::uint64_t{0} : 0;
     const auto low = static_cast<std::uint64_t>(value);
     const auto high = static_cast<std::uint64_t>(value >> 64);
-    const std::uint64_t parts[3] = {
-        low << rest, rest == 0 ? high : (high << rest) | (low >> (64 - rest)),
-        rest == 0 ? sign : (sign << rest) | (high >> (64 - rest))};
+    const std::uint64_t parts[3] = {low << rest,
+                                    rest == 0 ? high : (high << rest) | (low >> (64 - rest)),
+                                    rest == 0 ? sign : (sign << rest) | (high >> (64 - rest))};
     UInt128 carry = 0;
     for (std::size_t i = first; i < limb_count; ++i) {
       const std::uint64_t part = i - first < 3 ? parts[i - first] : sign;
@@ -72,7 +72,9 @@ class WideInteger {
     return true;
   }
   /// |this|, to be read as unsigned.
-  [[nodiscard]] constexpr WideInteger magnitude() const { return is_negative() ? negated() : *this; }
+  [[nodiscard]] constexpr WideInteger magnitude() const {
+    return is_negative() ? negated() : *this;
+  }
   /// Bits of the magnitude: 0 for 0, otherwise floor(log2 |this|) + 1.
   [[nodiscard]] constexpr int bit_length() const {
     const Limbs m = magnitude().limbs_;

@@ -21,8 +21,8 @@ namespace lowbit::sim {
 struct WordComparison {
   std::size_t words = 0;
   std::size_t mismatches = 0;
-  std::size_t zero_signs = 0;   ///< of the mismatches: +0 against -0
-  std::size_t nan_against = 0;  ///< of the mismatches: NaN on one side only
+  std::size_t zero_signs = 0;      ///< of the mismatches: +0 against -0
+  std::size_t nan_against = 0;     ///< of the mismatches: NaN on one side only
   std::uint64_t largest_ulps = 0;  ///< over the mismatches that have a distance
   std::size_t first = 0;           ///< index of the first mismatch, where there is one
   std::size_t zeros = 0;           ///< words of `actual` that are zero

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+// One block of a tensor, from its elements to its codes and scale byte, as the dialect says.
+// The engine is specialised on the element formats; the dialect's axes are looked at once a block,
+// outside the loops over elements.
+#pragma once
+
+#include <limits>
+#include <span>
+
+#include "lowbit/block_trace.hpp"
+#include "quantize/element_rounding.hpp"
+#include "quantize/error_sum.hpp"
+#include "quantize/mx_scale.hpp"
+#include "quantize/tensor_constants.hpp"
+
+namespace lowbit::detail {
+
+inline constexpr int max_block_elements = 32 * 32;
+
+/// A block's elements x' with its padding (zeros), and the numbers of stochastic rounding.
+struct BlockInput {
+  const float* x = nullptr;
+  int count = 0;
+  const float* random0 = nullptr;
+  const float* random1 = nullptr;
+};
+
+struct Candidate {
+  BlockChoice kind = BlockChoice::only;
+  std::uint8_t scale_byte = 0;
+  float h = 0.0F;
+  float scale = 0.0F;
+  float inverse = 0.0F;
+  float error = 0.0F;
+  alignas(64) std::array<float, max_block_elements> y;
+  alignas(64) std::array<float, max_block_elements> q;
+  alignas(64) std::array<float, max_block_elements> value;
+  alignas(64) std::array<std::uint8_t, max_block_elements> codes;
+};
+
+/// Scratch memory of one thread; nothing is allocated a block.
+struct BlockScratch {
+  Candidate first;
+  Candidate second;
+};
+
+/// Magnitudes of finite floats are in the order of their bits.
+inline float amax_of(std::span<const float> x) {
+  std::int32_t top = 0;
+  for (const float v : x) top = std::max(top, std::bit_cast<std::int32_t>(v) & 0x7FFFFFFF);
+  return std::bit_cast<float>(top);
+}
+
+/// Element: of every block, or of float blocks; Integer: of integer blocks, where the format has
+/// them (else the same as Element).
+template <const ElementFormat& Element, const ElementFormat& Integer = Element>
+class BlockEngine {
+  static constexpr bool is_adaptive = !(Element == Integer);
+
+ public:
+  BlockEngine(const TensorConstants& constants, BlockScratch& scratch)
+      : t_(constants), first_(scratch.first), second_(scratch.second) {}
+
+  /// \return the chosen candidate; its scale byte has the integer flag where it is one.
+  const Candidate& run(const BlockInput& in, BlockTrace* trace = nullptr) {
+    const float b = amax_of({in.x, static_cast<std::size_t>(in.count)});
+    const Candidate* chosen = &first_;
+    if (t_.format->family == ScaleFamily::mx) {
+      run_mx(in, b);
+    } else if constexpr (is_adaptive) {
+      chosen = run_adaptive(in, b);
+    } else {
+      chosen = run_nv(in, b);
+    }
+    if (trace != nullptr) record(in, b, *chosen, *trace);
+    return *chosen;
+  }
+
+ private:
+  void run_mx(const BlockInput& in, float b) {
+    Candidate& c = first_;
+    c.kind = BlockChoice::only;
+    c.scale_byte = mx_scale_byte(t_, b);
+    c.h = 0.0F;
+    const int e = c.scale_byte - 127;
+    c.scale = std::ldexp(1.0F, e);
+    c.inverse = std::ldexp(1.0F, -e);
+    // Byte 0 is 2^-127 in the format, and an empty block to those that divide.
+    const bool exact = t_.dialect->mx_scale == MxScale::exact;
+    if (exact ? b == 0.0F : c.scale_byte == 0) {
+      clear(c, in.count);
+      return round<Element>(c, in.count, in.random0);
+    }
+    // The product is exact in double. In binary32 it can underflow, but only far below the smallest
+    // rounding boundary of any element format.
+    const double multiplier = std::ldexp(1.0, -e - t_.format->element_exponent);
+    for (int i = 0; i < in.count; ++i) c.y[i] = static_cast<float>(in.x[i] * multiplier);
+    if (t_.rounding == ElementRounding::nearest || !exact)
+      return round<Element>(c, in.count, in.random0);
+    for (int i = 0; i < in.count; ++i) {
+      c.codes[i] = static_cast<std::uint8_t>(
+          from_double(Element, in.x[i] * multiplier, stochastic, in.random0[i]));
+      c.q[i] = value_table<Element>[c.codes[i]];
+    }
+  }
+
+  const Candidate* run_nv(const BlockInput& in, float b) {
+    const float h = b / t_.largest_element * t_.encode_scale;
+    first_.kind = t_.selects ? BlockChoice::six : BlockChoice::only;
+    scale_elements(first_, h, in);
+    round<Element>(first_, in.count, in.random0);
+    if (!t_.selects) return &first_;
+    second_.kind = BlockChoice::four;
+    scale_elements(second_, h * 1.5F, in);
+    round<Element>(second_, in.count, in.random1);
+    evaluate(first_, in);
+    evaluate(second_, in);
+    return second_.error < first_.error ? &second_ : &first_;
+  }
+
+  const Candidate* run_adaptive(const BlockInput& in, float b) {
+    const float h = b / t_.largest_element * t_.encode_scale;
+    first_.kind = BlockChoice::floating;
+    scale_elements(first_, h, in);
+    second_.kind = BlockChoice::integer;
+    second_.h = h;
+    second_.scale_byte = first_.scale_byte | 0x80;
+    second_.scale = first_.scale;
+    second_.inverse = first_.inverse;
+    for (int i = 0; i < in.count; ++i) second_.y[i] = first_.y[i] * t_.integer_shrink;
+    round<Element>(first_, in.count, in.random0);
+    round<Integer>(second_, in.count, in.random1);
+    evaluate(first_, in);
+    evaluate(second_, in);
+    return second_.error < first_.error ? &second_ : &first_;
+  }
+
+  /// The scale byte and y = fl(x * inv).
+  void scale_elements(Candidate& c, float h, const BlockInput& in) {
+    c.h = h;
+    c.scale_byte = scale_byte_of(h);
+    c.scale = c.scale_byte == e4m3.nan_code() ? std::numeric_limits<float>::quiet_NaN()
+                                              : value_table<e4m3>[c.scale_byte];
+    c.inverse = c.scale_byte != 0 ? 1.0F / (t_.decode_scale * c.scale) : 0.0F;
+    if (c.scale_byte == 0) return clear(c, in.count);
+    for (int i = 0; i < in.count; ++i) c.y[i] = in.x[i] * c.inverse;
+  }
+
+  [[nodiscard]] std::uint8_t scale_byte_of(float h) const {
+    const ScaleOverflow overflow = t_.dialect->scale_overflow;
+    if (overflow == ScaleOverflow::saturate_nan_zero && std::isnan(h)) return 0;
+    const bool to_nan = overflow == ScaleOverflow::nan;
+    return static_cast<std::uint8_t>(
+        from_float(e4m3, h, {.overflow = to_nan ? Overflow::infinity : Overflow::saturate}));
+  }
+
+  /// y = 0 where the scale is 0, not the -0 that a negative element times 0 would be.
+  static void clear(Candidate& c, int count) { std::fill_n(c.y.begin(), count, 0.0F); }
+
+  template <const ElementFormat& Format>
+  void round(Candidate& c, int count, const float* random) {
+    if (t_.rounding == ElementRounding::nearest) {
+      for (int i = 0; i < count; ++i) c.codes[i] = nearest_even_code<Format>(c.y[i]);
+    } else if (t_.dialect->stochastic == StochasticRule::jitter) {
+      for (int i = 0; i < count; ++i) c.codes[i] = jittered_code<Format>(c.y[i], random[i]);
+    } else {
+      for (int i = 0; i < count; ++i) {
+        c.codes[i] = static_cast<std::uint8_t>(from_float(Format, c.y[i], stochastic, random[i]));
+      }
+    }
+    for (int i = 0; i < count; ++i) c.q[i] = value_table<Format>[c.codes[i]];
+    apply_deviations<Format>(c, count);
+  }
+
+  /// Where the dialect's element conversion is not the ideal one.
+  template <const ElementFormat& Format>
+  void apply_deviations(Candidate& c, int count) {
+    const Dialect& d = *t_.dialect;
+    const bool nearest = t_.rounding == ElementRounding::nearest;
+    if constexpr (Format == e2m0) {
+      if (d.e2m0_ties == E2m0Ties::down) {
+        for (int i = 0; i < count; ++i) {
+          const float magnitude = std::fabs(c.y[i]);
+          if (magnitude != 1.5F) continue;
+          set<Format>(c, i, signed_code<Format>(1, std::signbit(c.y[i]) ? 1 : 0));
+        }
+      }
+    }
+    if constexpr (!Format.is_integer()) {
+      if (d.negative_zero == NegativeZero::dropped) {
+        for (int i = 0; i < count; ++i) {
+          if (c.y[i] == 0.0F && nearest) set<Format>(c, i, 0);
+        }
+      }
+    }
+    if constexpr (Format == e2m1) {
+      // Round half to even in steps of 2 goes to 8 from 7 on, where hardware saturates at 6.
+      if (d.element_overflow == ElementOverflow::wrap_e2m1 && nearest) {
+        for (int i = 0; i < count; ++i) {
+          if (!(std::fabs(c.y[i]) >= 7.0F)) continue;
+          const float q = 2.0F * std::nearbyint(std::fabs(c.y[i]) / 2.0F);
+          c.codes[i] = wrapped_e2m1_code(std::copysign(q, c.y[i]));
+          c.q[i] = std::copysign(q, c.y[i]);
+        }
+      }
+    }
+    if constexpr (Format == e2m3 || Format == e3m2) {
+      if (d.subnormal_carry == SubnormalCarry::clamped_fp6) {
+        constexpr float smallest_normal = power_of_two(Format.min_exponent());
+        constexpr std::uint32_t largest_subnormal = (1U << Format.mantissa_bits) - 1;
+        for (int i = 0; i < count; ++i) {
+          const bool carried = (c.codes[i] & Format.magnitude_mask()) == largest_subnormal + 1;
+          if (!carried || std::fabs(c.y[i]) >= smallest_normal) continue;
+          set<Format>(c, i, signed_code<Format>(largest_subnormal, std::signbit(c.y[i]) ? 1 : 0));
+        }
+      }
+    }
+    if constexpr (Format == int3) {
+      if (d.int3_coding == Int3Coding::sign_magnitude) {
+        for (int i = 0; i < count; ++i) {
+          const std::uint8_t code = c.codes[i];
+          c.codes[i] = code < 4 ? code : static_cast<std::uint8_t>(4 | (8 - code));
+        }
+      }
+    }
+    if (d.nan_element != NanElement::largest) {
+      for (int i = 0; i < count; ++i) {
+        if (!std::isnan(c.y[i])) continue;
+        set<Format>(c, i, nan_code<Format>(d.nan_element));
+        if (d.nan_element != NanElement::triton_threshold) c.q[i] = c.y[i];
+      }
+    }
+  }
+
+  template <const ElementFormat& Format>
+  static void set(Candidate& c, int i, std::uint8_t code) {
+    c.codes[i] = code;
+    c.q[i] = value_table<Format>[code];
+  }
+
+  template <const ElementFormat& Format>
+  static std::uint8_t nan_code(NanElement rule) {
+    if (rule == NanElement::torch_cpu) return Format == e2m1 ? 11 : 0;
+    if (rule == NanElement::torch_cuda) return Format == e2m1 ? 3 : 0;
+    const bool negative = Format == e2m1 || Format == int4;
+    return signed_code<Format>(Format.max_code(), negative ? 1 : 0);
+  }
+
+  void evaluate(Candidate& c, const BlockInput& in) {
+    for (int i = 0; i < in.count; ++i) c.value[i] = c.q[i] * c.scale * t_.scaled_amax;
+    if (c.kind == BlockChoice::integer) {
+      for (int i = 0; i < in.count; ++i) c.value[i] = c.value[i] * t_.integer_expand;
+    }
+    // The signed difference first; an infinite or NaN value makes the comparison of sums fail.
+    alignas(64) std::array<float, max_block_elements> d;
+    if (t_.multiplies_reciprocal && t_.dialect->error_fusion == ErrorFusion::difference) {
+      for (int i = 0; i < in.count; ++i) d[i] = std::fma(c.value[i], t_.error_reciprocal, -in.x[i]);
+    }
+    if (t_.multiplies_reciprocal) {
+      for (int i = 0; i < in.count; ++i) c.value[i] = c.value[i] * t_.error_reciprocal;
+    } else {
+      for (int i = 0; i < in.count; ++i) c.value[i] = c.value[i] / t_.error_constant;
+    }
+    if (!(t_.multiplies_reciprocal && t_.dialect->error_fusion == ErrorFusion::difference)) {
+      for (int i = 0; i < in.count; ++i) d[i] = c.value[i] - in.x[i];
+    }
+    for (int i = 0; i < in.count; ++i) d[i] = std::fabs(d[i]);
+    if (t_.rule == ScaleRule::mse || t_.rule == ScaleRule::mae) {
+      if (t_.rule == ScaleRule::mse) {
+        for (int i = 0; i < in.count; ++i) d[i] = d[i] * d[i];
+      }
+      c.error = sum(d.data(), in.count);
+      return;
+    }
+    float e = 0.0F;
+    for (int i = 0; i < in.count; ++i) e = d[i] > e || std::isnan(d[i]) ? d[i] : e;
+    c.error = e;
+  }
+
+  [[nodiscard]] float sum(const float* e, int count) const {
+    switch (t_.dialect->error_order) {
+      case ErrorOrder::torch_cpu:
+        return torch_cpu_sum(e, count);
+      case ErrorOrder::torch_cuda:
+        return torch_cuda_sum(e, count);
+      case ErrorOrder::triton:
+        return triton_sum(e, count, t_.format->block_size,
+                          t_.input_type == InputType::float32 ? 4 : 8);
+      case ErrorOrder::sequential:
+        break;
+    }
+    float total = 0.0F;
+    for (int i = 0; i < count; ++i) total += e[i];
+    return total;
+  }
+
+  void record(const BlockInput& in, float b, const Candidate& chosen, BlockTrace& trace) const {
+    trace.elements.assign(in.x, in.x + in.count);
+    trace.block_amax = b;
+    trace.chosen = &chosen == &second_ ? 1 : 0;
+    trace.scale_byte = chosen.scale_byte;
+    for (const Candidate* c : {&first_, &second_}) {
+      if (c == &second_ && !t_.selects) break;
+      const auto n = static_cast<std::size_t>(in.count);
+      CandidateTrace& out = trace.candidates.emplace_back();
+      out.kind = c->kind;
+      out.h = c->h;
+      out.scale_byte = c->kind == BlockChoice::integer ? c->scale_byte & 0x7F : c->scale_byte;
+      out.scale = c->scale;
+      out.inverse = c->inverse;
+      out.scaled.assign(c->y.data(), c->y.data() + n);
+      out.codes.assign(c->codes.data(), c->codes.data() + n);
+      out.quantized.assign(c->q.data(), c->q.data() + n);
+      if (!t_.selects) continue;
+      out.values.assign(c->value.data(), c->value.data() + n);
+      out.error = c->error;
+    }
+  }
+
+  static constexpr ConversionPolicy stochastic{.rounding = Rounding::stochastic};
+
+  const TensorConstants& t_;
+  Candidate& first_;
+  Candidate& second_;
+};
+
+}  // namespace lowbit::detail
