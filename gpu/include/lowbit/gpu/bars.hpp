@@ -13,6 +13,7 @@
 
 namespace lowbit::gpu {
 
+/// What a bar compares.
 enum class BarKind : std::uint8_t {
   times_floor,    ///< at most `limit` times the time of the case's bytes at the rate of the copy
   share_of_copy,  ///< the case's bytes per second: at least a share `limit` of the rate of the copy
@@ -20,12 +21,13 @@ enum class BarKind : std::uint8_t {
                     ///< cuBLAS FP16
 };
 
+/// A figure that a kernel has to reach on one card at one shape.
 struct Bar {
-  std::string device;   ///< name of the card, as CUDA gives it
-  std::string kernels;  ///< pattern of kernel names: "quantize_*"
-  Shape shape{};        ///< the only shape it holds for
-  BarKind kind = BarKind::times_floor;
-  double limit = 0;
+  std::string device;                   ///< name of the card, as CUDA gives it
+  std::string kernels;                  ///< pattern of kernel names: "quantize_*"
+  Shape shape{};                        ///< the only shape it holds for
+  BarKind kind = BarKind::times_floor;  ///< what `limit` is a share or a multiple of
+  double limit = 0;                     ///< a factor (times_floor) or a share in 0..1
 };
 
 /// All bars, in the order of the file. Throws Error(internal) if the file that was built in cannot
@@ -38,19 +40,24 @@ struct Bar {
 /// What a measured case comes to. Empty: there is nothing to compare with, or the figure says
 /// nothing about the kernel.
 struct BenchFigures {
-  double bytes_per_second = 0;
+  double bytes_per_second = 0;        ///< of the case's bytes
   std::optional<double> times_floor;  ///< quantize kernels only: they move bytes and do little else
   std::optional<double> operations_per_second;  ///< GEMM and decode kernels
   std::optional<double> share_of_cublas;        ///< GEMM kernels, where cuBLAS was measured
 };
+/// The figures of one measured case of a kernel.
 [[nodiscard]] BenchFigures figures_of(Operation operation, const BenchResult& result,
                                       const BenchOptions& run);
 
+/// The outcome of a comparison with a bar.
 enum class Verdict : std::uint8_t { no_bar, nothing_to_compare, met, missed };
+/// Whether a measured case meets its bar.
 struct BarOutcome {
-  Verdict verdict = Verdict::no_bar;
+  Verdict verdict = Verdict::no_bar;  ///< no_bar and nothing_to_compare are no failure
   double value = 0;  ///< the figure that the bar is about; 0 without a verdict on it
 };
+/// \param result  the measured case
+/// \param run  what else the run measured
 /// \param bar  of find_bar; may be null
 [[nodiscard]] BarOutcome judge(const Bar* bar, const BenchResult& result, const BenchOptions& run);
 

@@ -13,16 +13,25 @@ namespace lowbit::gpu {
 
 /// One m16n8k64 step of mma.sync kind::mxf4nvf4.
 struct Sm120Mma {
-  static constexpr int m = 16, n = 8, k = 64, a_registers = 4, b_registers = 2, d_registers = 4;
+  static constexpr int m = 16,  ///< rows of D
+      n = 8,                    ///< columns of D
+      k = 64,                   ///< columns of K
+      a_registers = 4,          ///< per lane, of A
+      b_registers = 2,          ///< per lane, of B
+      d_registers = 4;          ///< per lane, of D
   /// Row of A in register r of a lane, and the first of the eight columns of K it holds.
   [[nodiscard]] static constexpr int a_row(int lane, int r) { return (lane >> 2) + 8 * (r & 1); }
+  /// First of the eight columns of K in register r of a lane.
   [[nodiscard]] static constexpr int a_column(int lane, int r) {
     return 8 * (lane & 3) + 32 * (r >> 1);
   }
   /// Row of B (column of D) and the first of the eight columns of K in register r.
   [[nodiscard]] static constexpr int b_row(int lane) { return lane >> 2; }
+  /// First of the eight columns of K in register r of a lane.
   [[nodiscard]] static constexpr int b_column(int lane, int r) { return 8 * (lane & 3) + 32 * r; }
+  /// Row of D in register r of a lane.
   [[nodiscard]] static constexpr int d_row(int lane, int r) { return (lane >> 2) + 8 * (r >> 1); }
+  /// Column of D in register r of a lane.
   [[nodiscard]] static constexpr int d_column(int lane, int r) { return 2 * (lane & 3) + (r & 1); }
   /// The row of A whose four scale bytes (byte j: columns 16j..16j+15) this lane supplies with
   /// thread-id 0: lanes 4i and 4i+1 supply rows i and i+8, the others are not read.
@@ -33,9 +42,12 @@ struct Sm120Mma {
 
 /// One tcgen05.mma kind::mxf4nvf4 .block16, cta_group::1, 128 x 128 x 64, and stages of four.
 struct Sm100Mma {
-  static constexpr int m = 128, n = 128, k = 64, stage_k = 256;
-  static constexpr int row_bytes = stage_k / 2;  ///< one row of the 128-byte swizzle
-  static constexpr int operand_bytes = 128 * row_bytes;
+  static constexpr int m = 128,                          ///< rows of D
+      n = 128,                                           ///< columns of D
+      k = 64,                                            ///< columns of K of one instruction
+      stage_k = 256;                                     ///< columns of K of a stage
+  static constexpr int row_bytes = stage_k / 2;          ///< one row of the 128-byte swizzle
+  static constexpr int operand_bytes = 128 * row_bytes;  ///< of one operand in a stage
   /// Scale bytes of a stage and operand: four 512-byte tiles of 128 rows x 4 blocks.
   static constexpr int scale_bytes = stage_k / 64 * 512;
 
@@ -48,7 +60,9 @@ struct Sm100Mma {
   /// Tensor-memory lane, column and byte where tcgen05.cp 32x128b.warpx4 puts byte `offset` of a
   /// 512-byte scale tile (lanes are repeated in the four groups of 32).
   [[nodiscard]] static constexpr int scale_lane(int offset) { return offset / 16; }
+  /// Tensor-memory column of byte `offset`.
   [[nodiscard]] static constexpr int scale_column(int offset) { return offset / 4 % 4; }
+  /// Byte within the tensor-memory word of byte `offset`.
   [[nodiscard]] static constexpr int scale_byte(int offset) { return offset % 4; }
   /// The row of the operand whose scales the instruction reads at (lane, column) of a tile.
   [[nodiscard]] static constexpr int scale_row(int lane, int column) { return lane + 32 * column; }

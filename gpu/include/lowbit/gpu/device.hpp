@@ -19,14 +19,15 @@ namespace lowbit::gpu {
 /// Throws Error(unavailable) "WHAT: MESSAGE" unless the status is cudaSuccess.
 void check(cudaError_t status, const char* what);
 
+/// What the harness needs to know of a CUDA device.
 struct Device {
-  std::string name;
-  std::string driver;  ///< "580.159.04 (CUDA 13.0)", or the CUDA version that it serves alone
-  int capability = 0;  ///< major * 10 + minor
-  int multiprocessors = 0;
-  std::size_t l2_bytes = 0;
-  std::size_t free_bytes = 0;
-  std::size_t total_bytes = 0;
+  std::string name;          ///< as the driver reports it
+  std::string driver;        ///< "580.159.04 (CUDA 13.0)", or the CUDA version that it serves alone
+  int capability = 0;        ///< major * 10 + minor
+  int multiprocessors = 0;   ///< how many
+  std::size_t l2_bytes = 0;  ///< size of the L2 cache
+  std::size_t free_bytes = 0;   ///< free memory
+  std::size_t total_bytes = 0;  ///< memory in all
 };
 
 /// The current device.
@@ -41,18 +42,26 @@ void require_memory(std::size_t bytes, const std::string& what);
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
+  /// Allocates `bytes` of device memory. \throws Error(unavailable) where there is too little.
   explicit DeviceBuffer(std::size_t bytes);
   ~DeviceBuffer();
+  /// Allocates `bytes` of device memory. \throws Error(unavailable) where there is too little.
   DeviceBuffer(DeviceBuffer&& other) noexcept;
+  /// Frees its memory and takes over the other's.
   DeviceBuffer& operator=(DeviceBuffer&& other) noexcept;
+  /// The device pointer; null where empty.
   [[nodiscard]] void* get() const { return data_; }
+  /// The device pointer as a pointer to T.
   template <class T>
   [[nodiscard]] T* as() const {
     return static_cast<T*>(data_);
   }
+  /// Bytes allocated.
   [[nodiscard]] std::size_t size() const { return size_; }
   void fill(int byte);  ///< cudaMemset, then a synchronization
+  /// Copies `bytes` from host memory to this buffer, `offset` bytes in; waits for the copy.
   void upload(const void* host, std::size_t bytes, std::size_t offset = 0);
+  /// Copies `bytes` from this buffer, `offset` bytes in, to host memory; waits for the copy.
   void download(void* host, std::size_t bytes, std::size_t offset = 0) const;
 
  private:

@@ -11,9 +11,9 @@
 
 namespace lowbit::gpu {
 
-/// Formats of an operand. Two codes a byte, even column in the low nibble (IF3 too: its 3-bit code
-/// in the low bits of a nibble, bit 3 ignored). Blocks of 16 along K. Scales are E4M3 bytes; bit 7
-/// marks an integer block in IF3 and IF4 and is ignored in NVFP4 (as UE4M3 hardware does).
+/// Formats of an operand. Two codes per byte, even column in the low nibble (IF3 too: its 3-bit
+/// code in the low bits of a nibble, bit 3 ignored). Blocks of 16 along K. Scales are E4M3 bytes;
+/// bit 7 marks an integer block in IF3 and IF4 and is ignored in NVFP4 (as UE4M3 hardware does).
 /// Byte 0x7F (and 0xFF) is NaN: all outputs of its row or column are NaN.
 enum class GemmFormat : std::uint8_t { nvfp4, if4, if3 };
 
@@ -22,15 +22,15 @@ enum class GemmFormat : std::uint8_t { nvfp4, if4, if3 };
 /// code 0. All pointers are device pointers: codes and scales aligned to 16
 /// bytes, d to 8.
 struct GemmProblem {
-  GemmFormat format = GemmFormat::nvfp4;
-  std::size_t m = 0;  ///< rows of A and D
-  std::size_t n = 0;  ///< rows of B, columns of D
-  std::size_t k = 0;
-  const std::uint8_t* a_codes = nullptr;
-  const std::uint8_t* a_scales = nullptr;
-  const std::uint8_t* b_codes = nullptr;
-  const std::uint8_t* b_scales = nullptr;
-  float* d = nullptr;  ///< m x n, row-major
+  GemmFormat format = GemmFormat::nvfp4;   ///< of both operands
+  std::size_t m = 0;                       ///< rows of A and D
+  std::size_t n = 0;                       ///< rows of B, columns of D
+  std::size_t k = 0;                       ///< columns of A and B
+  const std::uint8_t* a_codes = nullptr;   ///< device pointer, aligned to 16
+  const std::uint8_t* a_scales = nullptr;  ///< device pointer, aligned to 16
+  const std::uint8_t* b_codes = nullptr;   ///< device pointer, aligned to 16
+  const std::uint8_t* b_scales = nullptr;  ///< device pointer, aligned to 16
+  float* d = nullptr;                      ///< m x n, row-major
   /// gemm_alpha(...) for the kernels that expand to FP16, native_alpha(...) for the native
   /// Blackwell ones (not run on hardware).
   float alpha = 1.0F;

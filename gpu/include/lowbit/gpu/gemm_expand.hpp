@@ -33,6 +33,7 @@ inline constexpr int expand_prescale = 10;
 [[nodiscard]] constexpr int float_factor(GemmFormat f) {
   return f == GemmFormat::if4 ? 7 : f == GemmFormat::if3 ? 3 : 1;
 }
+/// f of integer blocks in the exact expansion (docs/gpu_gemm.md): 6 for IF4, 4 for IF3.
 [[nodiscard]] constexpr int integer_factor(GemmFormat f) {
   return f == GemmFormat::if4 ? 6 : f == GemmFormat::if3 ? 4 : 0;
 }
@@ -156,7 +157,7 @@ struct BlockExpansion {
   std::uint32_t moved;  ///< float blocks: bits, after a shift by three, that are taken beside them;
                         ///< integers: signs, flipped
   std::uint32_t pick02;  ///< permutes of bytes 0 and 2, 1 and 3 into two halves
-  std::uint32_t pick13;
+  std::uint32_t pick13;  ///< permute of bytes 1 and 3 into two halves
 };
 
 /// The expansion of a block with that scale and addend, from m, all ones for integers and zero for

@@ -43,7 +43,7 @@ inline constexpr int decode_instructions = decode_super_step / 16;
 
 /// Where the decode kernel keeps FP16 of A for term `slot` of instruction j, row 0..15, in shared
 /// memory: byte of a slot. A tile an instruction; in it atoms of eight rows by eight terms, 16
-/// bytes a row, rows 0 to 7, rows 8 to 15, then the other eight terms. Offsets add up.
+/// bytes per row, rows 0 to 7, rows 8 to 15, then the other eight terms. Offsets add up.
 [[nodiscard]] constexpr int decode_a_offset(int j, int row, int slot) {
   return j * 512 + slot / 8 * 256 + row / 8 * 128 + row % 8 * 16 + slot % 8 * 2;
 }
@@ -57,6 +57,7 @@ inline constexpr int decode_a_bytes = decode_a_offset(decode_instructions, 0, 0)
 [[nodiscard]] constexpr int decode_a_row(int l) {
   return l % 16;
 }
+/// Block of a super-step whose codes lane l of warp w reads.
 [[nodiscard]] constexpr int decode_a_block(int l, int w) {
   return l / 16 * 2 + w;
 }

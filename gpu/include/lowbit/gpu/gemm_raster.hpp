@@ -8,9 +8,10 @@ namespace lowbit::gpu {
 /// M-tiles that share a sweep over N, so that a wave of CTAs re-reads its operands from the L2.
 inline constexpr int raster_rows = 16;
 
+/// Which tile of D a CTA computes.
 struct TilePlace {
   int m = 0;  ///< tile row and tile column of D
-  int n = 0;
+  int n = 0;  ///< tile column of D
 };
 
 /// Tile `index` of tiles_m x tiles_n: bands of raster_rows tile rows, M fastest within a band.

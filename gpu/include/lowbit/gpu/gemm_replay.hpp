@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// \file
 /// The arithmetic of the GEMM kernels' schedules, one output at a time, integers only: what a
-/// kernel's word must be. Host-device: a campaign runs it with a thread an output, and compares it
+/// kernel's word must be. Host-device: a campaign runs it with a thread per output, and compares it
 /// with the library's instruction model on a subset.
 #pragma once
 

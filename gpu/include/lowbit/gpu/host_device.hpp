@@ -14,7 +14,9 @@
 #define LOWBIT_UNROLL _Pragma("unroll")
 #else
 #define LOWBIT_HD inline
+/// LOWBIT_HD, kept out of line in device code.
 #define LOWBIT_HD_RARE inline
+/// Asks for a full unrolling of the loop that follows, in device code.
 #define LOWBIT_UNROLL
 #endif
 

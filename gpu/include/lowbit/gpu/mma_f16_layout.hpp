@@ -23,24 +23,31 @@ struct StageCopy {
   int bytes = 0;                  ///< of the source
 };
 
+/// Tiles, shared-memory layout and copies of the portable kernel (gemm_{nvfp4,if4,if3}_mma_f16).
 struct MmaF16 {
-  static constexpr int tile = 128, warp_tile = 64, warps_across = tile / warp_tile;
-  static constexpr int threads = 32 * warps_across * warps_across;
-  static constexpr int step = 128, step_blocks = step / gemm_block;
+  static constexpr int tile = 128,      ///< rows and columns of D per CTA
+      warp_tile = 64,                   ///< rows and columns of D per warp
+      warps_across = tile / warp_tile;  ///< warps along one side of the tile
+  static constexpr int threads = 32 * warps_across * warps_across;  ///< of a CTA
+  static constexpr int step = 128,                                  ///< columns of K per super-step
+      step_blocks = step / gemm_block;                              ///< blocks of them per row
   static constexpr int row_groups = warp_tile / 8;  ///< of eight rows, for each operand of a warp
   static constexpr int step_instructions = step / 16;  ///< m16n8k16 in a super-step
   static constexpr int block_instructions = 4;         ///< of them on a lane's block
   static constexpr int ring = 2;  ///< stages; a step takes longer than any latency
 
   /// Codes: blocks 0, 2, 4, 6 of every row, then blocks 1, 3, 5, 7, so that the eight bytes which
-  /// the lanes of a half warp read are 128 neighbouring ones. Scales: 16 bytes a row.
+  /// the lanes of a half warp read are 128 neighbouring ones. Scales: 16 bytes per row.
   static constexpr int plane_bytes = tile * step_blocks / 2 * 8;
-  static constexpr int scales_at = 2 * plane_bytes, scale_pitch = 16;
+  static constexpr int scales_at = 2 * plane_bytes,  ///< offset of the scale bytes
+      scale_pitch = 16;                              ///< bytes from row to row of them
+  /// Of one operand in a stage
   static constexpr int operand_bytes = scales_at + tile * scale_pitch;
-  static constexpr int stage_bytes = 2 * operand_bytes;
+  static constexpr int stage_bytes = 2 * operand_bytes;  ///< of both operands
   static_assert(2 * (ring * stage_bytes + 1024) <= 100 * 1024,
                 "two CTAs on a multiprocessor of sm_120");
 
+  /// First of the eight code bytes of (row, block), in the operand's part of a stage.
   [[nodiscard]] static constexpr std::uint32_t code_offset(int row, int block) {
     return static_cast<std::uint32_t>((block & 1) * plane_bytes + row * 32 + (block >> 1) * 8);
   }
@@ -49,12 +56,14 @@ struct MmaF16 {
   [[nodiscard]] static constexpr int scale_shift(int row, int k_blocks) {
     return row * k_blocks & 3;
   }
+  /// Scale byte of (row, block), in the operand's part of a stage.
   [[nodiscard]] static constexpr std::uint32_t scale_offset(int row, int shift, int block) {
     return static_cast<std::uint32_t>(scales_at + row * scale_pitch + shift + block);
   }
 
   /// Each thread copies code_copies blocks of eight bytes and scale_copies words of each operand.
   static constexpr int code_copies = tile * step_blocks / threads;
+  /// Words of scale bytes that each thread copies per operand
   static constexpr int scale_copies = tile * 4 / threads;
 
   /// The i-th block of codes of a thread; `rows` rows of the operand exist from the tile's first
@@ -86,19 +95,22 @@ struct MmaF16 {
   [[nodiscard]] static constexpr int warp_row_a(int warp) {
     return warp / warps_across * warp_tile;
   }
+  /// First row of B of a warp.
   [[nodiscard]] static constexpr int warp_row_b(int warp) {
     return warp % warps_across * warp_tile;
   }
+  /// Row of D, within the tile, of accumulator [i][.][r] of a lane.
   [[nodiscard]] static constexpr int d_row(int warp, int lane, int i, int r) {
     return warp_row_a(warp) + 16 * i + lane / 4 + 8 * (r / 2);
   }
+  /// Column of D, within the tile, of accumulator [.][j][r] of a lane.
   [[nodiscard]] static constexpr int d_column(int warp, int lane, int j, int r) {
     return warp_row_b(warp) + 8 * j + 2 * (lane % 4) + r % 2;
   }
 };
 
 /// The schedule: one accumulator an output, from +0, instruction after instruction. The column of K
-/// that term `slot` of instruction i takes: super-steps ascending, a quarter of one a lane.
+/// that term `slot` of instruction i takes: super-steps ascending, a quarter of one per lane.
 [[nodiscard]] constexpr int mma_f16_column(int i, int slot) {
   return i / MmaF16::step_instructions * MmaF16::step +
          fragment_column(MmaF16::step / 4, i % MmaF16::step_instructions, slot);

@@ -25,19 +25,20 @@ namespace lowbit::gpu {
 /// What a kernel can do beside the plain case: 1D blocks, linear scales, whole blocks, aligned
 /// pointers, finite input. Only what is claimed is tried.
 struct QuantizeFeatures {
-  std::vector<InputType> input_types{InputType::bfloat16};
-  bool block_2d = false;
-  bool hadamard = false;
-  bool swizzled = false;
-  bool given_amax = false;
-  bool nonfinite = false;  ///< the three policies of NonFinite
+  std::vector<InputType> input_types{InputType::bfloat16};  ///< types that it reads
+  bool block_2d = false;                                    ///< square blocks
+  bool hadamard = false;                                    ///< the 16-point transform
+  bool swizzled = false;                                    ///< scales in the 128x4 layout
+  bool given_amax = false;                                  ///< A given by the caller
+  bool nonfinite = false;                                   ///< the three policies of NonFinite
   bool any_shape = false;  ///< partial blocks, pointers of any alignment, zero-size tensors
 };
 
+/// A quantize kernel that the harness can run.
 struct QuantizeKernel {
-  KernelInfo info;
-  QuantizeConfig config;  ///< format, rule and scale_max; the harness sets the other fields
-  QuantizeFeatures features;
+  KernelInfo info;            ///< its name, architectures and note
+  QuantizeConfig config;      ///< format, rule and scale_max; the harness sets the other fields
+  QuantizeFeatures features;  ///< what the harness may ask of it
   /// Queues the work on buffers.stream; the harness synchronizes and checks for errors.
   std::function<void(const QuantizeConfig&, const QuantizeBuffers&)> launch;
 };

@@ -6,9 +6,9 @@
 ///
 /// The machine multiplies D[M, N] = A[M, K] * W[N, K]^T. A beat is one block of `lanes` elements
 /// and its scale byte.
-///   output stationary  unit (r, c) owns one output of an R x C tile: K / lanes beats a tile,
+///   output stationary  unit (r, c) owns one output of an R x C tile: K / lanes beats per tile,
 ///   skewed
-///                      by one cycle a hop; the C results of a row leave one a cycle.
+///                      by one cycle per hop; the C results of a row leave one per cycle.
 ///   weight stationary  unit (r, c) holds one weight block: a tile is R blocks of K by C columns,
 ///   all
 ///                      M rows stream through it, exact partial sums flow down the columns.
@@ -21,6 +21,7 @@
 
 namespace lowbit::sim {
 
+/// Which operand stays in the units while the other streams past (docs/array.md).
 enum class Dataflow : std::uint8_t { output_stationary, weight_stationary };
 
 /// What quantizes the activations before they reach the array.
@@ -33,38 +34,40 @@ enum class QuantizerMode : std::uint8_t {
 /// Energies of the parts; the unit's is measured (docs/mac_area.md), the others are assumptions of
 /// the caller's technology.
 struct ArrayEnergy {
-  double pj_per_mac = 0;
-  double buffer_pj_per_byte = 1.0;
-  double memory_pj_per_byte = 20.0;
+  double pj_per_mac = 0;             ///< pJ per multiply-add of one unit
+  double buffer_pj_per_byte = 1.0;   ///< pJ per byte through an operand buffer
+  double memory_pj_per_byte = 20.0;  ///< pJ per byte from or to memory
 };
 
+/// The array, its memory and its quantizer. Every field is checked where it is used.
 struct ArrayConfig {
   int rows = 16;          ///< R, 1..1024
   int columns = 16;       ///< C, 1..1024
-  int lanes = 16;         ///< elements a beat: the block size
+  int lanes = 16;         ///< elements per beat: the block size
   double beat_bytes = 9;  ///< codes and scale byte of one beat (16 x 4 bits + 8)
   int unit_latency = 4;   ///< cycles from a beat to its result (lowbit_mac_exact_core)
-  Dataflow dataflow = Dataflow::output_stationary;
-  double clock_mhz = 200;
-  double bandwidth_gb_s = 25.6;  ///< 10^9 bytes a second, reads and writes together
+  Dataflow dataflow = Dataflow::output_stationary;  ///< what stays in the units
+  double clock_mhz = 200;                           ///< 10^6 cycles per second
+  double bandwidth_gb_s = 25.6;  ///< 10^9 bytes per second, reads and writes together
   int memory_latency = 100;      ///< cycles from the end of a transfer's slot to the data's use
   double buffer_bytes = 0;       ///< of each operand buffer; 0: two panels of the layer's K
   double output_bytes = 2;       ///< an output element in memory
-  QuantizerMode quantizer = QuantizerMode::none;
-  int quantizer_rate = 64;  ///< elements a cycle through the quantizer, one candidate
+  QuantizerMode quantizer = QuantizerMode::none;  ///< in front of the array
+  int quantizer_rate = 64;  ///< elements per cycle through the quantizer, one candidate
   int candidates = 1;       ///< 2 for 4/6 and IF formats: each element is quantized twice
-  ArrayEnergy energy{};
+  ArrayEnergy energy{};     ///< per MAC and per byte
 
+  /// Bytes that the memory moves per clock cycle.
   [[nodiscard]] double bytes_per_cycle() const { return bandwidth_gb_s * 1e3 / clock_mhz; }
 };
 
 /// One GEMM of a model; `count` of them run one after another.
 struct GemmShape {
-  std::string name;
-  std::int64_t m = 0;
-  std::int64_t n = 0;
-  std::int64_t k = 0;
-  std::int64_t count = 1;
+  std::string name;        ///< of the layer, for reports
+  std::int64_t m = 0;      ///< rows of A and D
+  std::int64_t n = 0;      ///< rows of W, columns of D
+  std::int64_t k = 0;      ///< columns of A and W
+  std::int64_t count = 1;  ///< how many of them
 };
 
 /// One tile of a layer, in the order in which they run.
@@ -80,15 +83,22 @@ class TilePlan {
  public:
   /// \throws Error(usage) for sizes out of range or buffers too small for one panel.
   TilePlan(const ArrayConfig& config, const GemmShape& shape);
+  /// How many tiles the layer has.
   [[nodiscard]] std::int64_t size() const { return outer_ * inner_; }
+  /// Tile `index`, 0 <= index < size().
   [[nodiscard]] ArrayTile tile(std::int64_t index) const;
+  /// Bytes of each operand buffer: the configuration's, or two panels of K.
   [[nodiscard]] double buffer_bytes() const { return buffer_bytes_; }
   /// First output row and column (output stationary), or first block and column of the tile.
   struct Origin {
-    std::int64_t row, column;
+    std::int64_t row,  ///< of the output, or block of K
+        column;        ///< of the output
   };
+  /// Where tile `index` begins, 0 <= index < size().
   [[nodiscard]] Origin origin(std::int64_t index) const;
+  /// The array that the plan is for.
   [[nodiscard]] const ArrayConfig& config() const { return config_; }
+  /// The layer that the plan is for.
   [[nodiscard]] const GemmShape& shape() const { return shape_; }
 
  private:
@@ -112,24 +122,32 @@ struct TileTiming {
 /// What most of a layer's cycles go into. `shape` is compute where more than half of the array has
 /// no part in it: fewer rows, columns or lanes of work than of units.
 enum class Bound : std::uint8_t { compute, shape, memory, drain, weights, quantizer };
+/// The value's name in snake_case, as the command prints it.
 [[nodiscard]] std::string_view name_of(Bound bound);
 
+/// What one layer costs on the array.
 struct ArrayResult {
   std::int64_t cycles = 0;            ///< from the first request to the last byte written
   std::int64_t quantizer_cycles = 0;  ///< of those, before the array's first request
-  std::int64_t tiles = 0;
-  std::int64_t beats = 0;          ///< cycles in which the array took operands
-  std::int64_t wait_memory = 0;    ///< cycles in which it could have, but for operands
-  std::int64_t wait_interval = 0;  ///< and but for the drain, or the weights of the next tile
-  double macs = 0;
-  double bytes_read = 0, bytes_written = 0,
-         buffer_bytes = 0;  ///< memory; bytes through the buffers
-  double utilisation = 0;   ///< MACs of the layer over MACs the array could have done
-  double energy_pj = 0, energy_units_pj = 0, energy_buffers_pj = 0, energy_memory_pj = 0;
-  Bound bound = Bound::compute;
+  std::int64_t tiles = 0;             ///< tiles that ran
+  std::int64_t beats = 0;             ///< cycles in which the array took operands
+  std::int64_t wait_memory = 0;       ///< cycles in which it could have, but for operands
+  std::int64_t wait_interval = 0;     ///< and but for the drain, or the weights of the next tile
+  double macs = 0;                    ///< multiply-adds of the layer, padding excluded
+  double bytes_read = 0,              ///< from memory
+      bytes_written = 0,              ///< to memory
+      buffer_bytes = 0;               ///< through the operand buffers
+  double utilisation = 0;             ///< MACs of the layer over MACs the array could have done
+  double energy_pj = 0,               ///< in all
+      energy_units_pj = 0,            ///< of the units
+      energy_buffers_pj = 0,          ///< of the operand buffers
+      energy_memory_pj = 0;           ///< of memory
+  Bound bound = Bound::compute;       ///< what most of the cycles go into
 };
 
 /// Replays a layer tile by tile, as events: the same cycles as stepping it (test_array.cpp).
+/// \param config  the array
+/// \param shape  the layer
 /// \param trace  where not null, the timing of every tile (of the first million).
 /// Thread-safe. Seconds for a hundred million tiles.
 [[nodiscard]] ArrayResult replay_layer(const ArrayConfig& config, const GemmShape& shape,

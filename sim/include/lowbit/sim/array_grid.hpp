@@ -18,19 +18,23 @@ namespace lowbit::sim {
 ///   output stationary: block k of rows m.. of A and of columns n.. of W, for one tile's beat;
 ///   weight stationary: blocks k.. of row m of A against the weights at blocks k.., columns n.. .
 struct EdgeBeat {
-  bool valid = false;
+  bool valid = false;  ///< whether there is a beat in this cycle
   bool first = false;  ///< of its tile
-  bool last = false;
-  std::int64_t m = 0, n = 0, k = 0;
+  bool last = false;   ///< of its tile
+  std::int64_t m = 0,  ///< row of A
+      n = 0,           ///< row of W, column of D
+      k = 0;           ///< block of K
 };
 
 /// A result that leaves the array in this cycle.
 struct GridOutput {
-  int port;           ///< row (output stationary) or column (weight stationary)
-  std::int64_t m, n;  ///< which output; outside the matrix for padding
-  ExactValue value;   ///< of the segment; weight stationary: the tile's partial sum
+  int port;          ///< row (output stationary) or column (weight stationary)
+  std::int64_t m,    ///< row of D; outside the matrix for padding
+      n;             ///< column of D; outside the matrix for padding
+  ExactValue value;  ///< of the segment; weight stationary: the tile's partial sum
 };
 
+/// The data path of the array: what every unit holds, stepped cycle by cycle. Not thread-safe.
 class ArrayGrid {
  public:
   /// The tensors must outlive the grid. Weight codes and scales are W's as stored: [N, K].
@@ -42,10 +46,12 @@ class ArrayGrid {
 
   /// Unpacked operands as they enter at the edge: block `block` of a row, zeros outside the matrix.
   struct Operand {
-    std::uint8_t scale;
-    const std::uint8_t* codes;
+    std::uint8_t scale;         ///< scale byte of the block
+    const std::uint8_t* codes;  ///< one code per byte, as many as the array has lanes
   };
+  /// Block `block` of row `row` of A.
   [[nodiscard]] Operand a(std::int64_t row, std::int64_t block) const;
+  /// Block `block` of row `row` of W.
   [[nodiscard]] Operand w(std::int64_t row, std::int64_t block) const;
 
  private:

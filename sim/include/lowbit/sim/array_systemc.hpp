@@ -23,6 +23,8 @@ struct ArrayData {
 };
 
 /// Runs one layer on the SystemC kernel.
+/// \param config  the array
+/// \param shape  the layer
 /// \param data  null: timing only.
 /// \param trace  where not null, the timing of every tile.
 /// \throws Error(usage) as TilePlan and ArrayGrid do. Not thread-safe: there is one SystemC kernel.

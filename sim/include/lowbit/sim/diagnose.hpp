@@ -16,16 +16,18 @@
 
 namespace lowbit::sim {
 
+/// One mistake that a kernel could have made, and how well it explains the output.
 struct Hypothesis {
-  std::string name;         ///< what a kernel would have done, in words
-  std::size_t sampled = 0;  ///< outputs it was tried on
-  std::size_t sample_mismatches = 0;
-  bool explains_all = false;  ///< every word of the output is as it would be then
+  std::string name;                   ///< what a kernel would have done, in words
+  std::size_t sampled = 0;            ///< outputs it was tried on
+  std::size_t sample_mismatches = 0;  ///< sampled outputs that still differ under it
+  bool explains_all = false;          ///< every word of the output is as it would be then
 };
 
+/// What the usual mistakes explain of an output that differs from its model.
 struct Diagnosis {
-  std::size_t tried = 0;
-  std::size_t sampled = 0;
+  std::size_t tried = 0;              ///< hypotheses replayed
+  std::size_t sampled = 0;            ///< outputs in the sample
   std::size_t sample_mismatches = 0;  ///< of the model itself
   /// Those that explain every word; where there are none, the best few that mend at least half of
   /// the sampled mismatches.
@@ -35,6 +37,11 @@ struct Diagnosis {
   std::vector<std::string> observations;
 };
 
+/// \param a  A, M x K
+/// \param b  B, N x K
+/// \param model  what the output was meant to be
+/// \param expected  M x N words that the model gives
+/// \param c  empty, or the M x N source values
 /// \param output  M x N words of model.schedule.epilogue.output that differ from `expected`, what
 ///                run_gemm(a, b, model, c) gives.
 [[nodiscard]] Diagnosis diagnose(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
@@ -44,15 +51,16 @@ struct Diagnosis {
 
 /// How the sums of one output run.
 struct TraceLine {
-  std::uint32_t step;       ///< chunk index along K
-  std::size_t accumulator;  ///< that it goes to
-  std::size_t first_k;      ///< positions along K, [first_k, last_k)
-  std::size_t last_k;
+  std::uint32_t step;          ///< chunk index along K
+  std::size_t accumulator;     ///< that it goes to
+  std::size_t first_k;         ///< positions along K, [first_k, last_k)
+  std::size_t last_k;          ///< one past the last position
   float model;                 ///< the accumulator after the step, promoted sums included
   std::optional<float> exact;  ///< the exact sum of the same products, rounded to FP32
 };
+/// The running sums of one output.
 struct OutputTrace {
-  std::vector<TraceLine> lines;
+  std::vector<TraceLine> lines;        ///< one per step, in the order in which they run
   std::optional<std::size_t> part_at;  ///< the first line whose two sums differ
 };
 /// The running sums of output (row, column) in the model's own order, before the epilogue, beside

@@ -48,11 +48,13 @@ enum class TensorScale : std::uint8_t {
 /// or finite. NaN scale bytes and the NaN and infinite elements of FP8 give the other classes, as
 /// IEEE arithmetic would (0 * infinity and infinity - infinity are NaN).
 struct ExactValue {
+  /// Zero or finite: the fields below give the value
   NumberClass number_class = NumberClass::zero;
-  bool negative = false;  ///< the sign, of infinities too; false for zero
-  WideInteger integer;
-  int exponent = 0;
-  std::uint32_t denominator = 1;
+  bool negative = false;          ///< the sign, of infinities too; false for zero
+  WideInteger integer;            ///< signed; meaningful where number_class is zero or finite
+  int exponent = 0;               ///< of two, of the integer's unit
+  std::uint32_t denominator = 1;  ///< odd: d_A * d_B (docs/exact.md)
+  /// Whether all fields are equal.
   friend bool operator==(const ExactValue&, const ExactValue&) = default;
 };
 
@@ -61,6 +63,7 @@ struct ExactUnit {
   int exponent;               ///< -20 for NVFP4, NVINT4 is -18, IF4 -20; -254 - ... with E8M0
   std::uint32_t denominator;  ///< d_A * d_B: 49 for IF4 * IF4
 };
+/// The unit of a pair of formats: a property of the formats alone.
 [[nodiscard]] ExactUnit exact_unit(const BlockFormat& a, const BlockFormat& b);
 
 /// The exact sum of the blocks of one segment, block by block, in any order: what an exact MAC unit
@@ -68,16 +71,19 @@ struct ExactUnit {
 /// accumulator.
 class ExactAccumulator {
  public:
+  /// An empty sum for operands of these formats. The records must outlive the accumulator.
   ExactAccumulator(const BlockFormat& a, const BlockFormat& b,
                    NanScale nan_scale = NanScale::error);
 
   /// Adds the products of up to 4096 code pairs under one pair of scale bytes. Codes are unpacked,
-  /// one a byte, bits above the format's ignored; the count need not be the formats' block size.
+  /// one per byte, bits above the format's ignored; the count need not be the formats' block size.
   /// \throws Error(usage) for spans of unequal or too great length, Error(invalid_input) for a NaN
   ///         scale byte under NanScale::error.
   void add_block(std::uint8_t scale_a, std::span<const std::uint8_t> codes_a, std::uint8_t scale_b,
                  std::span<const std::uint8_t> codes_b);
+  /// Starts again from zero.
   void clear();
+  /// The sum so far.
   [[nodiscard]] ExactValue value() const;
 
  private:
@@ -94,10 +100,10 @@ class ExactAccumulator {
 
 /// One beat of a MAC unit: a scale byte and unpacked codes for each operand.
 struct Beat {
-  std::uint8_t scale_a = 0;
-  std::uint8_t scale_w = 0;
-  std::span<const std::uint8_t> a;
-  std::span<const std::uint8_t> w;
+  std::uint8_t scale_a = 0;         ///< scale byte of A's block
+  std::uint8_t scale_w = 0;         ///< scale byte of W's block
+  std::span<const std::uint8_t> a;  ///< codes of A, one per byte
+  std::span<const std::uint8_t> w;  ///< codes of W, as many as of A
 };
 /// The exact value of one segment of beats.
 [[nodiscard]] ExactValue exact_segment(const BlockFormat& format_a, const BlockFormat& format_w,
@@ -122,11 +128,12 @@ struct Beat {
 [[nodiscard]] ExactValue exact_dot(const BlockTensor& a, std::size_t row_a, const BlockTensor& b,
                                    std::size_t row_b, NanScale nan_scale = NanScale::error);
 
+/// How exact_gemm reads scales and rounds.
 struct ExactOptions {
-  NanScale nan_scale = NanScale::error;
-  TensorScale tensor_scale = TensorScale::exact;
-  const ElementFormat* output = &f32;  ///< f32, f16 or bf16
-  unsigned threads = 0;                ///< 0: as many as the machine has; the result is the same
+  NanScale nan_scale = NanScale::error;           ///< what a NaN scale byte means
+  TensorScale tensor_scale = TensorScale::exact;  ///< how the FP32 scales enter
+  const ElementFormat* output = &f32;             ///< f32, f16 or bf16
+  unsigned threads = 0;  ///< 0: as many as the machine has; the result is the same
 };
 
 /// D = A * B^T, A being M x K and B (a weight, blocks along K) N x K: M x N words of the output

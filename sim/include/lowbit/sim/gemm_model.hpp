@@ -30,29 +30,33 @@ namespace lowbit::sim {
 /// A dense matrix of an instruction's element format: rows x columns, in container_bits(format)
 /// each (mma.hpp), every row starting on a byte.
 struct DenseMatrix {
-  const ElementFormat* format = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::vector<std::uint8_t> bytes;
+  const ElementFormat* format = nullptr;  ///< of the elements
+  std::size_t rows = 0;                   ///< vectors along K
+  std::size_t columns = 0;                ///< elements per row: K
+  std::vector<std::uint8_t> bytes;  ///< rows x ceil(columns * container_bits / 8), little-endian
 };
+/// An operand of a GEMM: block-quantized, or dense in an instruction's element type.
 using GemmOperand = std::variant<BlockTensor, DenseMatrix>;
+/// Rows of the operand: M of A, N of B.
 [[nodiscard]] std::size_t rows_of(const GemmOperand& operand);
+/// Columns of the operand: K.
 [[nodiscard]] std::size_t columns_of(const GemmOperand& operand);
 /// The rows of those numbers, in that order.
 [[nodiscard]] GemmOperand select_rows(const GemmOperand& operand,
                                       std::span<const std::size_t> rows);
 
+/// What computes D: an instruction under a schedule, or exact arithmetic.
 struct GemmModel {
-  const Instruction* instruction = nullptr;  ///< null: exact
-  NanScale nan_scale = NanScale::error;
+  const Instruction* instruction = nullptr;       ///< null: exact
+  NanScale nan_scale = NanScale::error;           ///< what a NaN scale byte means
   TensorScale tensor_scale = TensorScale::exact;  ///< exact model only; schedule.epilogue otherwise
-  Schedule schedule{};  ///< of the instruction; the exact model takes epilogue.output alone
-  unsigned threads = 0;
+  Schedule schedule{};   ///< of the instruction; the exact model takes epilogue.output alone
+  unsigned threads = 0;  ///< 0: as many as the machine has; the result is the same
 };
 
 /// An operand as the instruction sees it.
 struct PreparedOperand {
-  MmaOperand operand;
+  MmaOperand operand;             ///< decoded for the instruction
   std::uint32_t denominator = 1;  ///< d of an expanded block format
   int exponent = 0;               ///< its values are times 2^-this too large
 };
@@ -67,6 +71,9 @@ struct PreparedOperand {
                                          const PreparedOperand& prepared_b);
 
 /// M x N words of model.schedule.epilogue.output, row-major.
+/// \param a  A, M x K
+/// \param b  B, N x K (blocks along K)
+/// \param model  what computes D
 /// \param c  empty, or M x N values (instructions only).
 /// \throws as prepare_operand, replay and exact_gemm.
 [[nodiscard]] std::vector<std::uint32_t> run_gemm(const GemmOperand& a, const GemmOperand& b,

@@ -53,19 +53,20 @@ enum class GroupWindow : std::uint8_t {
 /// The arithmetic of an instruction. Plain and mutable: a copy with one field changed is a mutant
 /// that the same core runs.
 struct MmaParameters {
-  MmaRule rule = MmaRule::aligned;
-  int terms = 16;          ///< products of one step; steps follow each other along K
-  int fraction_bits = 25;  ///< of a term, below the largest exponent
-  FinalRounding rounding = FinalRounding::f32_toward_zero;
+  MmaRule rule = MmaRule::aligned;  ///< how a step sums
+  int terms = 16;                   ///< products of one step; steps follow each other along K
+  int fraction_bits = 25;           ///< of a term, below the largest exponent
+  FinalRounding rounding = FinalRounding::f32_toward_zero;  ///< of the step's sum
   int exponent_of_zero = -133;  ///< the exponent at which a zero term takes part in the maximum
   /// grouped: products summed exactly before truncation (16). emulated: the two steps take
   /// alternate runs of this many products (2: k % 4 < 2, then the others). 1 elsewhere.
   int group = 1;
-  ZeroSum zero_sum = ZeroSum::positive;
+  ZeroSum zero_sum = ZeroSum::positive;  ///< the sign of an exact sum of zero
   /// Whether a negative nonzero sum that rounds to zero keeps its sign.
   bool underflow_keeps_sign = false;
-  GroupWindow window = GroupWindow::scales;
+  GroupWindow window = GroupWindow::scales;  ///< grouped, UE4M3 scales: where the window lies
 
+  /// Whether all fields are equal.
   friend constexpr bool operator==(const MmaParameters&, const MmaParameters&) = default;
 };
 
@@ -84,22 +85,23 @@ struct OpenPoint {
   std::string_view status;       ///< "open: ...", "settled: ..." or "no effect: ..."
 };
 
+/// One tensor-core instruction: its types, its shape and its arithmetic.
 struct Instruction {
   std::string name;  ///< e.g. mma.Hopper.m16n8k16.f32.f16.f16.f32
   std::string_view
       architecture;  ///< Volta, Turing, Ampere, Ada_Lovelace, Hopper, Blackwell, RTX_Blackwell
-  const ElementFormat* a = nullptr;
-  const ElementFormat* b = nullptr;
+  const ElementFormat* a = nullptr;      ///< element format of A
+  const ElementFormat* b = nullptr;      ///< element format of B
   const ElementFormat* c = nullptr;      ///< f32 or f16
   const ElementFormat* d = nullptr;      ///< f32 or f16
   const ElementFormat* scale = nullptr;  ///< e8m0, ue4m3, or null
-  int m = 0;
-  int n = 0;
-  int k = 0;
-  int block = 0;  ///< elements along K that share a scale; 0 without scales
-  MmaParameters parameters;
-  MmaEvidence evidence = MmaEvidence::published_model;
-  std::vector<OpenPoint> open_points;
+  int m = 0;                             ///< rows of D, as in the name
+  int n = 0;                             ///< columns of D, as in the name
+  int k = 0;                             ///< products per output
+  int block = 0;                         ///< elements along K that share a scale; 0 without scales
+  MmaParameters parameters;              ///< the arithmetic
+  MmaEvidence evidence = MmaEvidence::published_model;  ///< what the parameters rest on
+  std::vector<OpenPoint> open_points;                   ///< what the evidence leaves open
 };
 
 /// Every instruction, by architecture, oldest first. Built once; thread-safe.
@@ -113,14 +115,19 @@ struct Instruction {
 
 /// Changes one parameter by text, `NAME=VALUE`: exponent_of_zero=N, fraction_bits=N, terms=N,
 /// group=N, zero_sum=positive|negative_if_all_negative, underflow_sign=keep|drop,
-/// window=scales|products, rounding=<name as listed>.
+/// window=scales|products, rounding=NAME as listed.
 /// \throws Error (usage) for anything else.
 void select_alternative(MmaParameters& parameters, std::string_view assignment);
 
+/// The value's name, as the command prints it.
 [[nodiscard]] std::string_view to_string(MmaRule rule);
+/// The value's name, as the command prints it.
 [[nodiscard]] std::string_view to_string(FinalRounding rounding);
+/// The value's name, as the command prints it.
 [[nodiscard]] std::string_view to_string(ZeroSum zero_sum);
+/// The value's name, as the command prints it.
 [[nodiscard]] std::string_view to_string(GroupWindow window);
+/// The value's name, as the command prints it.
 [[nodiscard]] std::string_view to_string(MmaEvidence evidence);
 
 }  // namespace lowbit::sim

@@ -10,6 +10,7 @@
 
 namespace lowbit::sim {
 
+/// What the accumulator of a unit loses against the exact value.
 struct AccumulatorError {
   std::size_t outputs = 0;   ///< dot products compared
   std::size_t inexact = 0;   ///< of them, those whose accumulator is not the exact value

@@ -10,6 +10,7 @@
 
 namespace lowbit::sim {
 
+/// The measured energy of one unit.
 struct MacEnergy {
   double pj_per_mac =
       0;  ///< pJ per multiply-add of two elements, zero delay, operands of the shipped sample

@@ -37,6 +37,7 @@ enum class MacDefect : std::uint8_t {
   groups_of_8,          ///< gst: each half of a group truncated by itself
   round_to_nearest,     ///< gst: the result rounded instead of truncated
 };
+/// The value's name in snake_case, as the command prints it.
 [[nodiscard]] std::string_view name_of(MacDefect defect);
 /// The defects that have a meaning for a unit and format.
 [[nodiscard]] std::vector<MacDefect> defects_of(MacUnit unit, const BlockFormat& format);
@@ -53,6 +54,7 @@ struct MacUnitScale {
   int accumulator_exponent;   ///< value of bit 0 of out_acc_o is 2^this / denominator
   std::uint32_t denominator;  ///< d * d of the format; FP32 results are denominator times too large
 };
+/// The scale of a unit's results for a format that the unit supports.
 [[nodiscard]] MacUnitScale mac_unit_scale(MacUnit unit, const BlockFormat& format);
 
 }  // namespace lowbit::sim

@@ -11,8 +11,11 @@
 
 namespace lowbit::sim {
 
-/// Beats of a * w^T, both row-major with blocks along the rows, as text: one line a beat, six
+/// Beats of a * w^T, both row-major with blocks along the rows, as text: one line per beat, six
 /// hexadecimal fields: first, last, scale byte of a and w, codes of a and w (lane 0 in the low
+/// \param a  rows of one side
+/// \param w  rows of the other side, in the same format
+/// \param beats  lines to write
 /// bits). One output after another: the rows of a in turn for each row of w, K in order, until
 /// `beats` lines are written (the matrices are gone through again where they are too small). \param
 /// lanes  divides the block size, or is a multiple of it: then a beat has a scale byte for each

@@ -26,7 +26,9 @@ enum class MacPattern : std::uint8_t {
   code_8,            ///< nearly every code the sign bit alone
   maximal,           ///< largest magnitudes of one sign
 };
+/// How many patterns there are.
 inline constexpr std::size_t mac_pattern_count = 9;
+/// The value's name in snake_case, as the command prints it.
 [[nodiscard]] std::string_view name_of(MacPattern pattern);
 
 /// At least `beats` beats in whole segments (of 1 to 24 beats, a quarter of one beat, now and then

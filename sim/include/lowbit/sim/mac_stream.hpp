@@ -16,9 +16,12 @@
 
 namespace lowbit::sim {
 
+/// The units of mac_rtl (docs/mac.md).
 enum class MacUnit : std::uint8_t { published, exact, block_fp32, gst };
 
+/// The value's name, as the command spells it.
 [[nodiscard]] std::string_view name_of(MacUnit unit);
+/// The unit of that name, or nullopt.
 [[nodiscard]] std::optional<MacUnit> find_mac_unit(std::string_view name);
 /// Whether the unit's arithmetic is defined for the format: `published` IF4 and NVFP4; `gst` NVFP4;
 /// `exact` and `block_fp32` every format but those of E8M0 scales for `block_fp32`.
@@ -26,12 +29,13 @@ enum class MacUnit : std::uint8_t { published, exact, block_fp32, gst };
 
 /// The shape of a unit's operand ports.
 struct MacShape {
-  MacUnit unit = MacUnit::exact;
-  const BlockFormat* format = nullptr;
-  int lanes = 16;  ///< 1..64, a power of two; 64 for `gst`
+  MacUnit unit = MacUnit::exact;        ///< its arithmetic
+  const BlockFormat* format = nullptr;  ///< of both operands; required
+  int lanes = 16;                       ///< 1..64, a power of two; 64 for `gst`
 
+  /// Bits of one element code.
   [[nodiscard]] int code_bits() const { return format->element->bits; }
-  /// Scale bytes an operand has in a beat: one, or one for each 16 lanes of `gst`.
+  /// Scale bytes that an operand has in a beat: one, or one for each 16 lanes of `gst`.
   [[nodiscard]] int scale_bytes() const { return unit == MacUnit::gst ? lanes / 16 : 1; }
   /// Lanes that a beat can fill from one block.
   [[nodiscard]] int lanes_used() const {
@@ -44,34 +48,47 @@ struct MacShape {
 /// Beats in order, one array a field.
 class BeatStream {
  public:
+  /// An empty stream for a unit of that shape.
   explicit BeatStream(const MacShape& shape) : shape_(shape) {}
 
+  /// The unit that the beats are for.
   [[nodiscard]] const MacShape& shape() const { return shape_; }
+  /// Beats in the stream.
   [[nodiscard]] std::size_t size() const { return a_scales_.size(); }
+  /// Beats with `last`: segments that end.
   [[nodiscard]] std::size_t segments() const { return segments_; }
+  /// Whether the beat starts a segment.
   [[nodiscard]] bool first(std::size_t beat) const { return (control_[beat] & 1) != 0; }
+  /// Whether the beat ends a segment.
   [[nodiscard]] bool last(std::size_t beat) const { return (control_[beat] & 2) != 0; }
   /// Scale bytes, group 0 in the low byte.
   [[nodiscard]] std::uint32_t a_scale(std::size_t beat) const { return a_scales_[beat]; }
+  /// Scale bytes of W, group 0 in the low byte.
   [[nodiscard]] std::uint32_t w_scale(std::size_t beat) const { return w_scales_[beat]; }
   /// code_words() words, lane 0 in the low bits.
   [[nodiscard]] const std::uint64_t* a_codes(std::size_t beat) const {
     return &a_codes_[beat * words()];
   }
+  /// Codes of W, laid out as those of A.
   [[nodiscard]] const std::uint64_t* w_codes(std::size_t beat) const {
     return &w_codes_[beat * words()];
   }
+  /// The code of A in one lane, 0 <= lane < lanes.
   [[nodiscard]] unsigned a_code(std::size_t beat, int lane) const {
     return code(a_codes(beat), lane);
   }
+  /// The code of W in one lane, 0 <= lane < lanes.
   [[nodiscard]] unsigned w_code(std::size_t beat, int lane) const {
     return code(w_codes(beat), lane);
   }
 
   /// Appends a beat of zero codes; set_a/set_w fill the newest beat.
   void push(bool first, bool last, std::uint32_t a_scale, std::uint32_t w_scale);
+  /// Sets the code of A in one lane of the newest beat.
   void set_a(int lane, unsigned code) { set(a_codes_, lane, code); }
+  /// Sets the code of W in one lane of the newest beat.
   void set_w(int lane, unsigned code) { set(w_codes_, lane, code); }
+  /// Removes all beats; the shape stays.
   void clear();
 
  private:
@@ -99,6 +116,7 @@ struct MacResult {
   Int128 acc = 0;          ///< `exact` only: the raw accumulator; 0 elsewhere
   std::uint32_t fp32 = 0;  ///< bit pattern
   std::uint8_t flags = 0;  ///< bit 0: a NaN scale byte; bit 1: out of range
+  /// Whether all fields are equal.
   friend bool operator==(const MacResult&, const MacResult&) = default;
 };
 

@@ -15,19 +15,20 @@
 
 namespace lowbit::sim {
 
-/// Bits that an element of this format takes in memory: 4 (packed two a byte along K, even element
-/// in the low nibble), 8 (FP6 and FP8 codes, scales), 16, or 32 (TF32, in an FP32 container whose
-/// low 13 bits are dropped before anything looks at the value).
+/// Bits that an element of this format takes in memory: 4 (packed two per byte along K, even
+/// element in the low nibble), 8 (FP6 and FP8 codes, scales), 16, or 32 (TF32, in an FP32 container
+/// whose low 13 bits are dropped before anything looks at the value).
 [[nodiscard]] int container_bits(const ElementFormat& format);
 
-/// `count` codes of a format out of memory (container_bits each, little-endian), one a word.
+/// `count` codes of a format out of memory (container_bits each, little-endian), one per word.
 /// \throws Error (invalid_input) where the memory does not have the size that this implies.
 [[nodiscard]] std::vector<std::uint32_t> unpack_codes(const ElementFormat& format,
                                                       std::span<const std::uint8_t> memory,
                                                       std::size_t count);
 
 /// One dot product.
-/// \param a, b  element codes in K order, one a word (TF32: the FP32 container). The length need
+/// \param instruction  whose arithmetic
+/// \param a, b  element codes in K order, one per word (TF32: the FP32 container). The length need
 ///              not be a multiple of the instruction's K: the rest counts as +0, and longer
 ///              vectors run the instruction several times, each on the previous result.
 /// \param c     a word of the instruction's C format, FP32 or FP16.
@@ -40,11 +41,16 @@ namespace lowbit::sim {
                                 std::span<const std::uint8_t> scale_a = {},
                                 std::span<const std::uint8_t> scale_b = {});
 
+/// Which operand of a product: the rows of A, or the columns of B.
 enum class MmaSide : std::uint8_t { a, b };
 
 /// Vectors along K of one side of a product, decoded once: the rows of A, or the columns of B.
 class MmaOperand {
  public:
+  /// \param instruction  the instruction that will read the vectors
+  /// \param side  rows of A or columns of B
+  /// \param vectors  how many
+  /// \param length  elements of each, before padding
   /// \param memory  the vectors one after the other, K contiguous, each starting on a byte,
   ///                elements of container_bits(format) bits, little-endian.
   /// \param scales  vectors x ceil(length / block) bytes; empty for instructions without scales.
@@ -52,6 +58,7 @@ class MmaOperand {
   MmaOperand(const Instruction& instruction, MmaSide side, std::span<const std::uint8_t> memory,
              std::size_t vectors, std::size_t length, std::span<const std::uint8_t> scales = {});
 
+  /// Rows of A, or columns of B.
   [[nodiscard]] std::size_t vectors() const { return vectors_; }
   /// Elements of a vector as given, before zero padding.
   [[nodiscard]] std::size_t length() const { return length_; }
@@ -69,13 +76,17 @@ class MmaOperand {
 
 /// Instructions [first_step, last_step) along K and output rows [first_row, last_row).
 struct MmaRange {
-  std::size_t first_step = 0;
+  std::size_t first_step = 0;                            ///< along K
   std::size_t last_step = static_cast<std::size_t>(-1);  ///< clipped to steps()
-  std::size_t first_row = 0;
-  std::size_t last_row = static_cast<std::size_t>(-1);  ///< clipped to a.vectors()
+  std::size_t first_row = 0;                             ///< of D
+  std::size_t last_row = static_cast<std::size_t>(-1);   ///< clipped to a.vectors()
 };
 
 /// D = A B + C, one instruction after the other along K on each output.
+/// \param instruction  whose arithmetic
+/// \param a  rows of A
+/// \param b  columns of B
+/// \param range  the steps and rows to run
 /// \param d  a.vectors() x b.vectors() words of the D format, row-major: C on entry, D on return.
 ///           (An instruction whose C is FP16 and D FP32 takes C widened to FP32, which is exact.)
 /// \param threads  how many share the rows; the result does not depend on it.

@@ -23,23 +23,25 @@ namespace lowbit::sim {
 struct MmaTerm {
   std::int16_t significand = 0;  ///< signed, as stored: hidden bit included, not normalised
   std::int16_t exponent = 0;     ///< field exponent; 1 - bias for subnormals
-  NumberClass number_class = NumberClass::zero;
-  bool negative = false;
+  NumberClass number_class = NumberClass::zero;  ///< zero, finite, infinity or NaN
+  bool negative = false;                         ///< the sign
 };
 
 /// What the core needs to know of an instruction: plain numbers, so that it can go to a device.
 struct MmaShape {
-  MmaParameters parameters;
-  int k = 16;
+  MmaParameters parameters;        ///< the arithmetic
+  int k = 16;                      ///< products per output
   int block = 0;                   ///< elements a scale covers; 0 without scales
   int product_fraction_bits = 20;  ///< mantissa bits of A plus those of B, as the core sees them
   int scale_fraction_bits = 0;     ///< likewise of the two scales
   bool half = false;               ///< D, and C as the core sees it, are FP16
 };
 
+/// The result format of Hopper's and Ada's FP8: FP32 with 13 mantissa bits.
 inline constexpr ElementFormat e8m13{"e8m13",         22, 8, 13, 127, true, Specials::ieee,
                                      Coding::floating};
 
+/// The element of a code, as a tensor core decodes it.
 constexpr MmaTerm decode_term(const ElementFormat& format, std::uint32_t code) {
   const Number n = decode(format, code);
   MmaTerm term;
@@ -376,6 +378,9 @@ constexpr std::uint32_t fma_chain(const MmaShape& s, const MmaTerm* a, const Mma
 }  // namespace detail
 
 /// One instruction on one output: s.k products and one addend.
+/// \param s  the instruction
+/// \param a  s.k terms of A
+/// \param b  s.k terms of B
 /// \param scale_a, scale_b  s.k / s.block terms each; unused where s.block is 0.
 /// \param c  a word of D's format.
 constexpr std::uint32_t instruction_dot(const MmaShape& s, const MmaTerm* a, const MmaTerm* b,

@@ -20,6 +20,7 @@
 
 namespace lowbit::sim {
 
+/// Whether an accumulator takes its steps from the first or from the last.
 enum class StepOrder : std::uint8_t { forward, backward };
 
 /// How FP32 partial sums p0, p1, ... become one, each addition rounded to nearest even.
@@ -49,19 +50,21 @@ enum class Combine : std::uint8_t {
 
 /// What happens to the reduced FP32 accumulator.
 struct Epilogue {
-  AlphaRule scale = AlphaRule::none;
+  AlphaRule scale = AlphaRule::none;  ///< how the tensor scales enter
   std::optional<float> alpha{};  ///< for AlphaRule::product, instead of the tensor scales' product
   float beta = 0.0F;             ///< ignored without a C
-  Combine combine = Combine::fma;
+  Combine combine = Combine::fma;      ///< how C joins
   const ElementFormat* output = &f32;  ///< f32, f16 or bf16: to nearest even, overflow to infinity
+  /// Whether all fields are equal.
   friend bool operator==(const Epilogue&, const Epilogue&) = default;
 };
 
+/// Which accumulator takes which steps, and how partial sums become D (docs/schedules.md).
 struct Schedule {
-  std::size_t split_k = 1;    ///< slices of K with accumulators of their own
-  std::size_t split_run = 0;  ///< 0: contiguous slices of ceil(steps / split_k) steps; otherwise
-                              ///< runs of that many steps are dealt to the slices in turn
-  std::size_t accumulators = 1;     ///< of each slice
+  std::size_t split_k = 1;       ///< slices of K with accumulators of their own
+  std::size_t split_run = 0;     ///< 0: contiguous slices of ceil(steps / split_k) steps; otherwise
+                                 ///< runs of that many steps are dealt to the slices in turn
+  std::size_t accumulators = 1;  ///< of each slice
   std::size_t accumulator_run = 1;  ///< a slice's steps are dealt to them in runs of that many
   std::size_t promote = 0;  ///< every so many steps of an accumulator its partial sum is added to
                             ///< an FP32 sum (to nearest) and starts again from 0; 0: never
@@ -76,15 +79,18 @@ struct Schedule {
   std::vector<std::uint32_t> column_order{};
   /// Block-quantized operands that are expanded for a dense instruction are multiplied by 2^this.
   int prescale = 0;
-  Epilogue epilogue{};
+  Epilogue epilogue{};  ///< what happens to the reduced accumulator
+  /// Whether all fields are equal.
   friend bool operator==(const Schedule&, const Schedule&) = default;
 };
 
 /// The steps of every accumulator, slice by slice; accumulators without steps are left out.
 struct Plan {
+  /// Slice, accumulator, step numbers
   std::vector<std::vector<std::vector<std::uint32_t>>> slices;
-  std::size_t promote = 0;
-  Reduction reduction = Reduction::sequential;
+  std::size_t promote = 0;                      ///< as Schedule::promote
+  Reduction reduction = Reduction::sequential;  ///< as Schedule::reduction
+  /// Whether all fields are equal.
   friend bool operator==(const Plan&, const Plan&) = default;
 };
 /// \throws Error(usage) for zero counts or explicit steps that do not name each step once.
@@ -93,15 +99,21 @@ struct Plan {
 /// The two tensors' FP32 scales, and the denominator and power of two that their operands leave to
 /// the epilogue (gemm_model.hpp).
 struct TensorScales {
-  float amax_a = 1.0F;
-  float constant_a = 1.0F;
-  float amax_b = 1.0F;
-  float constant_b = 1.0F;
-  std::uint32_t denominator = 1;
-  int exponent = 0;  ///< the accumulator is times 2^-this too large
+  float amax_a = 1.0F;            ///< A of the first tensor
+  float constant_a = 1.0F;        ///< C of the first tensor
+  float amax_b = 1.0F;            ///< A of the second tensor
+  float constant_b = 1.0F;        ///< C of the second tensor
+  std::uint32_t denominator = 1;  ///< the accumulator is that many times too large
+  int exponent = 0;               ///< the accumulator is times 2^-this too large
 };
 
 /// D = epilogue(A * B), A and B prepared for the instruction.
+/// \param instruction  whose arithmetic
+/// \param a  rows of A
+/// \param b  columns of B
+/// \param schedule  the order of the sums and the epilogue
+/// \param scales  what the epilogue multiplies by
+/// \param threads  0: as many as the machine has
 /// \param c  empty, or M x N values added with weight beta.
 /// \returns M x N words of schedule.epilogue.output, row-major; NaN is the format's quiet NaN.
 /// Accumulators start from +0. An instruction with FP16 accumulators promotes and reduces in FP32.
@@ -115,7 +127,7 @@ struct TensorScales {
 /// The accumulators of one output after each step, in the order in which the plan runs them,
 /// before any reduction: how the sums run.
 struct RunningSum {
-  std::uint32_t step;
+  std::uint32_t step;       ///< its number along K
   std::size_t accumulator;  ///< counted over slices
   float partial;            ///< the instruction's accumulator after the step
   float sum;                ///< with what was promoted before
@@ -136,6 +148,7 @@ struct RunningSum {
 /// The JSON form (docs/schedules.md). \throws Error(invalid_input), naming `source` and the key,
 /// for anything that is not a schedule.
 [[nodiscard]] Schedule schedule_from_json(const std::string& text, const std::string& source);
+/// The JSON form that schedule_from_json reads back to the same schedule.
 [[nodiscard]] std::string schedule_to_json(const Schedule& schedule);
 
 }  // namespace lowbit::sim

@@ -13,6 +13,8 @@
 namespace lowbit::sim {
 
 /// Plausible schedules for a K of that many steps, beside `base`, which comes first: K order,
+/// \param base  the first schedule of the result
+/// \param steps  instructions along K
 /// split-K, accumulators, promotion interval, reduction order and epilogue. Each differs from every
 /// other in its plan or its epilogue; for 16 steps and more there are some hundred.
 /// \param scaled  whether the operands have tensor scales, so that epilogues differ by them.
@@ -20,8 +22,9 @@ namespace lowbit::sim {
 [[nodiscard]] std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t steps,
                                                         bool scaled, bool with_source);
 
+/// Which plausible schedules reproduce an output.
 struct ScheduleSearch {
-  std::size_t tried = 0;
+  std::size_t tried = 0;               ///< schedules replayed on the sample
   std::vector<Schedule> matches;       ///< on every word, in the order of plausible_schedules
   Schedule closest{};                  ///< where there is no match: fewest mismatches on the sample
   std::size_t closest_mismatches = 0;  ///< of all words, under `closest`
@@ -31,6 +34,10 @@ struct ScheduleSearch {
 
 /// Tries every plausible schedule on a sample of the outputs (rows and columns with mismatches
 /// under the model's own schedule, and others spread over the matrix), then those that match it on
+/// \param a  A, M x K
+/// \param b  B, N x K
+/// \param model  the instruction and its own schedule
+/// \param c  empty, or the M x N source values
 /// all. \param output  M x N words of model.schedule.epilogue.output. \throws as run_gemm;
 /// Error(usage) for the exact model, which has no schedule.
 [[nodiscard]] ScheduleSearch search_schedules(const GemmOperand& a, const GemmOperand& b,
@@ -41,9 +48,10 @@ struct ScheduleSearch {
 /// Rows and columns of an output to try things on: up to `rows` and `columns` of them, mismatching
 /// ones first, then spread evenly. Sorted.
 struct OutputSample {
-  std::vector<std::size_t> rows;
-  std::vector<std::size_t> columns;
+  std::vector<std::size_t> rows;     ///< sorted row numbers of D
+  std::vector<std::size_t> columns;  ///< sorted column numbers of D
 };
+/// A sample of an m x n output: see OutputSample. Both spans hold m x n words of the format.
 [[nodiscard]] OutputSample sample_output(std::size_t m, std::size_t n, const ElementFormat& format,
                                          std::span<const std::uint32_t> expected,
                                          std::span<const std::uint32_t> actual, std::size_t rows,

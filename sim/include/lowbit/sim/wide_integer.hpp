@@ -12,7 +12,9 @@
 
 namespace lowbit::sim {
 
+/// 128 bits, signed.
 __extension__ using Int128 = __int128;
+/// 128 bits, unsigned.
 __extension__ using UInt128 = unsigned __int128;
 
 /// 640 bits, two's complement, little-endian limbs. No allocation, no overflow for its purpose: the
@@ -21,11 +23,13 @@ __extension__ using UInt128 = unsigned __int128;
 /// (docs/exact.md, Bounds). Sums wrap modulo 2^640.
 class WideInteger {
  public:
-  static constexpr std::size_t limb_count = 10;
-  static constexpr int bits = 64 * static_cast<int>(limb_count);
+  static constexpr std::size_t limb_count = 10;                   ///< How many limbs.
+  static constexpr int bits = 64 * static_cast<int>(limb_count);  ///< Width in bits, sign included.
+  /// 64-bit limbs, the lowest first.
   using Limbs = std::array<std::uint64_t, limb_count>;
 
   constexpr WideInteger() = default;
+  /// The value, sign-extended.
   explicit constexpr WideInteger(Int128 value) { add_shifted(value, 0); }
 
   /// Adds value * 2^shift, 0 <= shift < bits.
@@ -46,6 +50,7 @@ class WideInteger {
       carry >>= 64;
     }
   }
+  /// Sum modulo 2^640.
   constexpr WideInteger& operator+=(const WideInteger& other) {
     UInt128 carry = 0;
     for (std::size_t i = 0; i < limb_count; ++i) {
@@ -55,6 +60,7 @@ class WideInteger {
     }
     return *this;
   }
+  /// -this, modulo 2^640.
   [[nodiscard]] constexpr WideInteger negated() const {
     WideInteger result;
     std::uint64_t carry = 1;
@@ -64,7 +70,9 @@ class WideInteger {
     }
     return result;
   }
+  /// Whether the sign bit is set.
   [[nodiscard]] constexpr bool is_negative() const { return (limbs_.back() >> 63) != 0; }
+  /// Whether every bit is 0.
   [[nodiscard]] constexpr bool is_zero() const {
     for (const std::uint64_t limb : limbs_) {
       if (limb != 0) return false;
@@ -89,10 +97,12 @@ class WideInteger {
     if (WideInteger(value) != *this) return std::nullopt;
     return value;
   }
+  /// The two's complement bits.
   [[nodiscard]] constexpr const Limbs& limbs() const { return limbs_; }
   /// Sign and hexadecimal magnitude: "-0x1f".
   [[nodiscard]] std::string to_hex() const;
 
+  /// Whether all fields are equal.
   friend constexpr bool operator==(const WideInteger&, const WideInteger&) = default;
 
  private:

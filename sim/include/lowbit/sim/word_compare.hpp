@@ -18,9 +18,10 @@ namespace lowbit::sim {
 [[nodiscard]] std::optional<std::uint64_t> ulp_distance(const ElementFormat& format,
                                                         std::uint32_t x, std::uint32_t y);
 
+/// How two arrays of words differ.
 struct WordComparison {
-  std::size_t words = 0;
-  std::size_t mismatches = 0;
+  std::size_t words = 0;           ///< compared
+  std::size_t mismatches = 0;      ///< pairs that same_word refuses
   std::size_t zero_signs = 0;      ///< of the mismatches: +0 against -0
   std::size_t nan_against = 0;     ///< of the mismatches: NaN on one side only
   std::uint64_t largest_ulps = 0;  ///< over the mismatches that have a distance
