@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A kernel of your own under lowbit's harness: a plain NVFP4 quantizer, one thread a block, held to
-// the reference byte for byte and timed.
+// A kernel of your own under lowbit's harness: a plain NVFP4 quantizer, one thread per block,
+// compared with the reference byte for byte, and timed.
 //
 // docs/gpu.md, "A kernel of your own", says how to build it by hand.
 //
-// With --broken it multiplies by the approximate 1/6 instead of dividing, as some libraries do: the
-// harness names the first byte that differs.
+// With --broken the kernel multiplies by an approximate 1/6 instead of dividing, as some libraries
+// do; the harness names the first byte that differs.
 #include <cuda_bf16.h>
 #include <cuda_fp8.h>
 

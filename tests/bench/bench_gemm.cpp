@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // 1024 x 1024 x 4096 on all cores: exact, an NVFP4 instruction's model, and a plain FP32 product of
-// the dequantized operands beside them. items_per_second is products a second.
+// the dequantized operands beside them. items_per_second is products per second.
 #include <benchmark/benchmark.h>
 
 #include <random>

@@ -143,8 +143,8 @@ TEST_CASE("sm_100a shared tiles, descriptors and tensor-memory scales (not run o
                   scale_tiles[static_cast<std::size_t>(step * 512 + o)];
       }
     }
-    // What the instruction reads: 32 bytes a row from the descriptor's start, address bits 4-6 XOR
-    // 7-9.
+    // What the instruction reads: 32 bytes per row from the descriptor's start, address bits 4-6
+    // XOR 7-9.
     Matrix read{128, 256, std::vector<std::uint8_t>(128 * 128),
                 std::vector<std::uint8_t>(128 * 16)};
     for (int step = 0; step < 4; ++step) {

@@ -121,7 +121,7 @@ TEST_CASE("the decode kernel's instructions take every column of a super-step on
       REQUIRE(column < gpu::decode_super_step);
       CHECK_FALSE(seen[column]);
       seen[column] = true;
-      CHECK(column / (gpu::decode_super_step / 4) == slot % 8 / 2);  // a quarter a lane
+      CHECK(column / (gpu::decode_super_step / 4) == slot % 8 / 2);  // a quarter per lane
     }
   }
 }

@@ -183,7 +183,7 @@ TEST_CASE("portable FP16 kernel: bytes of the next row do not follow the end of 
 TEST_CASE("portable FP16 kernel: shared memory is read without bank conflicts") {
   for (int group = 0; group < Layout::row_groups; ++group) {
     for (int half = 0; half < 2; ++half) {
-      for (int lane0 = 0; lane0 < 32; lane0 += 16) {  // eight bytes a lane: two passes
+      for (int lane0 = 0; lane0 < 32; lane0 += 16) {  // eight bytes per lane: two passes
         std::set<std::uint32_t> banks;
         for (int lane = lane0; lane < lane0 + 16; ++lane) {
           const std::uint32_t at = Layout::code_offset(8 * group + lane / 4, 2 * (lane % 4) + half);

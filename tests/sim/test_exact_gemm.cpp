@@ -105,7 +105,7 @@ TEST_CASE("fast paths equal exact_dot: wide and narrow scale spans, extremes") {
 }
 
 TEST_CASE("64-bit sums are flushed before they can overflow") {
-  // IF4 at its largest: 2^53 a block, so more than 2^10 blocks pass 2^63.
+  // IF4 at its largest: 2^53 per block, so more than 2^10 blocks pass 2^63.
   for (const char* name : {"if4", "if6_e2m3", "nvfp6_e3m2", "nvint6"}) {
     CAPTURE(name);
     const BlockFormat& f = format(name);

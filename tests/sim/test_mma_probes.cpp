@@ -243,7 +243,7 @@ TEST_CASE("FP8 windows: 13 fraction bits and an E8M13 result on Hopper wgmma and
     // 32 products of 1.5 * 1 and C = 2^-12: C is truncated away in the second step or the first.
     CHECK(dot(i, Codes(32, 0x3C), Codes(32, 0x38), 0x39800000U) == 0x42400000U);
   }
-  // Ada takes 16 products a step, Hopper 32: 2^8 in the first half, -2^8 in the second, 2^-6
+  // Ada takes 16 products per step, Hopper 32: 2^8 in the first half, -2^8 in the second, 2^-6
   // beside.
   Codes a(32, 0);
   Codes b(32, 0);

@@ -12,8 +12,8 @@
 namespace lowbit::gpu::detail {
 namespace {
 
-/// Launches recorded once, so that replaying them costs the host next to nothing: a decode kernel
-/// takes about as long as the host needs to launch one.
+/// Launches recorded once, so that a replay costs the host almost nothing. A decode kernel takes
+/// about as long as the host needs for one launch.
 class Graph {
  public:
   template <class Launches>
@@ -91,7 +91,7 @@ std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format,
   };
   double seconds = 0;
   if (decode) {
-    // One round through all weights is timed, as layers follow each other.
+    // One pass through all weights is timed, because in a model one layer follows another.
     const Graph round([&](cudaStream_t stream) {
       for (std::size_t j = 0; j < sets; ++j) launch(j, stream);
     });
@@ -108,13 +108,13 @@ std::vector<BenchResult> bench_gemm(GemmKernel kernel, GemmFormat format,
   result.shape = {m, n, k};
   result.median_seconds = seconds;
   result.bytes = static_cast<double>(gemm_bytes(problem));
-  if (decode) {  // held to what it must read
+  if (decode) {  // its bar is about the bytes that it must read
     result.bytes_moved = result.bytes;
     result.bytes -= 4.0 * m * n;
   }
   result.operations = 2.0 * m * n * k;
-  // A kernel of tiles reads A once for every tile's columns and B once for every tile's rows of D,
-  // from the L2 where it is found there.
+  // A kernel with tiles reads A once per tile column and B once per tile row of D, from the L2
+  // where the data are there.
   if (!decode) {
     const int tile_m = 128;
     const int tile_n = kernel == GemmKernel::wgmma ? 256 : MmaF16::tile;

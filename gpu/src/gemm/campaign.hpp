@@ -22,7 +22,7 @@ enum class InputKind : std::uint8_t {
 };
 inline constexpr int input_kinds = 6;
 
-// What a wrong model would be; each is evaluated on every eighth row of a case.
+// The wrong models; each is evaluated on every eighth row of a case.
 inline constexpr std::array<std::string_view, 8> mutant_names{"fraction_bits 24",
                                                               "fraction_bits 26",
                                                               "final rounding to nearest",

@@ -4,19 +4,16 @@
 // B is read once, and expanding it takes nearly as long as reading it, so the two have to overlap
 // from the start:
 // - A CTA has up to 64 rows of B, and there are as many CTAs as multiprocessors where N allows.
-// - Four groups of six warps take neighbouring super-steps of 256 columns, so that the CTA reads on
-// along its rows.
-//   (With shares of K that lie apart, memory delivered half of its rate.) Four warps of a group are
-//   a warpgroup that multiplies, 16 rows of B a warp. Two feed it: the first has the bulk tensor
-//   copy engine bring codes and scale bytes of B, and each expands half of A for the four. A slot
-//   is full when all of that is there, and free when four warps have read it.
-// - The second slot is asked for when the first has arrived: with more under way from the start all
-// of it would arrive
-//   together, the first bytes as late as the last.
-// - Codes of B are expanded in registers into the fragments of wgmma, whose M side B is: no
-// shuffle, and no FP16 of B in
-//   shared memory. (mma.sync took seven issue cycles a piece in which nothing else could be
-//   expanded.)
+// - Four groups of six warps take neighbouring super-steps of 256 columns, so that the CTA reads
+//   forward along its rows. (With shares of K far apart, memory delivered half of its rate.) Four
+//   warps of a group are a warpgroup that multiplies, 16 rows of B per warp. Two warps feed it: the
+//   first starts the bulk tensor copies of codes and scale bytes of B, and each expands half of A.
+//   A slot is full when all of that is there, and free when four warps have read it.
+// - The second slot is requested when the first has arrived. With more requests under way from the
+//   start, all slots would arrive together, the first bytes as late as the last.
+// - Codes of B are expanded in registers into the fragments of wgmma, with B on its M side: no
+//   shuffle, and no FP16 of B in shared memory. (mma.sync took seven issue cycles each, in which
+//   nothing else could be expanded.)
 //
 // Schedule (what the model replays): group w of 4 keeps its own accumulators, from +0, over
 // super-steps w, w+4, ...; a super-step is 16 m64n16k16 in order, whose columns decode_column
@@ -60,8 +57,7 @@ constexpr int partial_pitch = tile_n + 4;  // floats; a pair of rows of A 8 bank
 static_assert(16 * partial_pitch * 4 <= ring * code_bytes,
               "the partial sums of a group reuse its codes");
 
-// The same value, which the compiler keeps in a register instead of working it out again at each
-// use.
+// The same value, kept in a register: the compiler would compute it again at each use.
 __device__ __forceinline__ int opaque(int value) {
   asm volatile("" : "+r"(value));
   return value;
@@ -84,7 +80,7 @@ struct Slots {
   std::uint8_t* codes;
   std::uint8_t* scales;
   std::uint8_t* a;
-  std::uint32_t full;  // barriers, 8 bytes a slot
+  std::uint32_t full;  // barriers, 8 bytes per slot
   std::uint32_t free;
 };
 
@@ -168,7 +164,8 @@ __device__ __forceinline__ void feed(const GemmArguments& g, const CUtensorMap& 
     }
   };
   if (!g.b_settled) asm volatile("griddepcontrol.wait;" ::: "memory");
-  // No more than this before the kernel ahead has ended: its end would wait behind these reads.
+  // No more reads than this before the kernel ahead has ended: its last reads would wait behind
+  // these.
   if (half == 0 && steps > 0) copy(0);
   if (g.b_settled) asm volatile("griddepcontrol.wait;" ::: "memory");
   // Rows that do not exist repeat the last one; nobody stores their sums.
@@ -233,7 +230,7 @@ __device__ __forceinline__ void multiply(const Slots& slots, int own, int steps,
     if constexpr (bulk) {
       barrier_wait(slots.full + slot * 8, i / ring & 1);
     } else {
-      __syncthreads();  // by then everyone has read the other slot, too, which is filled next
+      __syncthreads();  // by then every warp has read the other slot too, which is filled next
     }
     std::uint32_t s[2];
 #pragma unroll
@@ -311,8 +308,8 @@ __global__ void __launch_bounds__(threads, 1)
   slots.free = slots.full + ring * 8;
   const Rows rows{static_cast<int>(static_cast<std::int64_t>(g.n) * blockIdx.x / gridDim.x),
                   static_cast<int>(static_cast<std::int64_t>(g.n) * (blockIdx.x + 1) / gridDim.x)};
-  // Without the copy engine slots are handed over by barriers of all warps, so the groups take as
-  // many super-steps each, some of them past the end of K: zeros, which change no sum.
+  // Without the copy engine, barriers of all warps hand slots over, so every group takes the same
+  // number of super-steps. Some are past the end of K: zeros, which change no sum.
   const int steps =
       decode_step_count(bulk ? group : 0, (g.k_blocks + step_blocks - 1) / step_blocks);
 

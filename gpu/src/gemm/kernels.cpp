@@ -62,8 +62,9 @@ Kernel portable(const Named& format) {
   return held_to_model(std::move(info), GemmKernel::mma_f16, format.format);
 }
 
-// Native Blackwell kernels. Nobody has run them, so the harness has no verdict on them to offer:
-// their layouts are held to the model on the CPU (tests/gpu/test_blackwell_layout.cpp).
+// Native Blackwell kernels. They have not run on hardware, so the harness offers no verify and no
+// bench for them. A test compares their layouts with the model on the CPU
+// (tests/gpu/test_blackwell_layout.cpp).
 Kernel blackwell(const char* name, std::string_view built, const char* instruction) {
   KernelInfo info;
   info.name = name;

@@ -40,11 +40,11 @@ cudaError_t with_format(GemmFormat format, const Launch& launch) {
   return cudaErrorInvalidValue;
 }
 
-/// Lets a kernel have that much dynamic shared memory on the current device. The driver is asked
-/// once a device: the call takes longer than a launch.
+/// Allows a kernel that much dynamic shared memory on the current device. The driver is called once
+/// per device, because the call takes longer than a launch.
 template <auto kernel>
 cudaError_t raise_shared_limit(int bytes) {
-  static std::atomic<std::uint64_t> raised{0};  // a bit a device
+  static std::atomic<std::uint64_t> raised{0};  // one bit per device
   int device = 0;
   cudaError_t status = cudaGetDevice(&device);
   if (status != cudaSuccess) return status;

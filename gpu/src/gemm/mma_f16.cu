@@ -4,9 +4,10 @@
 // multiplied. The machine code for sm_100a and sm_120a is not run on hardware; the same source is
 // run on sm_90a.
 //
-// Why 64 x 64 outputs a warp: a lane expands 64 words of codes for 256 instructions, six operations
-// an instruction, which the tensor cores of sm_120 take longer for; smaller tiles expand more. Each
-// row is expanded by two warps of the CTA; no FP16 word of an operand leaves the registers.
+// Why 64 x 64 outputs per warp: a lane expands 64 words of codes for 256 instructions, six
+// operations per instruction, and the tensor cores of sm_120 take longer than that for one. Smaller
+// tiles expand more. Two warps of the CTA expand each row; no FP16 word of an operand leaves the
+// registers.
 //
 // Schedule (what the model replays): accumulators from +0; K in super-steps of 128 ascending, eight
 // m16n8k16 each, whose columns mma_f16_column names; columns past K are zeros;
@@ -124,8 +125,8 @@ __global__ void __launch_bounds__(Layout::threads, 2)
 #pragma unroll 1
   for (int s = 0; s < steps; ++s) {
     copy_wait<Layout::ring - 2>();
-    __syncthreads();  // everyone's copies of this step have arrived, and the slot filled next is
-                      // read
+    __syncthreads();  // the copies of this step have arrived, and every warp has read the slot that
+                      // is filled next
     fill(s + Layout::ring - 1);
     const std::uint8_t* stage_a = stages + s % Layout::ring * Layout::stage_bytes;
     const std::uint8_t* stage_b = stage_a + Layout::operand_bytes;

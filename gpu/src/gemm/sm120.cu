@@ -2,7 +2,7 @@
 // Native NVFP4 GEMM for sm_120a: mma.sync kind::mxf4nvf4.block_scale m16n8k64 with UE4M3 scales.
 // Not run on hardware: assembled, and its layouts are checked on the CPU.
 //
-// A warp owns 32 x 32 outputs (2 x 4 instructions a step), a CTA of four warps 64 x 64. Fragments
+// A warp owns 32 x 32 outputs (2 x 4 instructions per step), a CTA of four warps 64 x 64. Fragments
 // are read straight from global memory; scales are in the 128x4 layout, so a row's four bytes of a
 // step are one aligned word.
 //

@@ -29,8 +29,8 @@ constexpr Case wgmma_short[] = {
 constexpr Case decode_short[] = {{1, 1, 16},      {16, 64, 2048}, {15, 65, 2064},  {3, 300, 1000},
                                  {8, 9, 4096},    {16, 513, 250}, {9, 640, 6000},  {5, 7, 0},
                                  {16, 512, 8192}, {2, 130, 128},  {16, 8447, 768}, {4, 8449, 512}};
-// Campaigns: about 59 million outputs a round of wgmma, 36 million a round of decode, more than
-// half at K up to 256 and over a million at K of 4096 or more.
+// Campaigns: about 59 million outputs per round of wgmma and 36 million per round of decode, more
+// than half at K up to 256 and over a million at K of 4096 or more.
 constexpr Case wgmma_long[] = {{4096, 4096, 128}, {4096, 2048, 256}, {1100, 1000, 4096},
                                {3001, 2999, 80},  {2048, 4096, 512}, {4096, 4096, 64},
                                {512, 512, 8192}};
@@ -70,7 +70,7 @@ struct Campaign {
   GemmKernel kernel;
   GemmFormat format;
   int capability;
-  double library_products;  // of the library's model, a case
+  double library_products;  // of the library's model, per case
   VerifyResult total{};
   LibraryProblem library{};  // its memory is kept from case to case
 
@@ -214,8 +214,8 @@ VerifyResult verify_gemm(GemmKernel kernel, GemmFormat format, const VerifyOptio
   std::uint64_t seed = options.seed;
   do {
     for (const Case& c : cases(kernel, options.elements != 0)) {
-      // One kind of inputs a case in campaigns (each seed has its own), every kind otherwise. The
-      // benign and NaN inputs, which tell least, come up half as often as the others.
+      // In campaigns one kind of inputs per case (each seed has its own), otherwise every kind. The
+      // benign and NaN inputs, which detect least, come up half as often as the others.
       constexpr InputKind order[] = {InputKind::spread, InputKind::cancel,    InputKind::raw,
                                      InputKind::sparse, InputKind::cancel,    InputKind::spread,
                                      InputKind::raw,    InputKind::nan_scale, InputKind::cancel,

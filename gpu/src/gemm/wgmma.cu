@@ -3,7 +3,7 @@
 //
 // A CTA works on tiles of 128 x 256 outputs, one after the other. Codes and scales come in chunks
 // of 256 columns of K, two chunks ahead, through the bulk tensor copy engine. Two producer
-// warpgroups expand B into shared memory in stages of 64 columns, a thread 32 of two rows. Two
+// warpgroups expand B into shared memory in stages of 64 columns, 32 of two rows per thread. Two
 // consumer warpgroups of 64 rows expand A into the registers from which wgmma reads it: A's FP16
 // words never pass through shared memory, whose bandwidth would be the limit (docs/gpu_gemm.md
 // counts it). No FP16 word leaves the SM.
@@ -140,8 +140,8 @@ __device__ __forceinline__ std::uint32_t word_of(const uint4& v, int i) {
   return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
 }
 
-// What the warpgroups hand over must cover what they take: the registers are those of the launch,
-// 128 a thread. (Instructions of 256 columns need 158 there.)
+// The registers that the producers give back must cover those that the consumers take: the launch
+// has 128 per thread. (Instructions of 256 columns need 158 at launch.)
 constexpr int producer_registers = 64;
 constexpr int consumer_registers = 192;
 static_assert(producers * producer_registers + consumers * consumer_registers <= threads * 128);
@@ -165,8 +165,8 @@ __device__ __forceinline__ void copy_b(const Work& w, const Maps& maps, const Sh
            barriers.b_here(half));
 }
 
-// A chunk of a row without the copy engine, whose pitches K does not meet: codes in the copy
-// engine's swizzled order and scales, zeros outside the matrix.
+// A chunk of a row without the copy engine, for a K whose rows do not have the engine's pitch:
+// codes in the engine's swizzled order, scales, and zeros outside the matrix.
 __device__ __noinline__ void fill_row(const std::uint8_t* codes, const std::uint8_t* scales,
                                       int row, int rows, int block, int k_blocks,
                                       std::uint32_t to_codes, std::uint32_t to_scales) {
@@ -187,7 +187,7 @@ __device__ __noinline__ void fill_row(const std::uint8_t* codes, const std::uint
   }
 }
 
-// Producers and consumers, once a chunk where the copy engine does not serve: A's codes are there.
+// Producers and consumers, once per chunk where the copy engine is not used: A's codes are there.
 __device__ __forceinline__ void filled() {
   asm volatile("bar.sync 1, %0;" ::"n"(threads) : "memory");
 }
@@ -228,8 +228,8 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
       fill_row(g.b_codes, g.b_scales, at.tile.n0 + thread, g.n, block, g.k_blocks,
                shared.b_codes(half) + thread * chunk_row,
                shared.b_scales(half) + thread * chunk_blocks);
-      // The consumers are done with A's chunk before the last one: they were at the barrier of the
-      // last one.
+      // The consumers have finished A's chunk before the last one, because they were at the barrier
+      // of the last one.
       if (thread < tile_m) {
         fill_row(g.a_codes, g.a_scales, at.tile.m0 + thread, g.m, block, g.k_blocks,
                  shared.a_codes(half) + thread * chunk_row,
@@ -239,8 +239,9 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
     }
     const std::uint32_t codes = shared.b_codes(half) + row * chunk_row;
     const std::uint32_t scales = shared.b_scales(half) + row * chunk_blocks + 2 * pair;
-    // A stage's codes are in registers before its place is waited for, and loaded all at once: each
-    // load is tens of cycles, and two warps a scheduler have nothing else to do meanwhile.
+    // The codes of a stage are loaded into registers, all at once, before the wait for its place.
+    // Each load takes tens of cycles, and the two warps of a scheduler have nothing else to do
+    // meanwhile.
     uint4 c[own_rows];
     std::uint32_t scale[own_rows];
     const auto load_codes = [&](int s) {
@@ -283,7 +284,7 @@ __device__ __forceinline__ void produce(const Work& w, const Maps& maps, const S
           }
         }
       }
-      if (s + 1 < stages) load_codes(s + 1);  // before `full` is told: see copy_b above
+      if (s + 1 < stages) load_codes(s + 1);  // before the arrival on `full`: see copy_b above
       fence_async_shared();
       __syncwarp();
       if (lane == 0) barrier_arrive(barriers.full(slot));

@@ -32,8 +32,8 @@ std::string too_old(int driver, int runtime) {
                      version_text(driver), version_text(runtime));
 }
 
-/// "580.159.04 (CUDA 13.0)": the driver's own version where it tells, and the CUDA version that it
-/// serves.
+/// "580.159.04 (CUDA 13.0)": the driver's own version where it reports one, and the CUDA version
+/// that it serves.
 std::string driver_text(int served) {
   const std::string cuda = "CUDA " + version_text(served);
   std::ifstream file("/proc/driver/nvidia/version");

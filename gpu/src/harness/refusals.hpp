@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Why a device does not do, in one line; empty where it does. Apart from what asks the device, so
-// that each can be tested.
+// Why a device cannot run a kernel, in one line; empty where it can. These functions do not query
+// the device themselves, so that each can be tested.
 #pragma once
 
 #include <cstddef>

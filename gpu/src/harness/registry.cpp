@@ -5,7 +5,7 @@
 #include "harness/architectures.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/kernel.hpp"
-#include "run_records.hpp"  // generated: docs/gpu_runs/*.json, one string a file
+#include "run_records.hpp"  // generated: docs/gpu_runs/*.json, one string per file
 
 namespace lowbit::gpu {
 

@@ -41,8 +41,8 @@ float element(InputKind kind, InputType type, std::uint64_t seed, std::uint64_t 
     case InputKind::wide_blocks:
       return x * power(static_cast<int>(block % (half ? 20 : 41)) - (half ? 14 : 20));
     case InputKind::ties: {
-      // The tensor's amax is 6 * 448 (of which every format's C is a power of two times a divisor),
-      // so that scales are powers of two where a block's amax is 6, 4 or 7 times one.
+      // The tensor's amax is 6 * 448. Every format's C is a power of two times a divisor of that,
+      // so scales are powers of two where a block's amax is 6, 4 or 7 times a power of two.
       if (index % 8192 == 0) return 2688.0F;
       constexpr float steps[] = {0.25F, 0.75F, 1.25F,  1.75F,  2.5F, 3.5F, 5.0F,
                                  6.0F,  4.0F,  7.0F,   0.5F,   1.5F, 4.5F, 5.5F,

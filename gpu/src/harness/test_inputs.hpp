@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inputs for the quantize harness: random ones, and ones made to stand on the edges of the
-// arithmetic.
+// Inputs for the quantize harness: random ones, and ones at the edges of the arithmetic.
 #pragma once
 
 #include <cstddef>

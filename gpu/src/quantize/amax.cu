@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tensor's amax: one maximum a thread block, which the next kernel combines.
+// The tensor's amax: one maximum per thread block, which the next kernel combines.
 #include "quantize/load.cuh"
 
 namespace lowbit::gpu::detail {

@@ -80,8 +80,8 @@ LOWBIT_HD ScaleEntry make_scale_entry(const TensorScale& t, std::uint32_t byte) 
   return e;
 }
 
-/// The same element by element, in the dialect's own operations: the error of a candidate over 16
-/// elements, continued from e.
+/// The error of a candidate over 16 elements in the dialect's own operations, element by element,
+/// continued from e.
 template <class F, bool kInteger>
 LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint32_t byte,
                                  float e) {
@@ -115,8 +115,8 @@ LOWBIT_HD_RARE float exact_error(const float* x, const TensorScale& t, std::uint
 }
 
 /// One candidate: its error, and what its codes are packed from (q, or z for integers).
-/// kExact: the dialect's own error, operation by operation; else one that is near enough to decide
-/// all but near-ties.
+/// kExact: the dialect's own error, operation by operation. Otherwise an error that is close enough
+/// to decide everything except near ties.
 template <class F, bool kInteger, bool kClamp, Selection kRule, bool kExact>
 LOWBIT_HD float evaluate(const float (&x)[16], const ScaleEntry& entry, const TensorScale& t,
                          std::uint32_t byte, float (&q)[16]) {
@@ -169,10 +169,10 @@ LOWBIT_HD bool second_is_nearer(float error, float error2) {
   return error2 < error;
 }
 
-/// Whether two errors are so near that the dialect's roundings could order them otherwise.
+/// Whether two errors are so close that the dialect's roundings could order them the other way.
 ///
-/// docs/gpu.md derives the margins ("the general kernels"). Errors that are not finite, or so small
-/// that squares might have been subnormal, count as near.
+/// docs/notes/gpu.md derives the margins ("The general kernels"). Errors that are not finite, or so
+/// small that squares might have been subnormal, count as near.
 template <int kElements>
 LOWBIT_HD bool is_near_tie(Selection rule, float error1, float error2, float largest_value) {
   constexpr float n = kElements / 16;
@@ -234,9 +234,9 @@ LOWBIT_HD_RARE bool choose_exactly(ExactBlock<F>& block, const TensorScale& t, s
 }
 
 /// 16 elements of an NV or IF block whose amax is b (of x'), to codes and the scale byte.
-/// Rules that select are given at run time here: the general kernels' (fast::quantize is the fast
-/// ones'). Group: how the lanes that share a 2D block combine. \return the scale byte, integer flag
-/// included
+/// The general kernels use this function, with the selecting rule given at run time; the fast
+/// kernels use fast::quantize. Group: how the lanes that share a 2D block combine. \return the
+/// scale byte, integer flag included
 template <class F, Selection kRule, class Group, class Table>
 LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, float b,
                                     const TensorScale& t, const Table& table, const Group& group,

@@ -49,7 +49,7 @@ __device__ __forceinline__ void store_words(const Arguments& a, std::size_t segm
 
 /// The tensor's constants. All threads call it.
 __device__ __forceinline__ TensorScale tensor_scale(const Arguments& a) {
-  // Aligned, so that the vectors by which it is read hold nothing else.
+  // Aligned, so that vector loads of it read nothing else.
   __shared__ alignas(16) std::uint32_t shared[quantize_threads / 32];
   // This kernel may have been started while the amax pass was still running (start below).
   cudaGridDependencySynchronize();
@@ -71,7 +71,7 @@ __device__ __forceinline__ TensorScale tensor_scale(const Arguments& a) {
   return make_tensor_scale(amax, a.largest, a.constant, static_cast<Selection>(a.rule));
 }
 
-/// The same, and what each scale byte fixes, in shared memory.
+/// The tensor's constants, and in shared memory what each scale byte fixes.
 template <class F>
 __device__ void prepare(const Arguments& a, TensorScale& scale, ScaleEntry* table) {
   const TensorScale t = tensor_scale(a);

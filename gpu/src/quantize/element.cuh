@@ -5,7 +5,7 @@
 // Everything works on magnitudes (each operation of the dialect is symmetric in the sign), scaled
 // by a power of two 2^-t that puts the element format's smallest normal number on that of E4M3 (or
 // E5M2), so that the 8-bit hardware conversion packs codes: scaling by a power of two commutes with
-// every rounding here, for values far below the first rounding boundary excepted, which become 0
+// every rounding here, except for values far below the first rounding boundary; those become 0
 // either way.
 #pragma once
 
@@ -19,7 +19,8 @@
 
 // Blackwell converts to E2M1, E2M3 and E3M2 in hardware, with the same rounding and saturation (not
 // run on hardware; tests/formats/test_vendor_headers.cpp compares the toolkit's own model of these
-// conversions with lowbit's). A test sets it for the CPU, where the format's one routine converts.
+// conversions with lowbit's). A test defines this macro on the CPU, where the format's one routine
+// converts.
 #ifndef LOWBIT_HARDWARE_FP4
 #if defined(__CUDA_ARCH_FEAT_SM100_ALL) || defined(__CUDA_ARCH_FEAT_SM120_ALL)
 #define LOWBIT_HARDWARE_FP4 1
@@ -184,9 +185,9 @@ using None = void;
 /// The anchor is y's own bits with the exponent raised so far that its last place is the format's
 /// step at y (below `first` a constant of the same last place): a multiple of that step, so
 /// subtracting y from it rounds y to the step, and subtracting the result from it gives the rounded
-/// y, exactly. The rest of y's significand in the anchor does no harm: where y is a tie, it has few
+/// y, exactly. The rest of y's significand in the anchor does no harm: where y is a tie, y has few
 /// digits and the anchor is even. A difference may fall below the anchor's binade, where places are
-/// half a step; but then y is within 2^-18 steps above a power of two, which is its rounding either
+/// half a step; y is then within 2^-18 steps above a power of two and rounds to that power either
 /// way.
 template <class E>
 LOWBIT_HD float round_element(float y) {
@@ -196,8 +197,7 @@ LOWBIT_HD float round_element(float y) {
   constexpr std::int32_t raise = (E::steps << 23) + odd;
   constexpr std::int32_t least =
       std::bit_cast<std::int32_t>(E::first * E::scale) + (E::steps << 23);
-  // One instruction; a float maximum and an addition in its place measured up to 2 % slower on an
-  // H100.
+  // One instruction. A float maximum and an addition instead measured up to 2 % slower on an H100.
   const float anchor =
       std::bit_cast<float>(larger_sum(std::bit_cast<std::int32_t>(y), raise, least));
   return anchor - (anchor - y);
@@ -261,8 +261,8 @@ requires F::adaptive struct Ratios<F> {
   static constexpr float expand = static_cast<float>(double{F::F::max} / F::I::max);
 };
 
-/// Signs of 16 elements, bit 7 of a byte each. Nibble formats: words 0 and 1 hold the even and odd
-/// elements of the first eight, 2 and 3 of the others; else word w holds elements 4w to 4w + 3.
+/// Signs of 16 elements, bit 7 of one byte each. Nibble formats: words 0 and 1 hold the even and
+/// odd elements of the first eight, 2 and 3 of the others; else word w holds elements 4w to 4w + 3.
 struct Signs {
   std::uint32_t word[4];
 };

@@ -33,8 +33,8 @@ std::string_view type_name(InputType type) {
   return type == InputType::float32 ? "f32" : type == InputType::float16 ? "f16" : "bf16";
 }
 
-/// Page-locked host memory, kept from case to case: copies of ordinary memory, and its first touch,
-/// would take longer than the reference on many cores.
+/// Page-locked host memory, kept from case to case. Copies of ordinary memory, and touching it for
+/// the first time, would take longer than the reference on many cores.
 class HostBuffer {
  public:
   HostBuffer() = default;
@@ -264,7 +264,7 @@ std::vector<bool> options_of(bool feature) {
   return feature ? std::vector<bool>{false, true} : std::vector<bool>{false};
 }
 
-/// Small tensors: every combination of features, the kinds of input taking turns.
+/// Small tensors: every combination of features, with the kinds of input in turn.
 void directed_cases(const QuantizeKernel& kernel, std::uint64_t seed, HostMemory& host,
                     VerifyResult& result) {
   const QuantizeFeatures& f = kernel.features;

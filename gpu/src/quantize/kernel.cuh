@@ -8,9 +8,9 @@
 
 namespace lowbit::gpu::detail {
 
-/// Formats and rules with one candidate. items: 1x16 blocks, one a thread at a time, from the
-/// tensor's end: its tail is what the amax pass has left in the L2. Four thread blocks a
-/// multiprocessor leave the 64 registers that it takes to load each block one round ahead.
+/// Formats and rules with one candidate. items: 1x16 blocks, one per thread at a time, from the
+/// tensor's end, because the amax pass has left the tensor's tail in the L2. Four thread blocks per
+/// multiprocessor leave 64 registers, enough to load each block one round ahead.
 template <class F>
 __global__ void __launch_bounds__(quantize_threads, 4)
     quantize_nv_fast(const __grid_constant__ Arguments a) {
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(quantize_threads, 4)
   }
 }
 
-/// The 16 lanes of half a warp, one row of a 16x16 block each.
+/// The 16 lanes of a half warp; each lane has one row of a 16x16 block.
 struct SixteenRows {
   static constexpr int elements = 256;
   std::uint32_t mask;
@@ -94,7 +94,7 @@ struct SixteenRows {
       return combine(x, [](float p, float q) { return larger(p, q); });
     return combine(x, [](float p, float q) { return p + q; });
   }
-  /// Row after row: each continues from the error of the one before.
+  /// Row after row: each row continues from the error of the row before.
   template <class Step>
   __device__ float chain(Step&& step) const {
     float e = 0.0F;
@@ -103,8 +103,8 @@ struct SixteenRows {
   }
 };
 
-/// Any input. items: 1x16 blocks (1D, in order), or pairs of 16x16 blocks beside each other, a warp
-/// each.
+/// Any input. items: 1x16 blocks (1D, in order), or pairs of neighbouring 16x16 blocks, one pair
+/// per warp.
 template <class F, Selection kRule, bool k2D>
 __global__ void __launch_bounds__(quantize_threads)
     quantize_nv_general(const __grid_constant__ Arguments a) {
@@ -150,7 +150,8 @@ __global__ void __launch_bounds__(quantize_threads)
   }
 }
 
-/// Any input. items: 1x32 blocks, one a thread, or 32x32 blocks, a warp each and a row a lane.
+/// Any input. items: 1x32 blocks, one per thread, or 32x32 blocks, one per warp and one row per
+/// lane.
 template <class F, bool k2D>
 __global__ void __launch_bounds__(quantize_threads)
     quantize_mx_general(const __grid_constant__ Arguments a) {
@@ -198,7 +199,7 @@ __global__ void __launch_bounds__(quantize_threads)
   }
 }
 
-/// As many thread blocks as the device holds at a time, or as there is work for.
+/// As many thread blocks as the device holds at once, or fewer where there is less work.
 template <class Kernel>
 cudaError_t start(Kernel kernel, const Arguments& a, std::uint32_t threads_wanted,
                   const Launch& launch) {
@@ -213,8 +214,8 @@ cudaError_t start(Kernel kernel, const Arguments& a, std::uint32_t threads_wante
   config.gridDim = dim3(wanted < most ? wanted : most);
   config.blockDim = dim3(quantize_threads);
   config.stream = launch.stream;
-  // After the amax pass, whose input was complete before it began: thread blocks start as its own
-  // end, and wait for its result in prepare().
+  // After the amax pass, whose input was complete before the pass began: thread blocks start while
+  // those of the pass end, and wait for its result in prepare().
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attribute.val.programmaticStreamSerializationAllowed = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Between the host dispatch (quantize.cpp) and the kernels, one entry a format (*.cu).
+// Between the host dispatch (quantize.cpp) and the kernels: one entry per format (*.cu).
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -38,10 +38,10 @@ struct Arguments {
   float* amax;                          ///< may be null
   unsigned long long* first_nonfinite;  ///< may be null
   std::uint32_t rows, columns;
-  std::uint32_t blocks;     ///< a row
+  std::uint32_t blocks;     ///< per row
   std::uint32_t items;      ///< of the kernel: see there
   std::uint32_t stride;     ///< threads of the launch
-  Divisor per_row;          ///< items a row (of items)
+  Divisor per_row;          ///< items per row
   float largest, constant;  ///< Q, C
   int rule;                 ///< Selection or MxRule
   Input type;

@@ -10,31 +10,31 @@ namespace lowbit::gpu::detail {
 /// The fast path of the selecting rules: 1D blocks, decided where a cheap error decides for
 /// certain.
 ///
-/// Errors are taken in units of the (float, or for NVFP4 the first) candidate's step 1: no element
-/// but y is needed, and in the IF formats both candidates share y, so that no unit is needed
-/// either.
+/// Errors are counted in steps of 1 of the float candidate (NVFP4: of the first candidate). Only y
+/// is needed for that, not x. In the IF formats both candidates share y, so errors compare without
+/// a unit.
 namespace fast {
 
-/// Below this y (of the block's amax) the fast path applies: nothing has to be clamped, or where a
-/// format clamps, its errors are bounded.
+/// Where the y of the block's amax is below this, the fast path applies: no element has to be
+/// clamped, or the errors of clamped elements are bounded.
 template <class F>
 inline constexpr float limit = F::clamps ? (F::F::packs_as_e5m2 ? 30.0F : 8.0F) : F::limit;
 
-/// Errors that differ by no more than this (NVFP4: in units of the second candidate's step 1) might
-/// be ordered otherwise by the dialect's roundings; docs/gpu.md derives it. V: the largest value,
-/// D: the largest |d|, in steps of 1.
+/// Where two errors differ by no more than this (NVFP4: in steps of 1 of the second candidate), the
+/// dialect's roundings might order them the other way; docs/notes/gpu.md derives the margin. V: the
+/// largest value, D: the largest |d|, in steps of 1.
 template <class F, Selection kRule>
 LOWBIT_HD constexpr float margin() {
   constexpr double u = 0x1p-24;
   constexpr double v = F::F::max;
   constexpr double d = F::F::packs_as_e5m2 ? 2.0 : (F::clamps ? 0.5 : 1.0);
   constexpr double scale = F::F::scale;
-  // 2 candidates, and a quarter for what is of second order and for the margin's own rounding.
+  // Two candidates, and a quarter for terms of second order and for the margin's own rounding.
   if (kRule == Selection::mse)
     return static_cast<float>(2.5 * 16 * (16 * d * v + 54 * d * d) * u * scale * scale);
   if (kRule == Selection::mae) return static_cast<float>(2.5 * 16 * (8 * v + 45 * d) * u * scale);
-  // Each candidate's own and a quarter, which `quantize` multiplies by s2 / s; 64 u are what adding
-  // 1 to 2^-6 rounds off.
+  // Each candidate's own margin and a quarter; `quantize` multiplies by s2 / s. Adding 1 to 2^-6
+  // rounds off 64 u.
   if (F::four_over_six) return static_cast<float>(1.25 * (19 * v + 14 * d + 64) * u * scale);
   return static_cast<float>(2.5 * (8 * v + 10 * d) * u * scale);
 }
@@ -44,14 +44,14 @@ template <class F, Selection kRule>
 struct Entry {
   float inverse;  ///< inv * 2^-t
 };
-/// NVFP4, weight: what makes errors of the two candidates comparable; of abs_max, what times the
-/// other entry's `inverse` is the ratio of the scales.
+/// NVFP4, weight: makes the errors of the two candidates comparable. Under abs_max: the weight
+/// times the other entry's `inverse` is the ratio of the scales.
 template <Selection kRule>
 struct Entry<Nvfp4, kRule> {
   float inverse;
   float weight;
 };
-/// The dialect's values of the largest code of either candidate, which all clamped elements get.
+/// The dialect's value of the largest code of each candidate: the value of every clamped element.
 template <class F>
 struct alignas(16) LargestEntry {
   float inverse;
@@ -66,9 +66,9 @@ struct Entry<If6E3M2, Selection::abs_max> : LargestEntry<If6E3M2> {};
 template <class F, Selection kRule>
 inline constexpr bool compares_largest = F::clamps&& kRule == Selection::abs_max;
 
-/// The power of two of x' = range x, for the fast path to take x as it is: it enters S and
-/// `inverse`, and scaling by it commutes with all that is done here. NaN where these might leave
-/// the normal numbers: no block is decided then.
+/// The power of two of x' = range x. It goes into S and `inverse`, so that the fast path can take x
+/// unchanged; scaling by a power of two commutes with every operation here. NaN where S or
+/// `inverse` might leave the normal numbers: then no block is decided.
 LOWBIT_HD float range(const TensorScale& t) {
   const float r = t.to_range * t.to_range2;
   return r >= 0x1p-90F && r <= 0x1p90F ? r : float_of(0x7FC00000U);
@@ -138,7 +138,7 @@ LOWBIT_HD float evaluate_float(const float (&y)[16], std::uint32_t (&packed)[pac
   for (int i = 0; i < 16; ++i) {
     const float clamped = F::clamps ? smaller(y[i], E::max * E::scale) : y[i];
     q[i] = round_element<E>(clamped);
-    // abs_max: elements that are clamped are compared by themselves (quantize).
+    // abs_max: `quantize` compares clamped elements separately.
     error.add(i, q[i] - (compares_largest<F, kRule> ? clamped : y[i]));
   }
   convert<E, F>(q, packed);
@@ -153,7 +153,8 @@ LOWBIT_HD float evaluate_integer(const float (&y)[16], float (&z)[16]) {
   Error<kRule> error;
   LOWBIT_UNROLL
   for (int i = 0; i < 16; ++i) {
-    // The largest float value times R rounds to the largest integer, so this clamps either.
+    // The largest float value times R rounds to the largest integer, so one clamp serves both
+    // candidates.
     const float clamped = F::clamps ? smaller(y[i], E::max * E::scale) : y[i];
     z[i] = clamped * Ratios<F>::shrink + magic;
     const float n = z[i] - magic;
@@ -162,17 +163,19 @@ LOWBIT_HD float evaluate_integer(const float (&y)[16], float (&z)[16]) {
   return error.all;
 }
 
-/// NVFP4 under abs_max: both candidates' codes and errors, the first's only over the elements that
-/// are not the same number under both (code times scale: 6 s and 4 (1.5 s) say); under 0 if all
-/// are.
+/// NVFP4 under abs_max: the codes and errors of both candidates. The first candidate's error is
+/// taken only over the elements whose value (code times scale) differs between the candidates; 6 s
+/// and 4 (1.5 s), for example, are the same value. The error is below 0 if no element differs.
 ///
-/// Such an element errs by the same in the dialect, operation by operation, so the second candidate
-/// wins only by one that differs and errs more than all do under the second. Else most near-ties
-/// would be exact ones: 3 % of a normal tensor's blocks. Errors are in steps of the first
-/// candidate. ratio: s2 / s, within 4 u. The two values differ by 0, computed within 26 u, or by 1
-/// / 30 at least (s and s2 >= s are up to fifteen times a power of two, the second no finer). A
-/// step is 2^-6 here, so 2^16 times the difference saturates to nearly 0 or to 1; added to an
-/// error, which is at most 2^-6, it decides which errors the maximum is of.
+/// An element with the same value under both candidates has the same error in the dialect,
+/// operation by operation. The second candidate therefore wins only if some element that differs
+/// has a larger error under the first candidate than every element has under the second. Without
+/// this, most near ties would be exact ties: 3 % of the blocks of a normal tensor. Errors are in
+/// steps of the first candidate. ratio: s2 / s, within 4 u. The two values differ by 0, computed
+/// within 26 u, or by at least 1 / 30 (s and s2 >= s are up to fifteen times a power of two, the
+/// second no finer). A step is 2^-6 here, so 2^16 times the difference saturates to nearly 0 or
+/// to 1. That number is added to the error, which is at most 2^-6, and so decides which errors the
+/// maximum sees.
 template <class F, class Entry>
 LOWBIT_HD float evaluate_differing(const float (&x)[16], const Entry& entry, const Entry& entry2,
                                    float ratio, std::uint32_t (&packed)[packed_words<F>],
@@ -204,7 +207,7 @@ LOWBIT_HD float evaluate_differing(const float (&x)[16], const Entry& entry, con
 
 /// One block.
 /// x: its elements (signs are ignored), b: their largest magnitude, table: an Entry a scale byte.
-/// \return whether it was decided; else `out` and `byte` are not what they should be
+/// \return whether the block was decided; if not, `out` and `byte` are not valid
 template <class F, Selection kRule, class Table>
 LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const Tensor& t,
                         const Table& table, std::uint32_t (&out)[F::words], std::uint32_t& byte) {
@@ -258,8 +261,9 @@ LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const
     bool certain = std::fabs(difference) > near;
     second = difference > 0.0F;
     if constexpr (compares_largest<F, kRule>) {
-      // Elements clamped to the largest code err by b less its value, and b itself by most. Where
-      // that exceeds the others' errors under both candidates, both errors are known exactly.
+      // An element clamped to the largest code has an error of its magnitude less that code's
+      // value; b has the largest. Where that error exceeds all others under both candidates, both
+      // errors are known exactly.
       const float excess = top - E::max * E::scale;
       const float worst = larger(error, excess);
       const float worst2 = larger(error2, excess);
@@ -285,8 +289,8 @@ LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const
   return decided;
 }
 
-/// One candidate of a block in the dialect's own operations, whatever the block is: its codes. x:
-/// magnitudes of x'. \return its error
+/// The codes of one candidate of any block, in the dialect's own operations. x: magnitudes of x'.
+/// \return the candidate's error
 template <class F, Selection kRule, bool kInteger>
 LOWBIT_HD float candidate_exactly(const float (&x)[16], const Signs& signs, const TensorScale& t,
                                   std::uint32_t byte, std::uint32_t (&out)[F::words]) {
@@ -311,7 +315,7 @@ LOWBIT_HD std::uint32_t scale_bytes(const TensorScale& t, float b) {
   return scale_bytes<F>(Tensor{t.largest, t.largest_reciprocal, t.encode_scale}, b);
 }
 
-/// Both candidates so, and the one that is chosen.
+/// Both candidates in the dialect's own operations, and the choice between them.
 /// \return the scale byte, integer flag included
 template <class F, Selection kRule>
 LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& signs, float b,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernel of the rules that select: blocks that are not certain wait, and are redone by whole
-// warps.
+// The kernel of the rules that select. Blocks whose choice is not certain wait in a queue; whole
+// warps redo them.
 #pragma once
 
 #include "quantize/block_io.cuh"
@@ -8,10 +8,10 @@
 
 namespace lowbit::gpu::detail {
 
-/// Thread blocks a multiprocessor holds in the selecting kernels (five: up to 7 % more time on an
+/// Thread blocks per multiprocessor in the selecting kernels (five take up to 7 % more time on an
 /// H100).
 inline constexpr int select_resident = 4;
-/// Whether each block is loaded one round ahead. Codes of a byte have no registers to spare for it.
+/// Whether each block is loaded one round ahead. Byte codes leave no registers for that.
 template <class F>
 inline constexpr bool select_loads_ahead = F::nibbles;
 
@@ -22,8 +22,8 @@ inline constexpr std::uint32_t lanes_a_block = F::four_over_six ? 2 : 1;
 template <class F>
 inline constexpr std::uint32_t blocks_a_warp = 32 / lanes_a_block<F>;
 
-/// Blocks that wait until there are 32, elements and all: to read them again at the end of the
-/// kernel would take as long as memory takes under load, in small pieces, with nothing else to do.
+/// Blocks that wait, with their elements, until there are 32. Reading them again at the end of the
+/// kernel would cost memory latency in small pieces, with no other work to overlap it.
 struct Queue {
   static constexpr std::uint32_t slots = 63;  // between the rounds under 32 are taken
   std::uint32_t items[slots];
@@ -42,13 +42,13 @@ __device__ __forceinline__ void put(Queue& queue, std::uint32_t slot, std::uint3
                  : "memory");
   }
 }
-/// What this lane has put into queues can be read by it, and after a barrier by others.
+/// After this call the lane can read what it has put into queues; after a barrier the others can.
 __device__ __forceinline__ void wait_for_copies() {
   asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
-/// What the warps of a thread block have left, put together: few warps with all lanes at work
-/// instead of all with few.
+/// The blocks that the warps of a thread block have left, pooled: a few warps with all lanes at
+/// work redo them, instead of all warps with a few lanes each.
 struct Pool {
   std::uint32_t count;
   std::uint32_t places[quantize_threads];  ///< queue * Queue::slots + slot
@@ -62,8 +62,8 @@ __device__ __forceinline__ void add(Pool& pool, std::uint32_t queue, std::uint32
   if (lane < count) pool.places[at + lane] = queue * Queue::slots + lane;
 }
 
-/// `load_raw`, where it stands: left to the compiler, it comes when registers are free, and the
-/// next round waits for it.
+/// `load_raw`, kept where it is written. The compiler would move the load to where registers are
+/// free, and the next round would wait for the data.
 __device__ __forceinline__ Raw load_raw_now(const void* input, std::uint32_t item) {
   const std::uint8_t* from = raw_address(input, item);
   Raw raw;
@@ -78,7 +78,7 @@ __device__ __forceinline__ Raw load_raw_now(const void* input, std::uint32_t ite
   return raw;
 }
 
-/// The larger magnitudes, NaN where there is one; their signs are of no use.
+/// The larger magnitudes, NaN where one of them is NaN; the signs of the results have no meaning.
 template <bool kBf16>
 __device__ __forceinline__ std::uint32_t larger_magnitudes(std::uint32_t a, std::uint32_t b) {
   std::uint32_t m;
@@ -89,7 +89,7 @@ __device__ __forceinline__ std::uint32_t larger_magnitudes(std::uint32_t a, std:
   }
   return m;
 }
-/// Elements, signs and all, and their largest magnitude: infinite or NaN where an element is.
+/// Elements with their signs, and their largest magnitude: infinite or NaN where an element is.
 template <bool kBf16>
 __device__ __forceinline__ float spread(const Raw& raw, float (&x)[16]) {
   std::uint32_t m[8];
@@ -148,8 +148,8 @@ __device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, 
   store_scale<1>(a, item, byte);
 }
 
-/// The table in shared memory, by an address of the shared window: no generic one is made for each
-/// access.
+/// The table in shared memory, by an address of the shared window: a generic address would be
+/// computed for each access.
 template <class Entry>
 struct SharedTable {
   std::uint32_t address;
@@ -171,10 +171,10 @@ struct SharedTable {
   }
 };
 
-/// items: 1x16 blocks, fewer than 2^31, one a thread at a time, from the tensor's end: its tail is
-/// what the amax pass has left in the L2. The lanes of a warp stay together: what a lane cannot
-/// decide for certain waits in the warp's queue, and at the end in the thread block's pool. Lanes
-/// past the last item take item 0 once more, and write the same there.
+/// items: 1x16 blocks, fewer than 2^31, one per thread at a time, from the tensor's end, because
+/// the amax pass has left the tensor's tail in the L2. The lanes of a warp stay together: a block
+/// that a lane cannot decide for certain waits in the warp's queue, and at the end in the thread
+/// block's pool. Lanes past the last item take item 0 again and write the same bytes there.
 template <class F, Selection kRule, bool kBf16>
 __global__ void __launch_bounds__(quantize_threads, select_resident)
     quantize_selecting(const __grid_constant__ Arguments a) {
@@ -199,8 +199,8 @@ __global__ void __launch_bounds__(quantize_threads, select_resident)
   if (threadIdx.x == quantize_threads - 1) pool.count = 0;
   __syncthreads();
   const fast::Tensor t = fast::make_tensor(all);
-  // Through a shuffle, whose result is kept: else the address is made again in every round, and its
-  // tables wait for that.
+  // The address goes through a shuffle, so the compiler keeps the result in a register. Without the
+  // shuffle it computes the address again in every round, and the table reads wait for it.
   const SharedTable<Entry> entries{
       __shfl_sync(0xFFFFFFFFU, static_cast<std::uint32_t>(__cvta_generic_to_shared(table)), 0)};
   Queue& queue = queues[warp];
@@ -213,12 +213,12 @@ __global__ void __launch_bounds__(quantize_threads, select_resident)
     const std::int32_t following = max(item - stride, 0);
     if constexpr (select_loads_ahead<F>) {
       if (leading >= stride) next = load_raw_now(a.input, following);
-      __syncwarp();  // nothing is moved across
+      __syncwarp();  // the compiler moves nothing across
     }
     std::uint32_t out[F::words];
     std::uint32_t byte;
     const bool decided = fast::quantize<F, kRule>(x, signs, b, t, entries, out, byte);
-    // Undecided ones are overwritten later.
+    // Undecided blocks are overwritten later.
     store_words<true>(a, item, out);
     store_scale<1>(a, item, byte);
     const std::uint32_t hard = __ballot_sync(0xFFFFFFFFU, !decided);

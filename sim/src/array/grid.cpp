@@ -23,7 +23,7 @@ ArrayGrid::ArrayGrid(const ArrayConfig& config, const BlockTensor& a, const Bloc
     u.codes.reserve(t.rows * t.padded_columns());
     for (std::size_t r = 0; r < t.rows; ++r) {
       for (std::size_t c = 0; c < t.padded_columns(); ++c) {
-        // Padding counts in nothing: -0 and the like are not to be made of it.
+        // Padding enters no sum: it must not turn a result into -0.
         u.codes.push_back(c < t.columns ? t.code(r, c) : std::uint8_t{0});
       }
     }
@@ -74,7 +74,7 @@ void ArrayGrid::step(const EdgeBeat& beat, std::vector<GridOutput>& outputs) {
 }
 
 void ArrayGrid::step_output_stationary() {
-  // Operands move one unit a cycle: unit (r, c) sees what entered r + c cycles ago.
+  // Operands move one unit per cycle: unit (r, c) sees what entered r + c cycles ago.
   for (int r = 0; r < config_.rows; ++r) {
     for (int c = 0; c < config_.columns; ++c) {
       if (r + c > cycle_) continue;

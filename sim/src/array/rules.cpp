@@ -48,8 +48,8 @@ void finish(const ArrayConfig& config, const GemmShape& shape, ArrayResult& resu
   const double peak = static_cast<double>(config.rows) * config.columns * config.lanes;
   result.utilisation = result.macs / (peak * static_cast<double>(result.cycles));
 
-  // Every beat reads one block a row and one a column (weight stationary: weights once a tile), and
-  // every byte that comes from memory is written to a buffer first.
+  // Every beat reads one block per row and one per column (weight stationary: weights once per
+  // tile), and every byte that comes from memory is written to a buffer first.
   const double edge = config.dataflow == Dataflow::output_stationary
                           ? static_cast<double>(result.beats) * (config.rows + config.columns)
                           : static_cast<double>(result.beats) * config.rows +
@@ -70,8 +70,8 @@ void finish(const ArrayConfig& config, const GemmShape& shape, ArrayResult& resu
   result.bound = std::max_element(std::begin(parts), std::end(parts), [](auto& a, auto& b) {
                    return a.first < b.first;
                  })->second;
-  // Busy with beats of which most units have no share: a larger array or more bandwidth is no
-  // remedy.
+  // The array is busy, but most units take no part: neither a larger array nor more bandwidth
+  // would help.
   const double shared = peak * static_cast<double>(result.beats);
   if (result.bound == Bound::compute && result.macs < 0.5 * shared) result.bound = Bound::shape;
 }

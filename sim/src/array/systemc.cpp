@@ -31,7 +31,8 @@ struct Job {
   std::vector<bool> written;  ///< by tile: whether it has outputs to write
 };
 
-/// A clocked module of the machine: tick() once a cycle, `now` counting from the start of the job.
+/// A clocked module of the machine: tick() runs once per cycle; `now` counts from the start of the
+/// job.
 class Module : public sc_core::sc_module {
  public:
   sc_core::sc_in<bool> clock;
@@ -107,7 +108,7 @@ class Loader : public Module {
   std::int64_t count_ = 0;
 };
 
-/// One channel, first come, first served; loads before writes that come in the same cycle.
+/// One channel, in order of request; a load goes before a write of the same cycle.
 class Memory : public Module {
  public:
   Counter &issued, &drained, &loaded, &written;
@@ -185,7 +186,7 @@ class Memory : public Module {
   std::int64_t busy_until_ = 0, last_done_ = -1;
 };
 
-/// The units: streams the beats of loaded tiles, and lets results out behind the last one.
+/// The units: streams the beats of loaded tiles, and releases the results after the last beat.
 class Array : public Module {
  public:
   Counter &loaded, &streamed, &drained;
@@ -273,8 +274,8 @@ class Array : public Module {
   std::vector<GridOutput> outputs_;
 };
 
-/// The machine is elaborated once, since SystemC allows no module after the first start, and then
-/// reset for each job.
+/// The machine is elaborated once and then reset for each job, because SystemC allows no new module
+/// after the first start.
 class Machine : public sc_core::sc_module {
  public:
   explicit Machine(const sc_core::sc_module_name& name)

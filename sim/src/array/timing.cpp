@@ -66,7 +66,8 @@ TilePlan::TilePlan(const ArrayConfig& config, const GemmShape& shape)
     inner_ = ceil_div(blocks_, rows);
     stationary_fits_ = slice * static_cast<double>(inner_) <= buffer_bytes_;
   }
-  // Tiles are replayed one by one: what would take hours, or leave 63 bits of cycles, is refused.
+  // Tiles are replayed one by one. A layer that would take hours, or more than 63 bits of cycles,
+  // is refused.
   const double tiles = static_cast<double>(outer_) * static_cast<double>(inner_);
   require(tiles <= 1e10,
           "array: more than 10^10 tiles; give more rows and columns, or a smaller layer");

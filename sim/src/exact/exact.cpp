@@ -167,7 +167,7 @@ void ExactAccumulator::add_block(std::uint8_t scale_a, std::span<const std::uint
     const NumberClass class_a = a_->element_class[codes_a[i]];
     const NumberClass class_b = b_->element_class[codes_b[i]];
     if (class_a == NumberClass::finite && class_b == NumberClass::finite) continue;
-    // What is not infinite is nonzero where both the element and its block scale are.
+    // A finite factor is nonzero where both the element and its block scale are nonzero.
     const bool zero_a = class_a == NumberClass::finite ? raw_a[codes_a[i]] * significand_a == 0
                                                        : significand_a == 0;
     const bool zero_b = class_b == NumberClass::finite ? raw_b[codes_b[i]] * significand_b == 0

@@ -20,14 +20,14 @@ namespace {
 struct Prepared {
   const OperandCoding* coding = nullptr;
   std::size_t rows = 0;
-  std::size_t blocks = 0;             ///< of the grid, a row
+  std::size_t blocks = 0;             ///< of the grid, per row
   std::vector<std::int16_t> narrow;   ///< rows x blocks x grid raw elements, or
   std::vector<std::int64_t> wide;     ///< the same where they exceed 16 bits (FP8)
   std::vector<std::int64_t> weights;  ///< rows x blocks: scale significand * factor
   std::vector<std::int16_t> shifts;   ///< rows x blocks, E8M0 only
-  std::vector<std::int16_t> lowest_shift, highest_shift;  ///< a row
-  std::vector<std::uint8_t> has_nan;      ///< a row: a NaN scale byte, under NanScale::nan
-  std::vector<std::uint8_t> has_special;  ///< a row: NaN or infinite elements
+  std::vector<std::int16_t> lowest_shift, highest_shift;  ///< per row
+  std::vector<std::uint8_t> has_nan;      ///< per row: a NaN scale byte, under NanScale::nan
+  std::vector<std::uint8_t> has_special;  ///< per row: NaN or infinite elements
 };
 
 Prepared prepare(const BlockTensor& t, std::size_t grid, NanScale nan_scale, const char* name) {
@@ -149,7 +149,7 @@ int bits_of(std::uint64_t x) {
   return static_cast<int>(std::bit_width(x));
 }
 
-/// All outputs of A * B^T, handed to `consume(i, j, value)` by whichever thread has them.
+/// All outputs of A * B^T; the thread that computes an output calls `consume(i, j, value)`.
 class ExactGemm {
  public:
   ExactGemm(const BlockTensor& a, const BlockTensor& b, NanScale nan_scale)

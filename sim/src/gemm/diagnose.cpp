@@ -391,7 +391,7 @@ class Doctor {
         attempt(v);
       }
     }
-    // Kernels apply tensor scales in FP32, whatever was asked of the exact model.
+    // Kernels apply tensor scales in FP32, whatever the exact model was asked to do.
     std::vector<AlphaRule> rules{rule};
     if (rule == AlphaRule::exact) rules.push_back(AlphaRule::product);
     // Other instructions that can take the operands, one for each set of parameters.

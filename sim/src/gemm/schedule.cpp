@@ -205,8 +205,8 @@ std::vector<std::uint32_t> replay(const Instruction& instruction, const MmaOpera
   if (!c.empty() && c.size() != count) {
     throw Error(ErrorKind::usage, fmt::format("C has {} elements, D {}", c.size(), count));
   }
-  // One word an accumulator and output; the promoted FP32 sums beside them. A single accumulator
-  // works in place.
+  // One word per accumulator and output, and beside them the promoted FP32 sums. A single
+  // accumulator works in place.
   std::vector<std::uint32_t> words(count);
   std::size_t accumulators = 0;
   for (const auto& slice : p.slices) accumulators += slice.size();

@@ -40,7 +40,7 @@ const char* name_in(const std::array<Name<T>, n>& names, T value) {
   return "?";
 }
 
-/// An object whose keys are all asked for in the end.
+/// An object. A key that the reader never asks for is an error at the end.
 class Object {
  public:
   Object(const json& object, std::string source, std::string place)

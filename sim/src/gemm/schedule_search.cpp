@@ -45,8 +45,8 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
   std::vector<std::pair<Plan, Epilogue>> known{{plan(base, steps), base.epilogue}};
   const auto add = [&](const Schedule& s) {
     std::pair<Plan, Epilogue> key{plan(s, steps), s.epilogue};
-    // An interval that never comes to an end inside an accumulator adds its sum to 0 once: no
-    // different from no promotion. One accumulator has no reduction order, two only one.
+    // An interval that does not end inside an accumulator adds its sum to 0 once, which is the same
+    // as no promotion. One accumulator has no reduction order; two have only one.
     std::size_t longest = 0;
     std::size_t widest = key.first.slices.size();
     for (const auto& slice : key.first.slices) {
@@ -123,7 +123,8 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
   };
   orders(base.epilogue, false);
   for (const Epilogue& e : epilogues) orders(e, true);
-  // The plainest first: of equivalent ones it is kept, of several that match it is the likeliest.
+  // The simplest schedule first: it is kept of several equivalent ones, and it is the likeliest of
+  // several that match.
   const auto complexity = [](const Schedule& x) {
     return (x.split_k > 1 ? 2 : 0) + (x.split_run != 0 ? 1 : 0) + (x.accumulators > 1 ? 3 : 0) +
            (x.accumulator_run > 1 ? 1 : 0) + (x.promote != 0 ? 1 : 0) +

@@ -3,10 +3,11 @@
 // path delays (glitches count) or without. scripts/synth/events.py writes its input and reads its
 // output.
 //
-// What Icarus does with module paths, in seconds where that takes minutes: a gate's new value waits
-// for the delay of the input that changed last; when the wait ends, the value that the gate has by
-// then goes out, so a pulse shorter than the delay is lost. A net counts once an instant. Two
-// values, 0 and 1. tests/cli/mac_report.py holds it to Icarus' counts.
+// The rules are those of Icarus for module paths, but a run takes seconds instead of minutes. A
+// gate's new value waits for the delay of the input that changed last. When the wait ends, the
+// value that the gate has by then goes out, so a pulse shorter than the delay is lost. A net counts
+// once per instant. There are two values, 0 and 1. tests/cli/mac_report.py compares the counts with
+// Icarus'.
 //
 // Input, whitespace separated; times in units of 10 ps:
 //   nets N  clock NET  reset NET  valid NET  half HALF_PERIOD  idle CYCLES  skip BEATS

@@ -129,7 +129,7 @@ class Generator {
       }
     }
     const unsigned flag = shape_.format->is_adaptive() ? random_.below(2) << 7 : 0;
-    // NaN ends a tensor-core sum: rare there, so that what comes before it is seen.
+    // A NaN hides the rest of a tensor-core sum, so NaN scales are rare for `gst`.
     const unsigned top = shape_.unit == MacUnit::gst && random_.below(32) != 0 ? 0x7E : 0x7F;
     switch (pattern) {
       case uniform:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The SystemC driver of a Verilated unit: a TLM-2.0 initiator sends bursts of beats, a transactor
-// turns them into pin activity and scores the results. SystemC elaborates once a process, so a run
-// is a child process.
+// turns them into pin activity and compares the results. SystemC elaborates once per process, so
+// each run is a child process.
 #pragma once
 
 #include <tlm_utils/simple_initiator_socket.h>

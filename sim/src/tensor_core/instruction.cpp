@@ -17,7 +17,7 @@ using Formats = std::vector<const ElementFormat*>;
 /// What all instructions of an architecture share.
 struct Architecture {
   std::string_view name;
-  int half_terms;  // FP16 and BF16 products a step
+  int half_terms;  // FP16 and BF16 products per step
   int tf32_terms;  // 0: no TF32
   int fraction_bits;
   int f32_exponent_of_zero;
@@ -259,7 +259,7 @@ void add_wgmma(Table& t) {
   });
 }
 
-/// Dense FP8, FP6 and FP4 with 32 products a step.
+/// Dense FP8, FP6 and FP4 with 32 products per step.
 void add_f8f6f4(Table& t, std::string_view family, const Architecture& x, Shape shape,
                 int f16_exponent_of_zero) {
   pairs(f8f6f4, [&](const ElementFormat& a, const ElementFormat& b) {

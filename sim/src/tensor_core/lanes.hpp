@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The inner loops of the batched models: one row of A against 16 columns of B, one lane a column.
+// The inner loops of the batched models: one row of A against 16 columns of B, one lane per column.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct AlignedLanes {
   std::int64_t* sums;  // [lane]: of the products, in units of the window's last place
 };
 
-/// One grouped step of four groups of 16. Elements are in halves; nonzero masks have one bit an
+/// One grouped step of four groups of 16. Elements are in halves; nonzero masks have one bit per
 /// element; B is [k][lane], its scales and masks [group][lane].
 struct GroupedLanes {
   const std::int16_t* a_halves;
@@ -49,7 +49,7 @@ struct LaneKernels {
 };
 
 /// The kernels that this processor can run, those for the widest vectors first. All give the same
-/// words; the first are used.
+/// words; the first set is used.
 [[nodiscard]] std::span<const LaneKernels> lane_kernels();
 
 }  // namespace lowbit::sim::detail
