@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Baselines beside the block formats: what deployed models use today. Each is written to the bytes
+/// of its source; docs/baselines.md states them. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lowbit/metrics.hpp"
+
+namespace lowbit {
+
+/// Row-major matrices to bytes and back. Values are finite; a row is one output channel.
+class ReferenceCodec {
+ public:
+  virtual ~ReferenceCodec() = default;
+  /// In --format and in reports.
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual std::string_view summary() const = 0;
+  /// Bytes that encode() gives: all that decode() needs beside the shape.
+  [[nodiscard]] virtual std::size_t bytes(std::size_t rows, std::size_t columns) const = 0;
+  /// \param values  rows * columns of them. \param out  bytes(rows, columns)
+  virtual void encode(std::span<const float> values, std::size_t rows, std::size_t columns,
+                      std::span<std::uint8_t> out) const = 0;
+  /// \param bytes  any bytes(rows, columns) bytes. \param out  rows * columns values
+  virtual void decode(std::span<const std::uint8_t> bytes, std::size_t rows, std::size_t columns,
+                      std::span<float> out) const = 0;
+  /// Bits of the matrix, padding and scales included.
+  [[nodiscard]] std::uint64_t bits(std::size_t rows, std::size_t columns) const {
+    return std::uint64_t{8} * bytes(rows, columns);
+  }
+};
+
+/// Every codec, in the order in which the command lists them.
+[[nodiscard]] std::span<const ReferenceCodec* const> reference_codecs();
+/// The codec of that name, or nullptr.
+[[nodiscard]] const ReferenceCodec* find_reference_codec(std::string_view name);
+
+/// The matrix through the codec and back.
+[[nodiscard]] std::vector<float> round_trip(const ReferenceCodec& codec,
+                                            std::span<const float> values, std::size_t rows,
+                                            std::size_t columns);
+
+}  // namespace lowbit
