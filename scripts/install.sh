@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config git
-  libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libtbb-dev)
+  libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libeigen3-dev libtbb-dev)
 test=(catch2 python3)
 # Without these the rest still builds and the command says what is missing.
 optional=(doxygen verilator libsystemc-dev iverilog yosys berkeley-abc opensta
