@@ -93,7 +93,7 @@ EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
       throw Error(ErrorKind::usage,
                   "--nonfinite propagate: NaN has no error to report; choose error or saturate");
     }
-    if (!options.scale_max.empty() && format.format->family == ScaleFamily::nv) {
+    if (!options.scale_max.empty() && format.format->family() == ScaleFamily::nv) {
       request.scale_max = scale_max_named(options.scale_max);
     }
     requests.push_back(request);

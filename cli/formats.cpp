@@ -73,8 +73,8 @@ ordered_json to_json(const BlockFormat& f) {
           {"element", f.element->name},
           {"integer_element",
            f.integer == nullptr ? ordered_json(nullptr) : ordered_json(f.integer->name)},
-          {"scale", f.scale().name},
-          {"tensor_scale", f.family == ScaleFamily::nv},
+          {"scale", f.scale->name},
+          {"tensor_scale", f.family() == ScaleFamily::nv},
           {"block_size", f.block_size},
           {"largest_element", f.largest_element()},
           {"bits_per_element", f.bits_per_element()},
@@ -120,7 +120,7 @@ void show_all() {
                                     ? std::string(f.element->name)
                                     : fmt::format("{}|{}", f.element->name, f.integer->name);
     fmt::print("{:<14}{:<7}{:<9} {:<6}{:<8}{:<9}{:<9}{}\n", f.name, f.block_size, element,
-               f.scale().name, f.family == ScaleFamily::nv ? "f32" : "-", f.largest_element(),
+               f.scale->name, f.family() == ScaleFamily::nv ? "f32" : "-", f.largest_element(),
                f.bits_per_element(), fmt::join(rules, " "));
   }
   fmt::print("\n{:<10}{:<6}{:<10}{:<10}{:<6}{:<24}{}\n", "element", "bits", "exponent", "mantissa",
@@ -149,7 +149,7 @@ void show(const BlockFormat& f) {
   fmt::print("{}: blocks of {} {} elements{}, a scale byte {} a block{}\n", f.name, f.block_size,
              f.element->name,
              f.integer == nullptr ? "" : fmt::format(" or {} elements", f.integer->name),
-             f.scale().name, f.family == ScaleFamily::nv ? ", an FP32 scale a tensor" : "");
+             f.scale->name, f.family() == ScaleFamily::nv ? ", an FP32 scale a tensor" : "");
   if (f.is_adaptive()) {
     fmt::print("bit 7 of the scale byte set: integer block, each unit worth {}/{}\n",
                f.integer_unit().numerator, f.integer_unit().denominator);

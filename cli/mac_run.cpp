@@ -68,7 +68,7 @@ MacShape shape_of(const Options& o, const BlockFormat* found) {
 std::uint64_t compare_with_gemm(const MacShape& shape, const BlockTensor& a, const BlockTensor& w,
                                 std::size_t first_row, std::span<const MacResult> results) {
   if (shape.unit != MacUnit::exact) return 0;
-  const bool window = shape.format->family == ScaleFamily::mx;
+  const bool window = shape.format->family() == ScaleFamily::mx;
   // What bit 0 of the accumulator counts, in units of the exact value.
   const int places = window ? mac_unit_scale(shape.unit, *shape.format).accumulator_exponent -
                                   exact_unit(*shape.format, *shape.format).exponent

@@ -10,6 +10,7 @@
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
+#include "lowbit/hadamard.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
 #include "quantize_input.hpp"
@@ -50,7 +51,7 @@ QuantizeOptions request_of(const Options& options) {
   if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max);
   request.amax = options.amax;
   request.block_2d = options.block_2d;
-  request.hadamard = options.hadamard;
+  if (options.hadamard) request.transforms = {hadamard()};
   request.nonfinite = nonfinite_named(options.nonfinite);
   if (options.stochastic) request.rounding = ElementRounding::stochastic;
   if (options.stochastic_unbiased) request.rounding = ElementRounding::stochastic_unbiased;

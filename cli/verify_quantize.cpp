@@ -10,6 +10,7 @@
 #include "lowbit/block_trace.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
+#include "lowbit/hadamard.hpp"
 #include "lowbit/printable.hpp"
 #include "quantize_input.hpp"
 #include "tensor_options.hpp"
@@ -80,7 +81,7 @@ void explain(const QuantizeInput& input, const QuantizeOptions& request, const B
   if (trace.propagated) {
     fmt::print(
         "  the block holds NaN or infinity: its scale byte is the NaN of {}, its codes are 0\n",
-        dump.format->scale().name);
+        dump.format->scale->name);
   } else {
     chosen = &trace.candidates[trace.chosen];
   }

@@ -62,7 +62,7 @@ std::uint64_t largest_product(const BlockFormat& f, bool scaled, bool factors) {
   std::uint64_t largest = largest_magnitude(*f.element) * factor(f.exact_denominator());
   if (f.is_adaptive())
     largest = std::max(largest, largest_magnitude(*f.integer) * factor(integer_factor(f)));
-  return largest * largest * (scaled && f.family == lowbit::ScaleFamily::nv ? 15 * 15 : 1);
+  return largest * largest * (scaled && f.family() == lowbit::ScaleFamily::nv ? 15 * 15 : 1);
 }
 
 /// Bits of the largest scaled product of two blocks times the factor of the first one alone.
@@ -143,7 +143,7 @@ int main() {
   function("special_codes", "Float elements: 1 = all ones is NaN, 2 = IEEE infinities and NaNs.",
            [](const BlockFormat& f) { return static_cast<int>(f.element->specials); });
   function("has_e8m0_scale", "E8M0 scale bytes (MX), else E4M3.",
-           [](const BlockFormat& f) { return f.family == lowbit::ScaleFamily::mx ? 1 : 0; });
+           [](const BlockFormat& f) { return f.family() == lowbit::ScaleFamily::mx ? 1 : 0; });
   function("block_size", "Elements a scale byte covers.",
            [](const BlockFormat& f) { return f.block_size; });
   function("float_factor",
@@ -163,7 +163,7 @@ int main() {
   function("accumulator_bits",
            "Accumulator that K up to 2^20 cannot overflow, at least 72 bits; MX: the window.",
            [](const BlockFormat& f) {
-             if (f.family == lowbit::ScaleFamily::mx) return 96;
+             if (f.family() == lowbit::ScaleFamily::mx) return 96;
              return std::max(72, static_cast<int>(std::bit_width(largest_product(f, true, true))) +
                                      28 + 20 + 1);
            });

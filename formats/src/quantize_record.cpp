@@ -18,7 +18,7 @@
 namespace lowbit {
 namespace {
 
-constexpr std::string_view hadamard = "hadamard";
+constexpr std::string_view hadamard_key = "hadamard";
 constexpr std::string_view code_layout_rows = "rows";
 /// Longer than any name; bounds what a file can make a message or a record hold.
 constexpr std::size_t longest_name = 64;
@@ -174,7 +174,7 @@ std::optional<std::string> text_of(const std::optional<T>& value) {
   return value ? text_of(*value) : std::nullopt;
 }
 
-/// Every key with its member, what its text must be, and how that is read. `hadamard`, which
+/// Every key with its member, what its text must be, and how that is read. `hadamard_key`, which
 /// repeats part of `transforms`, is not among them.
 template <typename Record, typename Visit>
 void each_field(Record& r, const Visit& visit) {
@@ -219,7 +219,7 @@ std::optional<ElementRounding> find_element_rounding(std::string_view name) {
 }
 
 bool QuantizeRecord::is_hadamard_transformed() const {
-  return std::find(transforms.begin(), transforms.end(), hadamard) != transforms.end();
+  return std::find(transforms.begin(), transforms.end(), hadamard_key) != transforms.end();
 }
 
 QuantizeRecord record_of(const QuantizeOptions& request) {
@@ -232,7 +232,7 @@ QuantizeRecord record_of(const QuantizeOptions& request) {
   record.block_2d = request.block_2d;
   record.nonfinite = request.nonfinite;
   record.rounding = request.rounding;
-  if (request.hadamard) record.transforms.emplace_back(hadamard);
+  for (const auto& transform : request.transforms) record.transforms.push_back(transform->name());
   return record;
 }
 
@@ -246,22 +246,20 @@ QuantizeOptions request_of(const QuantizeRecord& record, float amax) {
   request.block_2d = record.block_2d;
   request.nonfinite = record.nonfinite;
   request.rounding = record.rounding;
-  for (const std::string& transform : record.transforms) {
-    if (transform != hadamard || request.hadamard) {
-      throw Error(
-          ErrorKind::usage,
-          fmt::format("transforms [{}]: only one \"{}\" is known; use the version of lowbit "
-                      "that wrote the file",
-                      fmt::join(record.transforms, ", "), hadamard));
-    }
-    request.hadamard = true;
+  for (const std::string& name : record.transforms) {
+    request.transforms.push_back(find_transform(name));
+    if (request.transforms.back() != nullptr) continue;
+    throw Error(ErrorKind::usage,
+                fmt::format("transforms [{}]: '{}' is not known; use the version of lowbit that "
+                            "wrote the file",
+                            fmt::join(record.transforms, ", "), name));
   }
   return request;
 }
 
 bool is_record_key(std::string_view key) {
   QuantizeRecord record;
-  bool found = key == hadamard;
+  bool found = key == hadamard_key;
   each_field(record, [&](std::string_view name, auto&&...) { found = found || key == name; });
   return found;
 }
@@ -277,11 +275,12 @@ QuantizeRecord read_quantize_record(const std::map<std::string, std::string>& me
     texts.read(key, value, wanted, parse);
   });
   bool transformed = false;
-  texts.read(hadamard, transformed, wanted_truth, truth_of);
+  texts.read(hadamard_key, transformed, wanted_truth, truth_of);
   if (texts.find("transforms") == nullptr) {
-    if (transformed) record.transforms.emplace_back(hadamard);
-  } else if (texts.find(hadamard) != nullptr && transformed != record.is_hadamard_transformed()) {
-    texts.reject("transforms", fmt::format("what NAME.{} says, {}", hadamard, transformed));
+    if (transformed) record.transforms.emplace_back(hadamard_key);
+  } else if (texts.find(hadamard_key) != nullptr &&
+             transformed != record.is_hadamard_transformed()) {
+    texts.reject("transforms", fmt::format("what NAME.{} says, {}", hadamard_key, transformed));
   }
   return record;
 }
@@ -293,7 +292,7 @@ void write_quantize_record(const QuantizeRecord& record, const std::string& name
   };
   each_field(record,
              [&](std::string_view key, const auto& value, auto&&...) { put(key, text_of(value)); });
-  put(hadamard, text_of(record.is_hadamard_transformed()));
+  put(hadamard_key, text_of(record.is_hadamard_transformed()));
 }
 
 }  // namespace lowbit

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "lowbit/dialect.hpp"
-#include "lowbit/quantize.hpp"
+#include "lowbit/scale_rule.hpp"
 
 namespace lowbit {
 namespace {
@@ -63,18 +63,18 @@ bool is_valid_rule(const BlockFormat& format, ScaleRule rule, const Dialect* dia
     case mse:
     case mae:
     case abs_max:
-      return format.family == ScaleFamily::nv && (format.is_adaptive() || is_e2m1);
+      return format.family() == ScaleFamily::nv && (format.is_adaptive() || is_e2m1);
     case floor:
     case rceil:
     case ceil:
     case even:
-      return format.family == ScaleFamily::mx && has_mx_rules(dialect);
+      return format.family() == ScaleFamily::mx && has_mx_rules(dialect);
   }
   return false;
 }
 
 ScaleRule default_rule(const BlockFormat& format, const Dialect* dialect) {
-  if (format.family == ScaleFamily::mx) return has_mx_rules(dialect) ? floor : static_6;
+  if (format.family() == ScaleFamily::mx) return has_mx_rules(dialect) ? floor : static_6;
   return format.is_adaptive() ? mse : static_6;
 }
 

@@ -21,7 +21,7 @@ constexpr std::size_t k = 4096;
 BlockTensor operand(const char* name, std::size_t rows, unsigned seed) {
   std::mt19937 random(seed);
   BlockTensor t = lowbit_test::random_tensor(*find_block_format(name), rows, k, random);
-  if (t.format->family == ScaleFamily::mx) {
+  if (t.format->family() == ScaleFamily::mx) {
     for (auto& s : t.scales) s = static_cast<std::uint8_t>(112 + s % 32);
   }
   return t;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lowbit/dialect.hpp"
+#include "lowbit/hadamard.hpp"
 #include "lowbit/layout.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -101,7 +102,7 @@ class File {
     p.options.rule = lowbit::find_scale_rule(c.rule);
     p.options.dialect = &dialect;
     p.options.block_2d = c.variant == "2d";
-    p.options.hadamard = c.variant == "rht";
+    if (c.variant == "rht") p.options.transforms = {lowbit::hadamard()};
     const std::string_view type = input.dtype->name;
     // A band of rows was quantized with the amax of the whole.
     if (file_.metadata().contains("first_row")) p.options.amax = floats(c.key + ".amax").at(0);

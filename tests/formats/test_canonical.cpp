@@ -12,6 +12,7 @@
 #include "catch.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/hadamard.hpp"
 #include "lowbit/quantize.hpp"
 #include "oracle/canonical_oracle.hpp"
 
@@ -124,7 +125,7 @@ std::string first_difference(const BlockFormat& format, ScaleRule rule, const Se
   options.format = &format;
   options.rule = rule;
   options.block_2d = setting.block_2d;
-  options.hadamard = setting.hadamard;
+  if (setting.hadamard) options.transforms = {hadamard()};
   options.input_type = setting.type;
   options.rounding = setting.rounding;
   options.amax = setting.amax;
@@ -255,7 +256,7 @@ TEST_CASE("canonical: stochastic rounding with given numbers, and its unbiased f
 
 TEST_CASE("canonical: given amax, and either E4M3 maximum") {
   for_every_pair([](const BlockFormat& format, ScaleRule rule) {
-    if (format.family == ScaleFamily::mx) return;
+    if (format.family() == ScaleFamily::mx) return;
     const auto input = make_input(input_kinds()[0], 17);
     for (const int scale_max : {256, 448}) {
       CHECK(first_difference(format, rule, {.scale_max = scale_max}, input, columns, 17) == "");

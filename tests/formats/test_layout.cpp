@@ -168,7 +168,7 @@ TEST_CASE("a tensor in pieces") {
   for (float& v : x) v = normal(g);
   QuantizeOptions options;
   options.format = find_block_format("if4");
-  options.hadamard = true;
+  options.transforms = {hadamard()};
   options.input_type = InputType::bfloat16;
   const BlockTensor whole = quantize(x, 64, 32, options);
   const std::span<const float> all(x);

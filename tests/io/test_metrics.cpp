@@ -211,7 +211,7 @@ TEST_CASE("dequantization to F16 and BF16 rounds the exact value once") {
       if (format.storage_bits() == 8) {
         for (auto& byte : t.values) byte &= static_cast<std::uint8_t>(format.element->code_mask());
       }
-      const bool nv = format.family == ScaleFamily::nv;
+      const bool nv = format.family() == ScaleFamily::nv;
       t.scales = {static_cast<std::uint8_t>(
           nv ? (format.is_adaptive() ? random() % 255 : random() % 127) : 100 + random() % 40)};
       if (t.scales[0] == 127) t.scales[0] = 126;
@@ -238,7 +238,7 @@ TEST_CASE("dequantization to F16 and BF16 rounds the exact value once") {
           const long double q =
               to_double(integer ? *format.integer : *format.element, t.code(0, c));
           const long double s =
-              to_double(format.scale(), format.is_adaptive() ? t.scales[0] & 0x7F : t.scales[0]);
+              to_double(*format.scale, format.is_adaptive() ? t.scales[0] & 0x7F : t.scales[0]);
           const Ratio unit = integer ? format.integer_unit() : Ratio{};
           const long double n = std::ldexp(
               q * s * static_cast<long double>(t.amax) * unit.numerator, format.element_exponent);

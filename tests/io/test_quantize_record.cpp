@@ -7,6 +7,7 @@
 
 #include "../catch.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/hadamard.hpp"
 #include "lowbit/quantize_record.hpp"
 
 using namespace lowbit;
@@ -118,7 +119,7 @@ TEST_CASE("a request becomes a record and the record the request") {
   request.scale_max = 256.0F;
   request.amax = 3.0F;
   request.block_2d = true;
-  request.hadamard = true;
+  request.transforms = {hadamard()};
   request.nonfinite = NonFinite::saturate;
   request.rounding = ElementRounding::stochastic_unbiased;
   const QuantizeOptions again = request_of(record_of(request), 3.0F);
@@ -128,11 +129,11 @@ TEST_CASE("a request becomes a record and the record the request") {
   CHECK(again.scale_max == request.scale_max);
   CHECK(again.amax == request.amax);
   CHECK(again.block_2d);
-  CHECK(again.hadamard);
+  CHECK(again.transforms == request.transforms);
   CHECK(again.nonfinite == request.nonfinite);
   CHECK(again.rounding == request.rounding);
   QuantizeRecord unknown = plain();
-  unknown.transforms = {"hadamard", "hadamard"};
+  unknown.transforms = {"hadamard", "rotation"};
   CHECK_THROWS_AS(request_of(unknown, 1.0F), Error);
   unknown.transforms = {"rotation"};
   CHECK_THROWS_AS(request_of(unknown, 1.0F), Error);

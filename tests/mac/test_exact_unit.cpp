@@ -67,7 +67,7 @@ Integer element(std::uint32_t code, bool integer, bool& special) {
 /// 96 for MX; else 2^20 products of the largest elements and scales, and a sign, but at least 72.
 int accumulator_bits() {
   const BlockFormat& f = format();
-  if (f.family == lowbit::ScaleFamily::mx) return 96;
+  if (f.family() == lowbit::ScaleFamily::mx) return 96;
   static const int bits = [&f] {
     Integer largest = 0;
     bool special = false;
@@ -94,7 +94,7 @@ Expected reference(const std::vector<Beat>& segment) {
       sum += element(beat.a[i], f.is_adaptive() && beat.a_scale >= 128, r.nan) *
              element(beat.w[i], f.is_adaptive() && beat.w_scale >= 128, r.nan);
     }
-    if (f.family == lowbit::ScaleFamily::nv) {
+    if (f.family() == lowbit::ScaleFamily::nv) {
       for (std::uint32_t s : {beat.a_scale & 0x7FU, beat.w_scale & 0x7FU}) {
         r.nan |= s == 0x7F;
         const lowbit::Number n = lowbit::decode(lowbit::e4m3, s == 0x7F ? 0x7E : s);
@@ -200,7 +200,7 @@ struct Source {
     for (Beat& b : beats) {
       b.a_scale = static_cast<std::uint8_t>(draw(256));
       b.w_scale = static_cast<std::uint8_t>(draw(256));
-      if (f.family == lowbit::ScaleFamily::mx && draw(8) != 0) {  // mostly within the window
+      if (f.family() == lowbit::ScaleFamily::mx && draw(8) != 0) {  // mostly within the window
         b.a_scale = static_cast<std::uint8_t>(110 + draw(34));
         b.w_scale = static_cast<std::uint8_t>(110 + draw(34));
       }
@@ -218,7 +218,7 @@ struct Source {
           b.a[l] = 0;
         }
       }
-      if (f.family == lowbit::ScaleFamily::nv) {
+      if (f.family() == lowbit::ScaleFamily::nv) {
         if (mode == Mode::largest || mode == Mode::most_negative) {
           b.a_scale = flags_a | (draw(3) != 0 ? 0x7E : 0x7F);
           b.w_scale = flags_w | 0x7E;

@@ -60,7 +60,7 @@ TEST_CASE("every format travels through a file, in both layouts") {
     CAPTURE(f.name);
     NamedBlockTensor a{"layer.a", random_tensor(f, 3, 75, random), {}, {}};
     a.tensor.amax = 0.1F;
-    a.tensor.encode_constant = f.family == ScaleFamily::nv ? 2529.8823F : 1.0F;
+    a.tensor.encode_constant = f.family() == ScaleFamily::nv ? 2529.8823F : 1.0F;
     a.record.shape = {3, 75};
     a.attributes = {{"calibration", "none"}, {"note", "[3,75]"}};
     NamedBlockTensor b{"layer.b", random_tensor(f, 129, 33, random), {}, {}};

@@ -72,7 +72,7 @@ TEST_CASE("extreme elements and scales: every pair of formats equals the rationa
       CAPTURE(fa.name, fb.name);
       const auto fill = [](const BlockFormat& f, unsigned variant) {
         // Rows: all of one extreme code and scale; the last row alternates in sign and scale.
-        const bool mx = f.family == lowbit::ScaleFamily::mx;
+        const bool mx = f.family() == lowbit::ScaleFamily::mx;
         const unsigned top = mx ? 254 : (variant & 1) != 0 && f.is_adaptive() ? 0xFE : 0x7E;
         const unsigned low = mx ? 0 : 0x01;
         BlockTensor t = make_tensor(f, 4, 64);
@@ -108,7 +108,7 @@ TEST_CASE("NaN scale bytes: error, NaN, or the largest scale") {
     CAPTURE(f.name);
     BlockTensor a = random_tensor(f, 1, 64, random);
     const BlockTensor b = random_tensor(format("if4"), 1, 64, random);
-    a.scales[1] = f.family == lowbit::ScaleFamily::mx ? 0xFF : 0x7F;
+    a.scales[1] = f.family() == lowbit::ScaleFamily::mx ? 0xFF : 0x7F;
     CHECK_THROWS_AS(exact_dot(a, 0, b, 0), lowbit::Error);
     CHECK_THROWS_AS(exact_dot(b, 0, a, 0), lowbit::Error);
     CHECK(exact_dot(a, 0, b, 0, NanScale::nan).number_class == NumberClass::nan);
@@ -223,7 +223,7 @@ TEST_CASE("K = 2^20 of the largest products: the bound of the accumulator") {
   for (const char* name : {"if4", "nvfp4", "if6_e3m2", "mxfp8_e5m2", "mxint8"}) {
     CAPTURE(name);
     const BlockFormat& f = format(name);
-    const bool mx = f.family == lowbit::ScaleFamily::mx;
+    const bool mx = f.family() == lowbit::ScaleFamily::mx;
     BlockTensor t = make_tensor(f, 1, 32);
     // -8 in an integer block of IF4 counts more than 6 in a float block.
     const bool integer = f.is_adaptive() || f.element->is_integer();

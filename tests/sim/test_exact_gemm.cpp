@@ -35,7 +35,7 @@ void check_equals_dot(const BlockTensor& a, const BlockTensor& b, NanScale polic
 
 /// E8M0 scale bytes within `width` of `middle`: whether a row fits 128 bits depends on it.
 void narrow_scales(BlockTensor& t, unsigned middle, unsigned width, std::mt19937& random) {
-  if (t.format->family != ScaleFamily::mx) return;
+  if (t.format->family() != ScaleFamily::mx) return;
   for (auto& s : t.scales) s = static_cast<std::uint8_t>(middle + random() % width);
 }
 
@@ -96,7 +96,7 @@ TEST_CASE("fast paths equal exact_dot: wide and narrow scale spans, extremes") {
             integer && e.coding == Coding::twos_complement ? e.sign_mask() : e.max_code();
         for (std::size_t k = 0; k < t->padded_columns(); ++k) set_code(*t, 0, k, code);
         for (auto& s : t->scales) {
-          s = t->format->family == ScaleFamily::mx ? 254 : t->format->is_adaptive() ? 0xFE : 0x7E;
+          s = t->format->family() == ScaleFamily::mx ? 254 : t->format->is_adaptive() ? 0xFE : 0x7E;
         }
       }
       check_equals_dot(top, other, NanScale::error);
@@ -127,7 +127,7 @@ TEST_CASE("NaN scales and FP8 specials in a product") {
     CAPTURE(name);
     BlockTensor a = random_tensor(format(name), 3, 64, random);
     const BlockTensor b = random_tensor(format("mxfp8_e4m3"), 2, 64, random);
-    a.scales[a.blocks_per_row()] = a.format->family == ScaleFamily::mx ? 0xFF : 0xFF;
+    a.scales[a.blocks_per_row()] = a.format->family() == ScaleFamily::mx ? 0xFF : 0xFF;
     CHECK_THROWS_WITH(exact_gemm(a, b),
                       "A: NaN scale byte 0xff at row 1, block 0; choose what it means "
                       "(--nan-scale nan or 448)");

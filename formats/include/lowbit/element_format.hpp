@@ -40,6 +40,10 @@ struct ElementFormat {
   bool has_zero = true;  ///< exponent field 0 is zero and subnormals; false for E8M0 (2^-127)
 
   [[nodiscard]] constexpr bool is_integer() const { return coding != Coding::floating; }
+  /// Powers of two without sign, mantissa or zero, as E8M0.
+  [[nodiscard]] constexpr bool is_exponent_only() const {
+    return !is_integer() && !is_signed && mantissa_bits == 0 && !has_zero;
+  }
   [[nodiscard]] constexpr std::uint32_t code_count() const { return std::uint32_t{1} << bits; }
   [[nodiscard]] constexpr std::uint32_t code_mask() const {
     return static_cast<std::uint32_t>((std::uint64_t{1} << bits) - 1);
@@ -158,6 +162,20 @@ struct Number {
   }
   n.number_class = n.significand == 0 ? NumberClass::zero : NumberClass::finite;
   return n;
+}
+
+/// The value of a code that is a finite number, in constant expressions. Exact where it is a normal
+/// binary32 number, as for every format of at most 8 bits but E8M0's 2^-127.
+[[nodiscard]] constexpr float finite_value(const ElementFormat& format, std::uint32_t code) {
+  const Number n = decode(format, code);
+  float value = static_cast<float>(n.significand);
+  for (int e = n.exponent; e < 0; ++e) value /= 2;
+  for (int e = n.exponent; e > 0; --e) value *= 2;
+  return n.negative ? -value : value;
+}
+/// The largest finite value.
+[[nodiscard]] constexpr float largest_finite(const ElementFormat& format) {
+  return finite_value(format, format.max_code());
 }
 
 /// The code's value as a double: exact for every format here. Signed zeros, infinities and a quiet

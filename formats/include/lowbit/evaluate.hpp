@@ -16,9 +16,6 @@
 
 namespace lowbit {
 
-/// Type of the elements before promotion to FP32, where that matters; F32 for all others.
-[[nodiscard]] InputType input_type_of(const Dtype& dtype);
-
 struct EvaluateOptions {
   int axis = -1;         ///< along which blocks run; negative ones count from the end
   unsigned threads = 1;  ///< at least 1
@@ -27,11 +24,10 @@ struct EvaluateOptions {
 };
 
 /// Statistics of the tensor under each of the requests, in their order. A request's format, rule,
-/// dialect, scale_max and nonfinite (error or saturate, the same in all) are used; amax is measured
-/// where absent; input_type is the tensor's. Rows are the tensor's other dimensions. `saturate`
-/// replaces the elements before x is compared.
-/// \throws Error(usage) for pairs that do not exist; Error(invalid_input), naming tensor and
-/// element,
+/// dialect, scale_max, transforms and nonfinite (error or saturate, the same in all) are used; amax
+/// is measured where absent; input_type is the tensor's. Rows are the tensor's other dimensions.
+/// `saturate` replaces the elements before x is compared. \throws Error(usage) for pairs that do
+/// not exist; Error(invalid_input), naming tensor and element,
 ///         for an axis that is not there and, under NonFinite::error, NaN or infinity.
 [[nodiscard]] std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
                                                     std::span<const QuantizeOptions> requests,

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <span>
 
-#include "lowbit/quantize.hpp"
+#include "lowbit/input_type.hpp"
+#include "lowbit/transform.hpp"
 
 namespace lowbit {
 
@@ -16,14 +18,13 @@ inline constexpr int hadamard_points = 16;
 inline constexpr std::array<signed char, hadamard_points> hadamard_signs{
     1, 1, 1, -1, 1, -1, -1, -1, -1, -1, -1, 1, -1, 1, -1, -1};
 
-/// The value as the type can hold it: to nearest even, overflow to infinity.
-[[nodiscard]] float round_to_input_type(float value, InputType type);
-/// The largest finite value of the type.
-[[nodiscard]] float largest_finite(InputType type);
-
 /// y_j = 0.25 * sum of sign_i * x_i * (-1)^popcount(i & j) over i = 0..15, added to 0 in that order
 /// in binary32, then rounded to the type; every 16 values by themselves.
 /// \param values  a multiple of 16 of them, transformed in place. Thread-safe, no allocation.
 void hadamard_transform(std::span<float> values, InputType type);
+
+/// The same as a Transform, "hadamard": an orthogonal matrix, so weights and inputs are treated
+/// alike.
+[[nodiscard]] std::shared_ptr<const Transform> hadamard();
 
 }  // namespace lowbit

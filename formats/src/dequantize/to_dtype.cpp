@@ -32,22 +32,16 @@ class Factors {
   explicit Factors(const BlockTensor& tensor) : format_(*tensor.format), tensor_(tensor) {}
 
   [[nodiscard]] double numerator(std::uint8_t scale_byte, std::uint32_t code) const {
-    const bool integer = is_integer(scale_byte);
-    const double q = to_double(integer ? *format_.integer : *format_.element, code);
-    const double s =
-        to_double(format_.scale(), format_.is_adaptive() ? scale_byte & 0x7FU : scale_byte);
-    const int unit = integer ? format_.integer_unit().numerator : 1;
+    const double q = to_double(format_.element_of(scale_byte), code);
+    const double s = to_double(*format_.scale, format_.scale_magnitude(scale_byte));
+    const int unit = format_.unit_of(scale_byte).numerator;
     return std::ldexp(q * s * unit * static_cast<double>(tensor_.amax), format_.element_exponent);
   }
   [[nodiscard]] double denominator(std::uint8_t scale_byte) const {
-    const int unit = is_integer(scale_byte) ? format_.integer_unit().denominator : 1;
-    return static_cast<double>(tensor_.encode_constant) * unit;
+    return static_cast<double>(tensor_.encode_constant) * format_.unit_of(scale_byte).denominator;
   }
 
  private:
-  [[nodiscard]] bool is_integer(std::uint8_t scale_byte) const {
-    return format_.is_adaptive() && (scale_byte & 0x80U) != 0;
-  }
   const BlockFormat& format_;
   const BlockTensor& tensor_;
 };

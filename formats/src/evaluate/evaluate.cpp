@@ -5,69 +5,50 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <exception>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
+#include "dequantize/value_table.hpp"
 #include "io/error_text.hpp"
-#include "lowbit/hadamard.hpp"
+#include "lowbit/dialect.hpp"
 #include "lowbit/layout.hpp"
+#include "quantize/engine.hpp"
+#include "quantize/request.hpp"
+#include "quantize/rows.hpp"
 
 namespace lowbit {
 namespace {
 
-/// Elements of a chunk, about: large enough to share out, small enough to stay in a core's cache.
-/// Statistics are summed chunk by chunk, so this number is part of their last bits.
-constexpr std::uint64_t chunk_elements = std::uint64_t{1} << 16;
+using detail::Engine;
+using detail::LoadedPiece;
+using detail::MatrixSource;
+using detail::Piece;
+using detail::Request;
+using detail::TensorConstants;
 
-/// A rectangle of the matrix: rows x columns from (row, column).
-struct Chunk {
-  std::size_t row;
-  std::size_t column;
-  std::size_t rows;
-  std::size_t columns;
-};
-
-/// Whole rows where they are short, pieces of a row where they are long. Pieces are multiples of
-/// every block size, so blocks are whole; the chunks cover the matrix in row order.
-std::vector<Chunk> chunks_of(std::size_t rows, std::size_t columns) {
-  std::vector<Chunk> chunks;
-  if (rows == 0 || columns == 0) return chunks;
-  if (columns <= chunk_elements) {
-    const std::size_t step = chunk_elements / columns;
-    for (std::size_t r = 0; r < rows; r += step) {
-      chunks.push_back({r, 0, std::min(step, rows - r), columns});
-    }
-    return chunks;
-  }
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t c = 0; c < columns; c += chunk_elements) {
-      chunks.push_back({r, c, 1, std::min<std::size_t>(chunk_elements, columns - c)});
-    }
-  }
-  return chunks;
-}
-
-/// Reads a chunk of the matrix whose rows run along the axis.
-void read_chunk(const TensorInfo& tensor, const AxisView& view, const Chunk& chunk,
+/// Reads a piece of the matrix whose rows run along the axis.
+/// \param run  scratch memory
+void read_piece(const TensorInfo& tensor, const AxisView& view, const Piece& piece,
                 std::vector<float>& run, std::span<float> out) {
   if (view.inner == 1) {
-    for (std::size_t r = 0; r < chunk.rows; ++r) {
-      to_f32(tensor, (chunk.row + r) * view.length + chunk.column,
-             out.subspan(r * chunk.columns, chunk.columns));
+    for (std::size_t r = 0; r < piece.rows; ++r) {
+      to_f32(tensor, (piece.row + r) * view.length + piece.column,
+             out.subspan(r * piece.columns, piece.columns));
     }
     return;
   }
   // Neighbouring rows lie side by side in the file: read along them, write across.
-  for (std::size_t r = 0; r < chunk.rows;) {
-    const std::size_t outer = (chunk.row + r) / view.inner;
-    const std::size_t inner = (chunk.row + r) % view.inner;
-    const std::size_t side = std::min(view.inner - inner, chunk.rows - r);
+  for (std::size_t r = 0; r < piece.rows;) {
+    const std::size_t outer = (piece.row + r) / view.inner;
+    const std::size_t inner = (piece.row + r) % view.inner;
+    const std::size_t side = std::min(view.inner - inner, piece.rows - r);
     run.resize(side);
-    for (std::size_t c = 0; c < chunk.columns; ++c) {
-      to_f32(tensor, (outer * view.length + chunk.column + c) * view.inner + inner, run);
-      for (std::size_t i = 0; i < side; ++i) out[(r + i) * chunk.columns + c] = run[i];
+    for (std::size_t c = 0; c < piece.columns; ++c) {
+      to_f32(tensor, (outer * view.length + piece.column + c) * view.inner + inner, run);
+      for (std::size_t i = 0; i < side; ++i) out[(r + i) * piece.columns + c] = run[i];
     }
     r += side;
   }
@@ -104,13 +85,6 @@ void for_each_index(std::size_t count, unsigned threads, const Work& work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-struct Buffers {
-  std::vector<float> values;
-  std::vector<float> run;
-  std::vector<float> dequantized;
-  std::vector<BlockChoice> choices;
-};
-
 AxisView checked_view(const TensorInfo& tensor, int axis) {
   const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
   try {
@@ -120,78 +94,168 @@ AxisView checked_view(const TensorInfo& tensor, int axis) {
   }
 }
 
-}  // namespace
+/// One request on the tensor.
+struct Work {
+  Work(std::size_t rows, std::size_t columns, const QuantizeOptions& wanted, InputType type)
+      : options(typed(wanted, type)), request(rows, columns, options) {}
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
 
-InputType input_type_of(const Dtype& dtype) {
-  if (dtype == dtype_f16) return InputType::float16;
-  if (dtype == dtype_bf16) return InputType::bfloat16;
-  return InputType::float32;
-}
+  static QuantizeOptions typed(QuantizeOptions options, InputType type) {
+    options.input_type = type;
+    return options;
+  }
+  /// Once the tensor's amax is known.
+  void begin(float amax) {
+    constants = detail::make_constants(options, options.amax.value_or(amax));
+    engine = &detail::engine_for(constants);
+  }
+
+  QuantizeOptions options;
+  Request request;
+  TensorConstants constants{};
+  const Engine* engine = nullptr;
+};
+
+/// The memory of one thread.
+struct Buffers {
+  std::vector<float> values;
+  std::vector<float> transformed;
+  std::vector<float> run;
+  detail::RunBuffers blocks;
+  std::unique_ptr<detail::BlockScratch> scratch = std::make_unique<detail::BlockScratch>();
+  std::vector<std::optional<detail::ValueTable>> tables;  ///< one per request
+};
+
+/// The chunks of one tensor, for all requests.
+class Evaluation {
+ public:
+  Evaluation(const TensorInfo& tensor, std::span<const QuantizeOptions> requests, int axis)
+      : tensor_(tensor), view_(checked_view(tensor, axis)) {
+    const InputType type = input_type_of(*tensor.dtype);
+    bool may_cut_rows = true;
+    for (const QuantizeOptions& request : requests) {
+      work_.push_back(std::make_unique<Work>(view_.rows(), view_.length, request, type));
+      for (const auto& transform : request.transforms) {
+        may_cut_rows = may_cut_rows && transform->group_columns() != 0;
+      }
+      if (request.block_2d) {
+        throw Error(ErrorKind::usage, "square blocks are not evaluated; quantize and compare them");
+      }
+    }
+    plain_.nonfinite = requests.front().nonfinite;
+    plain_.input_type = type;
+    pieces_ = detail::pieces_of(view_.rows(), view_.length, 1, may_cut_rows);
+  }
+
+  [[nodiscard]] std::size_t pieces() const { return pieces_.size(); }
+  [[nodiscard]] std::size_t requests() const { return work_.size(); }
+  [[nodiscard]] bool needs_amax() const {
+    return std::any_of(work_.begin(), work_.end(), [](const auto& w) {
+      return !w->options.amax && w->request.format().family() == ScaleFamily::nv;
+    });
+  }
+  void begin(std::size_t request, float amax) { work_[request]->begin(amax); }
+
+  /// The elements of a piece, read once.
+  [[nodiscard]] LoadedPiece read(std::size_t index, Buffers& buffers) const {
+    const MatrixSource source{nullptr, 0, [&](const Piece& piece, std::span<float> out) {
+                                read_piece(tensor_, view_, piece, buffers.run, out);
+                              }};
+    return load(source, pieces_[index], plain_, buffers.values);
+  }
+  /// The same after the transforms of a request.
+  [[nodiscard]] LoadedPiece transformed(const LoadedPiece& read, std::size_t request,
+                                        Buffers& buffers) const {
+    const QuantizeOptions& options = work_[request]->options;
+    if (options.transforms.empty()) return read;
+    const MatrixSource source{read.x, read.stride, {}};
+    LoadedPiece out =
+        load(source, {0, 0, read.piece.rows, read.piece.columns}, options, buffers.transformed);
+    out.piece = read.piece;
+    return out;
+  }
+  [[nodiscard]] ErrorStatistics measure(const LoadedPiece& read, std::size_t request,
+                                        Buffers& buffers) const {
+    const Work& work = *work_[request];
+    buffers.tables.resize(work_.size());
+    std::optional<detail::ValueTable>& table = buffers.tables[request];
+    if (!table) {
+      table.emplace(work.request.format(), work.constants.amax, work.constants.encode_constant,
+                    *work.constants.dialect);
+    }
+    const LoadedPiece loaded = transformed(read, request, buffers);
+    const detail::BlockRun run =
+        detail::run_of(loaded, work.request, work.constants, buffers.blocks);
+    ErrorStatistics sums;
+    work.engine->measure(work.constants, run, *buffers.scratch, *table, sums);
+    return sums;
+  }
+
+ private:
+  [[nodiscard]] LoadedPiece load(const MatrixSource& source, const Piece& piece,
+                                 const QuantizeOptions& options, std::vector<float>& buffer) const {
+    try {
+      return detail::load(source, piece, options,
+                          detail::scalar_engine(work_.front()->request.format()), buffer);
+    } catch (const detail::NonFiniteFound& found) {
+      reject({tensor_.file, tensor_.name, tensor_.offset},
+             fmt::format("{} at row {}, column {}", found.is_nan ? "NaN" : "infinity", found.row,
+                         found.column),
+             "choose --nonfinite saturate, or exclude the tensor");
+    }
+  }
+
+  const TensorInfo& tensor_;
+  AxisView view_;
+  QuantizeOptions plain_;  ///< the policy alone
+  std::vector<std::unique_ptr<Work>> work_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace
 
 std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
                                       std::span<const QuantizeOptions> requests,
                                       const EvaluateOptions& options) {
-  const AxisView view = checked_view(tensor, options.axis);
-  const std::vector<Chunk> chunks = chunks_of(view.rows(), view.length);
-  const bool saturate = !requests.empty() && requests.front().nonfinite == NonFinite::saturate;
-  const float largest = largest_finite(input_type_of(*tensor.dtype));
-  const auto load = [&](const Chunk& chunk, Buffers& buffers) {
-    buffers.values.resize(chunk.rows * chunk.columns);
-    read_chunk(tensor, view, chunk, buffers.run, buffers.values);
-    float amax = 0.0F;
-    for (std::size_t i = 0; i < buffers.values.size(); ++i) {
-      float& x = buffers.values[i];
-      if (!std::isfinite(x)) {
-        if (!saturate) {
-          reject({tensor.file, tensor.name, tensor.offset},
-                 fmt::format("{} at row {}, column {}", std::isnan(x) ? "NaN" : "infinity",
-                             chunk.row + i / chunk.columns, chunk.column + i % chunk.columns),
-                 "choose --nonfinite saturate, or exclude the tensor");
-        }
-        x = std::isnan(x) ? 0.0F : std::copysign(largest, x);
-      }
-      amax = std::max(amax, std::fabs(x));
-    }
-    return amax;
-  };
+  if (requests.empty()) return {};
+  Evaluation evaluation(tensor, requests, options.axis);
+  const std::size_t pieces = evaluation.pieces();
+  const std::size_t count = evaluation.requests();
 
-  std::vector<float> chunk_amax(chunks.size());
-  for_each_index<Buffers>(chunks.size(), options.threads, [&](std::size_t i, Buffers& buffers) {
-    chunk_amax[i] = load(chunks[i], buffers);
-  });
-  const float amax =
-      chunk_amax.empty() ? 0.0F : *std::max_element(chunk_amax.begin(), chunk_amax.end());
+  std::vector<float> amax(pieces * count);
+  if (evaluation.needs_amax()) {
+    for_each_index<Buffers>(pieces, options.threads, [&](std::size_t i, Buffers& buffers) {
+      const LoadedPiece read = evaluation.read(i, buffers);
+      for (std::size_t k = 0; k < count; ++k) {
+        amax[i * count + k] = evaluation.transformed(read, k, buffers).amax;
+      }
+    });
+  }
+  for (std::size_t k = 0; k < count; ++k) {
+    float top = 0.0F;
+    for (std::size_t i = 0; i < pieces; ++i) top = std::max(top, amax[i * count + k]);
+    evaluation.begin(k, top);
+  }
 
   std::mutex progress_mutex;
-  std::vector<ErrorStatistics> parts(chunks.size() * requests.size());
-  for_each_index<Buffers>(chunks.size(), options.threads, [&](std::size_t i, Buffers& buffers) {
-    const Chunk& chunk = chunks[i];
-    load(chunk, buffers);
-    buffers.dequantized.resize(buffers.values.size());
-    for (std::size_t k = 0; k < requests.size(); ++k) {
-      QuantizeOptions request = requests[k];
-      request.input_type = input_type_of(*tensor.dtype);
-      if (!request.amax) request.amax = amax;
-      const auto size = static_cast<std::size_t>(request.format->block_size);
-      buffers.choices.resize(chunk.rows * ((chunk.columns + size - 1) / size));
-      const BlockTensor quantized =
-          quantize(buffers.values, chunk.rows, chunk.columns, request, buffers.choices);
-      dequantize(quantized, buffers.dequantized, request.dialect);
-      parts[i * requests.size() + k] =
-          error_statistics(buffers.values, quantized, buffers.dequantized, buffers.choices);
+  std::vector<ErrorStatistics> parts(pieces * count);
+  for_each_index<Buffers>(pieces, options.threads, [&](std::size_t i, Buffers& buffers) {
+    const LoadedPiece read = evaluation.read(i, buffers);
+    for (std::size_t k = 0; k < count; ++k) {
+      parts[i * count + k] = evaluation.measure(read, k, buffers);
     }
     if (options.progress) {
       const std::lock_guard lock(progress_mutex);
-      options.progress(buffers.values.size());
+      options.progress(read.piece.rows * read.piece.columns);
     }
   });
 
-  std::vector<ErrorStatistics> totals(requests.size());
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    for (std::size_t k = 0; k < requests.size(); ++k) totals[k].add(parts[i * requests.size() + k]);
+  std::vector<ErrorStatistics> totals(count);
+  for (std::size_t i = 0; i < pieces; ++i) {
+    for (std::size_t k = 0; k < count; ++k) totals[k].add(parts[i * count + k]);
   }
-  for (std::size_t k = 0; k < requests.size(); ++k)
-    add_tensor_scale(totals[k], *requests[k].format);
+  for (std::size_t k = 0; k < count; ++k) add_tensor_scale(totals[k], *requests[k].format);
   return totals;
 }
 

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "evaluate/block_errors.hpp"
+
 namespace lowbit {
 namespace {
 
@@ -72,29 +74,6 @@ constexpr std::array<Metric, 10> registry{{
      bits_per_element},
 }};
 
-/// The largest magnitudes that float and integer blocks of a scale of 1 hold, as
-/// numerator / denominator, so that one division rounds.
-struct Limits {
-  double float_numerator;
-  double integer_numerator;
-  double float_denominator;
-  double integer_denominator;
-};
-
-Limits limits_of(const BlockTensor& tensor) {
-  const BlockFormat& format = *tensor.format;
-  const double scale = std::ldexp(static_cast<double>(tensor.amax), format.element_exponent);
-  const double constant = tensor.encode_constant;
-  Limits limits{format.largest_element() * scale, 0.0, constant, 1.0};
-  if (format.is_adaptive()) {
-    const Ratio unit = format.integer_unit();
-    const double largest = to_double(*format.integer, format.integer->max_code());
-    limits.integer_numerator = largest * scale * unit.numerator;
-    limits.integer_denominator = constant * unit.denominator;
-  }
-  return limits;
-}
-
 }  // namespace
 
 void ErrorStatistics::add(const ErrorStatistics& other) {
@@ -120,48 +99,25 @@ ErrorStatistics error_statistics(std::span<const float> values, const BlockTenso
                                  std::span<const BlockChoice> choices) {
   const BlockFormat& format = *quantized.format;
   const auto size = static_cast<std::size_t>(format.block_size);
-  const Limits limits = limits_of(quantized);
+  const detail::BlockErrors errors(format, quantized.amax, quantized.encode_constant);
   const std::size_t blocks = quantized.blocks_per_row();
   ErrorStatistics sums;
-  sums.elements = values.size();
-  sums.blocks = quantized.rows * blocks;
-  sums.bits = sums.blocks * (size * static_cast<std::uint64_t>(format.element->bits) + 8);
-  for (const BlockChoice choice : choices) {
-    sums.four_or_int += choice == BlockChoice::four || choice == BlockChoice::integer ? 1 : 0;
-  }
   for (std::size_t row = 0; row < quantized.rows; ++row) {
     for (std::size_t block = 0; block < blocks; ++block) {
-      const std::uint32_t byte = quantized.scale(row, block);
-      const bool integer = format.is_adaptive() && (byte & 0x80U) != 0;
-      const double scale = to_double(format.scale(), format.is_adaptive() ? byte & 0x7FU : byte);
-      const double limit = scale == 0.0 ? infinity
-                           : integer ? limits.integer_numerator * scale / limits.integer_denominator
-                                     : limits.float_numerator * scale / limits.float_denominator;
+      const std::uint8_t scale_byte = quantized.scale(row, block);
+      const BlockChoice choice =
+          choices.empty() ? BlockChoice::only : choices[row * blocks + block];
+      errors.begin_block(choice, 1, sums);
       const std::size_t begin = row * quantized.columns + block * size;
-      const std::size_t end = std::min(begin + size, (row + 1) * quantized.columns);
-      for (std::size_t i = begin; i < end; ++i) {
-        const double x = values[i];
-        const double q = dequantized[i];
-        const double error = q - x;
-        sums.squared_error += error * error;
-        sums.squared_value += x * x;
-        sums.squared_result += q * q;
-        sums.product += x * q;
-        const double magnitude = std::fabs(error);
-        if (!(magnitude <= sums.max_abs_error) && !std::isnan(sums.max_abs_error)) {
-          sums.max_abs_error = magnitude;
-        }
-        sums.clipped += std::fabs(x) > limit ? 1 : 0;
-        sums.nonzero += x != 0.0 ? 1 : 0;
-        sums.zeroed += x != 0.0 && q == 0.0 ? 1 : 0;
-      }
+      const std::size_t count = std::min(size, quantized.columns - block * size);
+      errors.add(values.subspan(begin, count), dequantized.subspan(begin, count), scale_byte, sums);
     }
   }
   return sums;
 }
 
 void add_tensor_scale(ErrorStatistics& statistics, const BlockFormat& format) {
-  if (format.family == ScaleFamily::nv) statistics.bits += 32;
+  if (format.family() == ScaleFamily::nv) statistics.bits += 32;
 }
 
 std::span<const Metric> metrics() {

@@ -164,7 +164,7 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   const std::string* constant = reader.text("encode_constant");
   if (constant != nullptr) {
     t.encode_constant = reader.number<float>("encode_constant", *constant);
-  } else if (t.format->family == ScaleFamily::nv) {
+  } else if (t.format->family() == ScaleFamily::nv) {
     (void)reader.required_text("encode_constant");
   }
   if (!std::isfinite(t.encode_constant) || !(t.encode_constant > 0)) {

@@ -15,7 +15,15 @@
 
 namespace lowbit::detail {
 
-inline constexpr int max_block_elements = 32 * 32;
+/// Of a 2D block, the largest.
+inline constexpr int max_block_elements = max_block_size * max_block_size;
+
+/// Magnitudes of finite floats are in the order of their bits.
+inline float amax_of(std::span<const float> x) {
+  std::int32_t top = 0;
+  for (const float v : x) top = std::max(top, std::bit_cast<std::int32_t>(v) & 0x7FFFFFFF);
+  return std::bit_cast<float>(top);
+}
 
 /// A block's elements x' with its padding (zeros), and the numbers of stochastic rounding.
 struct BlockInput {
@@ -23,6 +31,8 @@ struct BlockInput {
   int count = 0;
   const float* random0 = nullptr;
   const float* random1 = nullptr;
+
+  [[nodiscard]] float amax() const { return amax_of({x, static_cast<std::size_t>(count)}); }
 };
 
 struct Candidate {
@@ -44,13 +54,6 @@ struct BlockScratch {
   Candidate second;
 };
 
-/// Magnitudes of finite floats are in the order of their bits.
-inline float amax_of(std::span<const float> x) {
-  std::int32_t top = 0;
-  for (const float v : x) top = std::max(top, std::bit_cast<std::int32_t>(v) & 0x7FFFFFFF);
-  return std::bit_cast<float>(top);
-}
-
 /// Element: of every block, or of float blocks; Integer: of integer blocks, where the format has
 /// them (else the same as Element).
 template <const ElementFormat& Element, const ElementFormat& Integer = Element>
@@ -62,27 +65,62 @@ class BlockEngine {
       : t_(constants), first_(scratch.first), second_(scratch.second) {}
 
   /// \return the chosen candidate; its scale byte has the integer flag where it is one.
-  const Candidate& run(const BlockInput& in, BlockTrace* trace = nullptr) {
-    const float b = amax_of({in.x, static_cast<std::size_t>(in.count)});
-    const Candidate* chosen = &first_;
-    if (t_.format->family == ScaleFamily::mx) {
+  Candidate& run(const BlockInput& in, BlockTrace* trace = nullptr) {
+    const float b = in.amax();
+    Candidate* chosen = &first_;
+    if (t_.format->family() == ScaleFamily::mx) {
       run_mx(in, b);
     } else if constexpr (is_adaptive) {
-      chosen = run_adaptive(in, b);
+      chosen = &run_adaptive(in, b);
     } else {
-      chosen = run_nv(in, b);
+      chosen = &run_nv(in, b);
     }
     if (trace != nullptr) record(in, b, *chosen, *trace);
     return *chosen;
   }
 
- private:
-  void run_mx(const BlockInput& in, float b) {
+  /// The scale byte that the rule gives the block.
+  std::uint8_t choose(const BlockInput& in) {
+    if (t_.selects) return run(in).scale_byte;
+    const float b = in.amax();
+    return t_.format->family() == ScaleFamily::mx ? mx_scale_byte(t_, b) : scale_byte_of(scale(b));
+  }
+
+  /// The block's codes under that scale byte, whatever the rule would choose.
+  Candidate& encode(const BlockInput& in, std::uint8_t scale_byte) {
     Candidate& c = first_;
     c.kind = BlockChoice::only;
-    c.scale_byte = mx_scale_byte(t_, b);
     c.h = 0.0F;
-    const int e = c.scale_byte - 127;
+    if (t_.format->family() == ScaleFamily::mx) {
+      encode_mx(c, in, in.amax(), scale_byte);
+      return c;
+    }
+    set_scale(c, t_.format->scale_magnitude(scale_byte));
+    scale_elements(c, in);
+    if constexpr (is_adaptive) {
+      if (t_.format->is_integer_block(scale_byte)) {
+        c.kind = BlockChoice::integer;
+        for (int i = 0; i < in.count; ++i) c.y[i] = c.y[i] * t_.integer_shrink;
+        round<Integer>(c, in.count, in.random1);
+        c.scale_byte = scale_byte;
+        return c;
+      }
+      c.kind = BlockChoice::floating;
+    }
+    round<Element>(c, in.count, in.random0);
+    return c;
+  }
+
+ private:
+  void run_mx(const BlockInput& in, float b) {
+    first_.kind = BlockChoice::only;
+    first_.h = 0.0F;
+    encode_mx(first_, in, b, mx_scale_byte(t_, b));
+  }
+
+  void encode_mx(Candidate& c, const BlockInput& in, float b, std::uint8_t scale_byte) {
+    c.scale_byte = scale_byte;
+    const int e = scale_byte - t_.format->scale->bias;
     c.scale = std::ldexp(1.0F, e);
     c.inverse = std::ldexp(1.0F, -e);
     // Byte 0 is 2^-127 in the format, and an empty block to those that divide.
@@ -104,44 +142,60 @@ class BlockEngine {
     }
   }
 
-  const Candidate* run_nv(const BlockInput& in, float b) {
-    const float h = b / t_.largest_element * t_.encode_scale;
+  /// h: the scale before it is rounded to its format.
+  [[nodiscard]] float scale(float b) const { return b / t_.largest_element * t_.encode_scale; }
+
+  Candidate& run_nv(const BlockInput& in, float b) {
+    const float h = scale(b);
     first_.kind = t_.selects ? BlockChoice::six : BlockChoice::only;
-    scale_elements(first_, h, in);
+    round_scale(first_, h);
+    scale_elements(first_, in);
     round<Element>(first_, in.count, in.random0);
-    if (!t_.selects) return &first_;
+    if (!t_.selects) return first_;
     second_.kind = BlockChoice::four;
-    scale_elements(second_, h * 1.5F, in);
+    round_scale(second_, h * t_.second_ratio);
+    scale_elements(second_, in);
     round<Element>(second_, in.count, in.random1);
-    evaluate(first_, in);
-    evaluate(second_, in);
-    return second_.error < first_.error ? &second_ : &first_;
+    return better(in);
   }
 
-  const Candidate* run_adaptive(const BlockInput& in, float b) {
-    const float h = b / t_.largest_element * t_.encode_scale;
+  Candidate& run_adaptive(const BlockInput& in, float b) {
     first_.kind = BlockChoice::floating;
-    scale_elements(first_, h, in);
+    round_scale(first_, scale(b));
+    scale_elements(first_, in);
     second_.kind = BlockChoice::integer;
-    second_.h = h;
-    second_.scale_byte = first_.scale_byte | 0x80;
+    second_.h = first_.h;
+    second_.scale_byte = first_.scale_byte | t_.format->integer_flag();
     second_.scale = first_.scale;
     second_.inverse = first_.inverse;
     for (int i = 0; i < in.count; ++i) second_.y[i] = first_.y[i] * t_.integer_shrink;
     round<Element>(first_, in.count, in.random0);
     round<Integer>(second_, in.count, in.random1);
-    evaluate(first_, in);
-    evaluate(second_, in);
-    return second_.error < first_.error ? &second_ : &first_;
+    return better(in);
   }
 
-  /// The scale byte and y = fl(x * inv).
-  void scale_elements(Candidate& c, float h, const BlockInput& in) {
+  /// The second candidate only where its error is strictly smaller.
+  Candidate& better(const BlockInput& in) {
+    evaluate(first_, in);
+    evaluate(second_, in);
+    return second_.error < first_.error ? second_ : first_;
+  }
+
+  void round_scale(Candidate& c, float h) {
     c.h = h;
-    c.scale_byte = scale_byte_of(h);
-    c.scale = c.scale_byte == e4m3.nan_code() ? std::numeric_limits<float>::quiet_NaN()
-                                              : value_table<e4m3>[c.scale_byte];
-    c.inverse = c.scale_byte != 0 ? 1.0F / (t_.decode_scale * c.scale) : 0.0F;
+    set_scale(c, scale_byte_of(h));
+  }
+
+  void set_scale(Candidate& c, std::uint8_t scale_byte) {
+    c.scale_byte = scale_byte;
+    c.scale = t_.scale_is_e4m3 && scale_byte != e4m3.nan_code()
+                  ? value_table<e4m3>[scale_byte]
+                  : to_float(*t_.format->scale, scale_byte);
+    c.inverse = scale_byte != 0 ? 1.0F / (t_.decode_scale * c.scale) : 0.0F;
+  }
+
+  /// y = fl(x * inv)
+  static void scale_elements(Candidate& c, const BlockInput& in) {
     if (c.scale_byte == 0) return clear(c, in.count);
     for (int i = 0; i < in.count; ++i) c.y[i] = in.x[i] * c.inverse;
   }
@@ -150,8 +204,10 @@ class BlockEngine {
     const ScaleOverflow overflow = t_.dialect->scale_overflow;
     if (overflow == ScaleOverflow::saturate_nan_zero && std::isnan(h)) return 0;
     const bool to_nan = overflow == ScaleOverflow::nan;
-    return static_cast<std::uint8_t>(
-        from_float(e4m3, h, {.overflow = to_nan ? Overflow::infinity : Overflow::saturate}));
+    const ConversionPolicy policy{.overflow = to_nan ? Overflow::infinity : Overflow::saturate};
+    // With the format known at compile time the conversion is a third of the instructions.
+    return static_cast<std::uint8_t>(t_.scale_is_e4m3 ? from_float(e4m3, h, policy)
+                                                      : from_float(*t_.format->scale, h, policy));
   }
 
   /// y = 0 where the scale is 0, not the -0 that a negative element times 0 would be.
@@ -305,7 +361,7 @@ class BlockEngine {
       CandidateTrace& out = trace.candidates.emplace_back();
       out.kind = c->kind;
       out.h = c->h;
-      out.scale_byte = c->kind == BlockChoice::integer ? c->scale_byte & 0x7F : c->scale_byte;
+      out.scale_byte = t_.format->scale_magnitude(c->scale_byte);
       out.scale = c->scale;
       out.inverse = c->inverse;
       out.scaled.assign(c->y.data(), c->y.data() + n);

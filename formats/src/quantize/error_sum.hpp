@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "lowbit/block_format.hpp"
 #include "lowbit/dialect.hpp"
 
 namespace lowbit::detail {
@@ -37,7 +38,7 @@ inline float torch_cpu_sum(const float* e, int count) {
 
 /// Neighbours pairwise, count a power of two.
 inline float neighbour_tree_sum(const float* e, int count) {
-  std::array<float, 1024> level;
+  std::array<float, max_block_size * max_block_size> level;
   for (int i = 0; i < count; ++i) level[i] = e[i];
   for (int n = count / 2; n > 0; n /= 2) {
     for (int i = 0; i < n; ++i) level[i] = level[2 * i] + level[2 * i + 1];
@@ -51,7 +52,7 @@ inline float neighbour_tree_sum(const float* e, int count) {
 inline float triton_sum(const float* e, int count, int row, int run) {
   float total = 0.0F;
   for (int r = 0; r < count; r += row) {
-    std::array<float, 32> thread{};
+    std::array<float, max_block_size> thread{};
     int threads = (row + run - 1) / run;
     for (int t = 0; t < threads; ++t) {
       thread[t] = e[r + t * run];

@@ -22,10 +22,12 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   t.rule = options.rule.value_or(default_rule(*t.format, t.dialect));
   t.rounding = options.rounding;
   t.input_type = options.input_type;
-  using enum ScaleRule;
-  t.selects = t.rule == mse || t.rule == mae || t.rule == abs_max;
-  t.largest_element = t.rule == static_4 ? 4.0F : t.format->largest_element();
-  if (t.format->family == ScaleFamily::mx) {
+  t.scale_is_e4m3 = *t.format->scale == e4m3;
+  t.selects = selects(t.rule);
+  t.largest_element =
+      t.rule == ScaleRule::static_4 ? t.format->second_element() : t.format->largest_element();
+  t.second_ratio = t.format->largest_element() / t.format->second_element();
+  if (t.format->family() == ScaleFamily::mx) {
     t.amax = 1.0F;
     t.scaled_amax = 1.0F;
     return t;
@@ -39,7 +41,7 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
     t.scaled_amax = std::ldexp(amax, -t.range_exponent);
   }
   const bool four_over_six = t.selects && !t.format->is_adaptive();
-  const float scale_max = options.scale_max.value_or(four_over_six ? 256.0F : 448.0F);
+  const float scale_max = options.scale_max.value_or(default_scale_max(*t.format, t.rule));
   // 1/17 has a period of 8 bits, so no product of few bits with 16/17 lies so near to a binary32
   // tie that passing through double would round twice.
   const double unbiased = t.rounding == ElementRounding::stochastic_unbiased ? 16.0 / 17.0 : 1.0;
@@ -64,7 +66,7 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   if (t.format->is_adaptive()) {
     const Ratio unit = t.format->integer_unit();
     t.integer_expand = ratio(unit);
-    t.integer_shrink = ratio({unit.denominator, unit.numerator});
+    t.integer_shrink = ratio(inverse(unit));
     // 0.2419355, which is not 15/62; the other literals round to the same as their ratios.
     if (t.dialect->integer_unit == IntegerUnit::published && unit == Ratio{15, 62}) {
       t.integer_expand = 0x1.ef7be2p-3F;

@@ -13,6 +13,7 @@ struct TensorConstants {
   ScaleRule rule = ScaleRule::static_6;
   ElementRounding rounding = ElementRounding::nearest;
   InputType input_type = InputType::float32;
+  bool scale_is_e4m3 = false;    ///< the scale format whose conversion is specialised
   bool selects = false;          ///< whether two candidates compete
   float amax = 0.0F;             ///< A
   int range_exponent = 0;        ///< k
@@ -27,6 +28,7 @@ struct TensorConstants {
   float decode_scale = 0.0F;      ///< fl(1 / S)
   float integer_expand = 1.0F;    ///< E
   float integer_shrink = 1.0F;    ///< R
+  float second_ratio = 1.0F;      ///< Q over the element value of the second candidate (E2M1: 1.5)
 };
 
 /// \param amax  the tensor's, measured or given. \throws Error(usage)

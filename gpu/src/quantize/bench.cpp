@@ -44,7 +44,7 @@ std::vector<BenchResult> bench_quantize(const QuantizeKernel& kernel, const Benc
   const float amax = 4.0F;
   small.upload(&amax, sizeof amax, 4);
 
-  const bool mx = format.family == ScaleFamily::mx;
+  const bool mx = format.family() == ScaleFamily::mx;
   const double once = static_cast<double>(input_bytes + values_size + scales_size);
   std::vector<BenchResult> results;
   for (const bool given : {false, true}) {

@@ -17,6 +17,7 @@
 #include "harness/test_inputs.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/device.hpp"
+#include "lowbit/hadamard.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit::gpu {
@@ -90,7 +91,7 @@ QuantizeOptions reference_options(const Case& c) {
   QuantizeOptions options{.format = c.config.format, .rule = c.config.rule};
   if (c.config.scale_max != 0) options.scale_max = c.config.scale_max;
   options.block_2d = c.config.block_2d;
-  options.hadamard = c.config.hadamard;
+  if (c.config.hadamard) options.transforms = {hadamard()};
   options.nonfinite =
       c.config.nonfinite == NonFinite::error ? NonFinite::propagate : c.config.nonfinite;
   options.input_type = c.config.input_type;
@@ -104,7 +105,7 @@ void compare(const Case& c, std::span<const std::uint8_t> values,
   const QuantizeOptions base = reference_options(c);
   const auto rows = static_cast<std::size_t>(c.rows);
   const auto columns = static_cast<std::size_t>(c.columns);
-  const bool mx = format.family == ScaleFamily::mx;
+  const bool mx = format.family() == ScaleFamily::mx;
 
   // The amax first: strips need the whole tensor's.
   float expected_amax = 0;

@@ -14,7 +14,7 @@ std::vector<Kernel> quantize_kernels() {
     for (const ScaleRule rule : {static_6, static_4, mse, mae, abs_max, floor, rceil, ceil, even}) {
       if (!has_quantize_kernel(format, rule)) continue;
       // For MX static_6 is another name of rceil.
-      if (format.family == ScaleFamily::mx && rule == static_6) continue;
+      if (format.family() == ScaleFamily::mx && rule == static_6) continue;
       QuantizeKernel kernel;
       kernel.info.name = fmt::format("quantize_{}_{}", format.name, name_of(rule));
       kernel.info.operation = Operation::quantize;

@@ -43,7 +43,7 @@ const Entry* find_entry(const BlockFormat& format) {
 
 // The numbers of Selection (element.cuh) and MxRule (mx_block.cuh), which is device code.
 int rule_number(const BlockFormat& format, ScaleRule rule) {
-  const bool mx = format.family == ScaleFamily::mx;
+  const bool mx = format.family() == ScaleFamily::mx;
   switch (rule) {
     case ScaleRule::static_6:
       return mx ? 1 : 0;
@@ -113,7 +113,7 @@ void check_request(const QuantizeConfig& c, const QuantizeBuffers& b) {
     refuse("a device pointer (input, values, scales or workspace) is null");
   }
   if (c.scale_max != 0 &&
-      (c.format->family == ScaleFamily::mx || (c.scale_max != 448.0F && c.scale_max != 256.0F))) {
+      (c.format->family() == ScaleFamily::mx || (c.scale_max != 448.0F && c.scale_max != 256.0F))) {
     refuse(fmt::format("the E4M3 maximum of {} cannot be {}", c.format->name, c.scale_max));
   }
 }
@@ -143,7 +143,7 @@ void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, Quantize
           "cudaMemsetAsync");
   }
   const BlockFormat& format = *c.format;
-  const bool mx = format.family == ScaleFamily::mx;
+  const bool mx = format.family() == ScaleFamily::mx;
   if (b.rows == 0 || b.columns == 0) {
     if (b.amax == nullptr) return;
     constexpr float one = 1.0F;

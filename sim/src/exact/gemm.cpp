@@ -176,7 +176,7 @@ class ExactGemm {
     const UInt128 value_bound =
         static_cast<UInt128>(ca.largest_value) * static_cast<UInt128>(cb.largest_value) * grid_;
     const bool no_shifts =
-        a.format->family == ScaleFamily::nv && b.format->family == ScaleFamily::nv;
+        a.format->family() == ScaleFamily::nv && b.format->family() == ScaleFamily::nv;
     // A block with its weights: for E8M0 before the shift.
     const auto weight_bound =
         static_cast<UInt128>(ca.largest_significand) * static_cast<UInt128>(cb.largest_significand);

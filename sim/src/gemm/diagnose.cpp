@@ -64,7 +64,7 @@ BlockTensor with_transposed_scales(BlockTensor t) {
 }
 
 BlockTensor without_scales(BlockTensor t) {
-  const bool nv = t.format->family == ScaleFamily::nv;
+  const bool nv = t.format->family() == ScaleFamily::nv;
   for (std::uint8_t& s : t.scales) {
     const auto flag = static_cast<std::uint8_t>(t.format->is_adaptive() ? s & 0x80 : 0);
     s = static_cast<std::uint8_t>(nv ? flag | 0x38 : 0x7F);  // 1.0
@@ -286,7 +286,7 @@ class Doctor {
     each_side("block scales not applied", without_scales, true, true);
     each_side("integer flags ignored (all blocks read as float)", with_flags_ignored,
               ta->format->is_adaptive(), tb->format->is_adaptive());
-    if (ta->scales.size() == tb->scales.size() && ta->format->family == tb->format->family) {
+    if (ta->scales.size() == tb->scales.size() && ta->format->family() == tb->format->family()) {
       Variation v = base("block scales of A and B exchanged");
       BlockTensor xa = *ta;
       BlockTensor xb = *tb;

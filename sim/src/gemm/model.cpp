@@ -39,7 +39,7 @@ void check_nan_scales(const BlockTensor& t, NanScale nan_scale, MmaSide side) {
 PreparedOperand block_scaled(const BlockTensor& t, const Instruction& instruction, MmaSide side,
                              const Schedule& schedule, NanScale nan_scale) {
   const ElementFormat& element = *(side == MmaSide::a ? instruction.a : instruction.b);
-  const bool mx = t.format->family == ScaleFamily::mx;
+  const bool mx = t.format->family() == ScaleFamily::mx;
   const auto refuse = [&](const std::string& why) {
     throw Error(ErrorKind::usage, fmt::format("{} is {}, which {} cannot take: {}", name_of(side),
                                               t.format->name, instruction.name, why));

@@ -51,8 +51,8 @@ OperandCoding make_coding(const BlockFormat& format) {
       c.largest_value = std::max(c.largest_value, magnitude * c.factor[table]);
     }
   }
-  const bool nv = format.family == ScaleFamily::nv;
-  const ElementFormat& scale = format.scale();
+  const bool nv = format.family() == ScaleFamily::nv;
+  const ElementFormat& scale = *format.scale;
   c.scale_exponent = scale.unit_exponent();
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     const std::uint32_t magnitude = nv ? byte & 0x7F : byte;

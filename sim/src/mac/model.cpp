@@ -91,7 +91,7 @@ struct Decoded {
       factor = {d, (e.numerator * d << -format.element->unit_exponent()) / e.denominator};
     }
     for (unsigned byte = 0; byte < 256; ++byte)
-      scale[byte] = decode_scale(format.scale(), byte, defect);
+      scale[byte] = decode_scale(*format.scale, byte, defect);
   }
 };
 
@@ -230,7 +230,7 @@ class Model {
     if (defect_ == constant_last_place && f.a_integer + f.w_integer == 1) ++factor;
     dot *= factor;
 
-    if (format_.family == ScaleFamily::mx) {
+    if (format_.family() == ScaleFamily::mx) {
       add_window(dot, a.exponent + w.exponent + 2 * format_.element->unit_exponent() +
                           2 * format_.element_exponent);
       return;
@@ -343,7 +343,7 @@ std::vector<MacDefect> defects_of(MacUnit unit, const BlockFormat& format) {
     add({subnormal_scale_zero, fraction_bits_34, fraction_bits_36, groups_of_8, round_to_nearest});
     return list;
   }
-  if (format.family == ScaleFamily::nv) {
+  if (format.family() == ScaleFamily::nv) {
     add({nan_scale_as_480, subnormal_scale_zero, subnormal_scale_doubled});
   }
   if (*format.element == e2m1) list.push_back(code_8_minus_8);
@@ -368,7 +368,7 @@ std::vector<MacResult> mac_model(const BeatStream& stream, MacDefect defect) {
 
 MacUnitScale mac_unit_scale(MacUnit unit, const BlockFormat& format) {
   if (unit == MacUnit::published || unit == MacUnit::gst) return {0, 1};
-  if (format.family == ScaleFamily::mx) return {window_lsb, 1};
+  if (format.family() == ScaleFamily::mx) return {window_lsb, 1};
   const ExactUnit unit_of_pair = exact_unit(format, format);
   return {unit_of_pair.exponent, unit_of_pair.denominator};
 }

@@ -36,7 +36,7 @@ class Generator {
   Generator(const MacShape& shape, std::uint64_t seed)
       : shape_(shape),
         element_(*shape.format->element),
-        mx_(shape.format->family == ScaleFamily::mx),
+        mx_(shape.format->family() == ScaleFamily::mx),
         random_(seed),
         stream_(shape) {
     for (unsigned code = 0; code < element_.code_count(); ++code) {
@@ -255,7 +255,7 @@ BeatStream longest_blocks(const MacShape& shape, std::size_t segments, std::uint
 
 BeatStream every_lane_product(const MacShape& shape) {
   const ElementFormat& e = *shape.format->element;
-  const bool mx = shape.format->family == ScaleFamily::mx;
+  const bool mx = shape.format->family() == ScaleFamily::mx;
   const unsigned one = mx ? 127 : 0x38;
   const unsigned flags = shape.format->is_adaptive() ? 4 : 1;
   BeatStream stream(shape);

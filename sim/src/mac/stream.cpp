@@ -22,14 +22,14 @@ std::optional<MacUnit> find_mac_unit(std::string_view name) {
 }
 
 bool supports(MacUnit unit, const BlockFormat& format) {
-  const bool nv_fp4 = format.family == ScaleFamily::nv && *format.element == e2m1;
+  const bool nv_fp4 = format.family() == ScaleFamily::nv && *format.element == e2m1;
   switch (unit) {
     case MacUnit::published:
       return nv_fp4;
     case MacUnit::gst:
       return nv_fp4 && !format.is_adaptive();
     case MacUnit::block_fp32:
-      return format.family == ScaleFamily::nv;
+      return format.family() == ScaleFamily::nv;
     case MacUnit::exact:
       return true;
   }

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The dequantized value of every code under every scale byte of a tensor.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "lowbit/block_format.hpp"
+#include "lowbit/dialect.hpp"
+
+namespace lowbit::detail {
+
+/// A value depends on the scale byte and the code alone: the row of a scale byte is computed when
+/// the byte is first seen. Not thread-safe: each thread has its own.
+class ValueTable {
+ public:
+  /// \param amax, encode_constant  as in BlockTensor
+  ValueTable(const BlockFormat& format, float amax, float encode_constant, const Dialect& dialect);
+
+  /// element->code_count() values, by code.
+  [[nodiscard]] const float* row(std::uint8_t scale_byte) {
+    float* const values = values_.data() + scale_byte * codes_;
+    if (!known_[scale_byte]) fill(scale_byte, values);
+    return values;
+  }
+
+ private:
+  void fill(std::uint8_t scale_byte, float* values);
+
+  const BlockFormat& format_;
+  const Dialect& dialect_;
+  float amax_;
+  float encode_constant_;
+  std::size_t codes_;
+  std::vector<float> values_;
+  std::array<bool, 256> known_{};
+};
+
+}  // namespace lowbit::detail
