@@ -6,6 +6,7 @@
 #include <map>
 
 #include "golden_file.hpp"
+#include "lowbit/dialect_axis.hpp"
 
 namespace {
 
@@ -18,26 +19,11 @@ struct Total {
   std::size_t different_dequantized = 0;
 };
 
-void print_axes() {
-  std::printf("| axis |");
-  for (const lowbit::Dialect& d : lowbit::dialects()) std::printf(" `%s` |", d.name.data());
-  std::printf("\n|---|");
-  for (std::size_t i = 0; i < lowbit::dialects().size(); ++i) std::printf("---|");
-  std::printf("\n");
-  for (std::size_t axis = 0; axis < lowbit::dialect_axis_count; ++axis) {
-    std::printf("| %s |", lowbit::axes_of(lowbit::canonical)[axis].axis.data());
-    for (const lowbit::Dialect& d : lowbit::dialects()) {
-      std::printf(" %s |", lowbit::axes_of(d)[axis].value.data());
-    }
-    std::printf("\n");
-  }
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc == 1) {
-    print_axes();
+    std::fputs(lowbit::dialect_tables().c_str(), stdout);
     return 0;
   }
   std::map<std::pair<std::string, std::string>, Total> totals;

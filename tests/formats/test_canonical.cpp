@@ -10,8 +10,11 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "lowbit/block_encoder.hpp"
 #include "lowbit/conversion.hpp"
+#include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/evaluate.hpp"
 #include "lowbit/hadamard.hpp"
 #include "lowbit/quantize.hpp"
 #include "oracle/canonical_oracle.hpp"
@@ -307,4 +310,176 @@ TEST_CASE("canonical: saturation replaces infinities by the input type's largest
       CHECK_THROWS_AS(quantize(input, rows, columns, options), Error);
     }
   });
+}
+
+namespace {
+
+/// A format that exists only here: one record is all that a new block format of known elements
+/// needs.
+constexpr BlockFormat added{"test_e2m1_e5m2", &e2m1, nullptr, &e5m2, 32};
+
+constexpr std::array added_rules{ScaleRule::static_6, ScaleRule::static_4, ScaleRule::mse,
+                                 ScaleRule::mae, ScaleRule::abs_max};
+
+}  // namespace
+
+TEST_CASE("a block format that is one record: quantized and dequantized as the oracle does") {
+  CHECK(added.family() == ScaleFamily::nv);
+  CHECK(added.largest_scale() == 57344.0F);
+  CHECK(added.headroom_scale() == 32768.0F);
+  CHECK(default_rule(added) == ScaleRule::static_6);
+  CHECK(default_scale_max(added, ScaleRule::mse) == 32768.0F);
+  for (const ScaleRule rule : added_rules) {
+    REQUIRE(is_valid_rule(added, rule));
+    unsigned seed = 100;
+    for (const InputKind& kind : input_kinds()) {
+      INFO(kind.name);
+      const auto input = make_input(kind, seed++);
+      CHECK(first_difference(added, rule, {}, input, columns, seed) == "");
+    }
+    const auto input = make_input(input_kinds()[0], 7);
+    CHECK(first_difference(added, rule, {.block_2d = true}, input, columns, 7) == "");
+    CHECK(first_difference(added, rule, {.hadamard = true}, input, 32, 7) == "");
+    CHECK(first_difference(added, rule, {.scale_max = 57344}, input, columns, 7) == "");
+    for (const float amax : {8.0F, 1000.0F, 0x1p60F}) {
+      CHECK(first_difference(added, rule, {.amax = amax}, input, columns, 7) == "");
+    }
+    auto with_nan = input;
+    with_nan[3] = std::nanf("");
+    CHECK(first_difference(added, rule, {.propagate = true}, with_nan, columns, 7) == "");
+  }
+}
+
+TEST_CASE("a block format that is one record: evaluated as the oracle's values say") {
+  const auto input = make_input(input_kinds()[0], 21);
+  TensorInfo tensor;
+  tensor.name = "x";
+  tensor.dtype = &dtype_f32;
+  tensor.shape = {rows, columns};
+  tensor.bytes = std::as_bytes(std::span(input));
+  for (const ScaleRule rule : added_rules) {
+    QuantizeOptions options;
+    options.format = &added;
+    options.rule = rule;
+    const std::vector<ErrorStatistics> got = evaluate(tensor, std::span(&options, 1), {});
+    oracle::Request request;
+    request.format = added.name;
+    request.rule = name_of(rule);
+    const oracle::Result want = oracle::quantize_canonical(input, rows, columns, request);
+    const int padded = (columns + added.block_size - 1) / added.block_size * added.block_size;
+    double squared_error = 0.0;
+    std::uint64_t zeroed = 0, second = 0;
+    for (int r = 0; r < rows; ++r) {
+      for (int c = 0; c < columns; ++c) {
+        const double x = input[static_cast<std::size_t>(r * columns + c)];
+        const double q = want.dequantized[static_cast<std::size_t>(r * padded + c)];
+        squared_error += (q - x) * (q - x);
+        zeroed += x != 0.0 && q == 0.0 ? 1 : 0;
+      }
+    }
+    for (const std::uint8_t s : want.second) second += s;
+    CHECK(got[0].squared_error == squared_error);
+    CHECK(got[0].zeroed == zeroed);
+    CHECK(got[0].four_or_int == second);
+    CHECK(got[0].blocks == want.scales.size());
+    CHECK(got[0].bits == want.scales.size() * (32 * 4 + 8) + 32);
+  }
+}
+
+TEST_CASE("scale and codes apart are what quantize does") {
+  for_every_pair([](const BlockFormat& format, ScaleRule rule) {
+    const auto input = make_input(input_kinds()[0], 31);
+    QuantizeOptions options;
+    options.format = &format;
+    options.rule = rule;
+    for (const float amax : {8.0F, 1000.0F, 0x1p60F}) {
+      options.amax = amax;
+      const BlockTensor whole = quantize(input, rows, columns, options);
+      BlockEncoder encoder(options, amax);
+      const auto size = static_cast<std::size_t>(format.block_size);
+      std::vector<float> block(size);
+      std::vector<std::uint8_t> codes(size);
+      std::size_t different = 0;
+      for (std::size_t r = 0; r < whole.rows; ++r) {
+        for (std::size_t k = 0; k < whole.blocks_per_row(); ++k) {
+          for (std::size_t i = 0; i < size; ++i) {
+            const std::size_t c = k * size + i;
+            block[i] = c < whole.columns ? input[r * whole.columns + c] : 0.0F;
+          }
+          const std::uint8_t scale = encoder.choose_scale(block);
+          encoder.encode(scale, block, codes);
+          different += scale != whole.scale(r, k) ? 1 : 0;
+          for (std::size_t i = 0; i < size && k * size + i < whole.columns; ++i) {
+            different += codes[i] != whole.code(r, k * size + i) ? 1 : 0;
+          }
+        }
+      }
+      INFO(format.name << ':' << name_of(rule) << " amax " << amax);
+      CHECK(different == 0);
+      CHECK(encoder.encode_constant() == whole.encode_constant);
+    }
+  });
+}
+
+TEST_CASE("a record that the engines cannot serve is refused") {
+  const std::vector<float> x(256, 1.0F);
+  const auto refusal = [&](const BlockFormat& format) {
+    QuantizeOptions options;
+    options.format = &format;
+    try {
+      (void)quantize(x, 1, x.size(), options);
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::usage);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  BlockFormat f = added;
+  f.name = "mine";
+  f.block_size = max_block_size;
+  CHECK(refusal(f).empty());
+  f.block_size = max_block_size * 2;
+  CHECK(refusal(f) == "block format mine: its block size is out of range");
+  f.block_size = 0;
+  CHECK(refusal(f) == "block format mine: its block size is out of range");
+  f.block_size = 15;
+  CHECK(refusal(f) == "block format mine: 4-bit codes need an even block size");
+  f.block_size = 32;
+  f.scale = &f16;
+  CHECK(refusal(f) == "block format mine: its scale has more than 8 bits");
+  f.scale = &int8;
+  CHECK(refusal(f) == "block format mine: its scale is an integer format");
+  f.scale = nullptr;
+  CHECK(refusal(f) == "block format mine: it has no scale format");
+  f.scale = &ue4m3;
+  CHECK(refusal(f).empty());
+  f.integer = &int4;
+  CHECK(refusal(f) == "block format mine: its scale has no sign bit for the flag");
+  f.scale = &e4m3;
+  CHECK(refusal(f).empty());
+  f.integer = &int3;
+  CHECK(refusal(f) ==
+        "block format mine: its integer elements have another number of bits than its float ones");
+  f.integer = nullptr;
+  f.element = &bf16;
+  CHECK(refusal(f) == "block format mine: its elements have more than 8 bits");
+  f.element = &ue4m3;
+  CHECK(refusal(f) == "block format mine: no engine quantizes to elements of ue4m3");
+}
+
+TEST_CASE("square blocks of the largest size fit the engines' buffers") {
+  BlockFormat f = added;
+  f.block_size = max_block_size;
+  const auto side = static_cast<std::size_t>(max_block_size);
+  std::vector<float> x(side * side);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 97) - 48.0F;
+  for (const Dialect& dialect : dialects()) {
+    QuantizeOptions options;
+    options.format = &f;
+    options.rule = ScaleRule::mse;
+    options.dialect = &dialect;
+    options.block_2d = true;
+    const BlockTensor q = quantize(x, side, side, options);
+    for (std::size_t r = 1; r < side; ++r) CHECK(q.scale(r, 0) == q.scale(0, 0));
+  }
 }

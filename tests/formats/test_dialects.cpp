@@ -4,9 +4,15 @@
 #include <limits>
 #include <vector>
 
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+
 #include "catch.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
+#include "lowbit/dialect_axis.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
 #include "quantize/error_sum.hpp"
@@ -204,7 +210,7 @@ TEST_CASE("orders of the errors' sum") {
   constexpr float kept = 0x1p24F + 2;
   const auto torch_cpu = [&](std::size_t size, std::size_t a, std::size_t b) {
     const auto e = with_ones(size, a, b);
-    return detail::torch_cpu_sum(e.data(), static_cast<int>(size));
+    return detail::lanes_8_sum(e.data(), static_cast<int>(size));
   };
   // 16 elements: e[k] + e[k + 8], then in order.
   CHECK(torch_cpu(16, 1, 9) == kept);
@@ -219,7 +225,7 @@ TEST_CASE("orders of the errors' sum") {
   CHECK(torch_cpu(256, 3, 4) == lost);
   const auto torch_cuda = [&](std::size_t size, std::size_t a, std::size_t b) {
     const auto e = with_ones(size, a, b);
-    return detail::torch_cuda_sum(e.data(), static_cast<int>(size));
+    return detail::partial_sums_tree(e.data(), static_cast<int>(size));
   };
   CHECK(torch_cuda(16, 2, 3) == kept);
   CHECK(torch_cuda(16, 1, 2) == lost);
@@ -229,11 +235,68 @@ TEST_CASE("orders of the errors' sum") {
   CHECK(torch_cuda(256, 2, 3 + 64) == kept);
   const auto triton = [&](int run, std::size_t a, std::size_t b) {
     const auto e = with_ones(16, a, b);
-    return detail::triton_sum(e.data(), 16, 16, run);
+    return detail::runs_then_halves_sum(e.data(), 16, 16, run);
   };
   CHECK(triton(4, 4, 5) == kept);   // one thread
   CHECK(triton(4, 4, 12) == kept);  // threads 1 and 3 meet first
   CHECK(triton(4, 8, 4) == lost);   // thread 2 meets the large one
   CHECK(triton(8, 8, 15) == kept);
   CHECK(triton(8, 4, 12) == lost);
+}
+
+TEST_CASE("the table of axes: every value is printed, parsed, set and explained") {
+  for (const Dialect& dialect : dialects()) {
+    CHECK(find_dialect(dialect.name) == &dialect);
+    for (const std::string_view text :
+         {dialect.summary, dialect.library, dialect.versions, dialect.source}) {
+      CHECK_FALSE(text.empty());
+    }
+  }
+  CHECK(find_dialect("nothing") == nullptr);
+  std::set<std::string_view> names;
+  for (const DialectAxis& axis : dialect_axes()) {
+    INFO(axis.name);
+    CHECK(names.insert(axis.name).second);
+    CHECK(find_dialect_axis(axis.name) == &axis);
+    CHECK_FALSE(axis.meaning.empty());
+    // Values are numbered as in the record, and axes do not touch each other.
+    Dialect d = canonical;
+    std::set<std::string_view> values;
+    for (std::size_t v = 0; v < axis.values.size(); ++v) {
+      CHECK(values.insert(axis.values[v].name).second);
+      CHECK_FALSE(axis.values[v].meaning.empty());
+      set_dialect_axis(d, std::string(axis.name) + "=" + std::string(axis.values[v].name));
+      CHECK(axis.get(d) == v);
+      CHECK(&axis.value_of(d) == &axis.values[v]);
+      for (const DialectAxis& other : dialect_axes()) {
+        if (&other != &axis) CHECK(other.get(d) == other.get(canonical));
+      }
+    }
+  }
+  // Every axis separates two dialects, so none is dead.
+  for (const DialectAxis& axis : dialect_axes()) {
+    std::set<int> seen;
+    for (const Dialect& dialect : dialects()) seen.insert(axis.get(dialect));
+    INFO(axis.name);
+    CHECK(seen.size() > 1);
+  }
+  Dialect d = canonical;
+  const auto refusal = [&](std::string_view text) {
+    try {
+      set_dialect_axis(d, text);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal("negative_zero=lost") ==
+        "axis negative_zero has no value 'lost'; there are kept, dropped");
+  CHECK(refusal("negative_zero").find("axis=value") != std::string::npos);
+  CHECK(refusal("sign=kept").rfind("no dialect axis 'sign'; there are amax_range, ", 0) == 0);
+}
+
+TEST_CASE("docs/dialects.md holds the tables as they are generated") {
+  std::ifstream file(LOWBIT_DOCS_DIR "/dialects.md");
+  const std::string page((std::istreambuf_iterator<char>(file)), {});
+  CHECK(page.find(dialect_tables()) != std::string::npos);
 }

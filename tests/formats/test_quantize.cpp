@@ -233,19 +233,6 @@ TEST_CASE("requests without a meaning are usage errors") {
   CHECK(kind_of(options) == 2);
 }
 
-TEST_CASE("dialects are found by name and every axis has a word") {
-  for (const Dialect& dialect : dialects()) {
-    CHECK(find_dialect(dialect.name) == &dialect);
-    CHECK_FALSE(dialect.summary.empty());
-    for (const DialectAxis& axis : axes_of(dialect)) {
-      INFO(dialect.name << " " << axis.axis);
-      CHECK_FALSE(axis.axis.empty());
-      CHECK_FALSE(axis.value.empty());
-    }
-  }
-  CHECK(find_dialect("nothing") == nullptr);
-}
-
 TEST_CASE("quotients at and just beside a tie") {
   // From 2^25 on floats are 4 apart: 2^25 + 2 and 2^25 + 6 are ties, going down and up.
   constexpr std::uint64_t d = 1000003;

@@ -17,6 +17,10 @@ struct BlockMeaning {
   bool mx = false;
   int block = 16;
   Rational unit = 1;  ///< of integer element codes: 1/64 for MXINT8
+  const Format* scale = &format("e4m3");
+  int largest_scale = 448;
+  int headroom_scale = 256;  ///< where a block may take the scale of 4, half as large again
+  unsigned nan_scale = 0x7F;
 };
 
 BlockMeaning meaning_of(std::string name) {
@@ -67,7 +71,14 @@ BlockMeaning meaning_of(std::string name) {
     set("e5m2", nullptr, true);
   else if (name == "mxint8")
     set("int8", nullptr, true), m.unit = Rational(1, 64);
-  else
+  else if (name == "test_e2m1_e5m2") {
+    set("e2m1", nullptr, false);
+    m.block = 32;
+    m.scale = &format("e5m2");
+    m.largest_scale = 57344;
+    m.headroom_scale = 32768;
+    m.nan_scale = 0x7E;
+  } else
     throw std::invalid_argument("oracle: unknown format " + name);
   return m;
 }
@@ -114,10 +125,9 @@ void hadamard_transform(Matrix& m, int real_columns, const std::string& type) {
   }
 }
 
-/// E4M3 of a nonnegative number, to nearest even, saturating: the scale byte and its value.
-unsigned to_e4m3(const Rational& h) {
-  return round_to_code(format("e4m3"), neighbours(format("e4m3"), h), false, Mode::nearest_even,
-                       false, false);
+/// The scale byte of a nonnegative number: to nearest even, saturating.
+unsigned to_scale(const Format& scale, const Rational& h) {
+  return round_to_code(scale, neighbours(scale, h), false, Mode::nearest_even, false, false);
 }
 
 struct Candidate {
@@ -194,7 +204,9 @@ Result quantize_canonical(const std::vector<float>& values, int rows, int column
 
   // Constants.
   const bool two_scales = adaptive && f.integer == nullptr;
-  const int M = request.scale_max != 0 ? request.scale_max : (two_scales ? 256 : 448);
+  const int M = request.scale_max != 0 ? request.scale_max
+                : two_scales           ? f.headroom_scale
+                                       : f.largest_scale;
   Rational Q = rule == "static_4" ? Rational(4) : f.element->largest();
   Rational C = fl(Q * M);
   if (request.rounding == "stochastic_unbiased") {
@@ -226,7 +238,7 @@ Result quantize_canonical(const std::vector<float>& values, int rows, int column
       };
 
       if (bad) {
-        byte = f.mx ? 0xFF : 0x7F;
+        byte = f.mx ? 0xFF : f.nan_scale;
       } else if (f.mx) {
         if (b != 0) {
           const int emax = f.element->is_integer ? 0 : floor_log2(f.element->largest());
@@ -262,8 +274,8 @@ Result quantize_canonical(const std::vector<float>& values, int rows, int column
         const auto quantize = [&](const Format& element, const Rational& scaled, bool integer,
                                   const std::vector<float>& stream) {
           Candidate candidate;
-          candidate.scale = to_e4m3(scaled);
-          const Rational s = format("e4m3").codes[candidate.scale].value;
+          candidate.scale = to_scale(*f.scale, scaled);
+          const Rational s = f.scale->codes[candidate.scale].value;
           const Rational inv = s == 0 ? Rational(0) : fl(1 / fl(fl(1 / S) * s));
           for (std::size_t i = 0; i < places.size(); ++i) {
             const Signed& x = m.x[places[i]];
@@ -307,7 +319,7 @@ Result quantize_canonical(const std::vector<float>& values, int rows, int column
         if (f.mx) {
           value *= f.unit * power_of_two(static_cast<int>(byte) - 127);
         } else {
-          value *= format("e4m3").codes[byte & 0x7F].value * A / C;
+          value *= f.scale->codes[byte & 0x7F].value * A / C;
           if (second && f.integer) value *= exact_E;
         }
         const float rounded = to_float(fl(value));

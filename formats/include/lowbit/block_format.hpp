@@ -90,12 +90,13 @@ struct BlockFormat {
   }
   /// The largest finite scale: the default of M (448 for E4M3).
   [[nodiscard]] constexpr float largest_scale() const { return largest_finite(*scale); }
-  /// M where a block may choose second_element(): its scale is then Q / second_element() times as
-  /// large, so the largest power of two is taken that leaves room for it (E4M3: 256, as 1.5 * 256 =
-  /// 384 is a scale).
+  /// M where a block may choose second_element() of E2M1: the scale is then 6 / 4 times as large,
+  /// so the largest power of two is taken that leaves room for it (E4M3: 256, as 1.5 * 256 = 384 is
+  /// a scale).
   [[nodiscard]] constexpr float headroom_scale() const {
+    constexpr float ratio = largest_finite(e2m1) / finite_value(e2m1, e2m1.max_code() - 1);
     float power = 1.0F;
-    while (2.0F * power * (largest_element() / second_element()) <= largest_scale()) power *= 2.0F;
+    while (2.0F * power * ratio <= largest_scale()) power *= 2.0F;
     return power;
   }
   /// E of an IF format: what one integer unit counts in float units, Q / Q_integer in lowest terms

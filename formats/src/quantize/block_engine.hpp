@@ -283,7 +283,7 @@ class BlockEngine {
       for (int i = 0; i < count; ++i) {
         if (!std::isnan(c.y[i])) continue;
         set<Format>(c, i, nan_code<Format>(d.nan_element));
-        if (d.nan_element != NanElement::triton_threshold) c.q[i] = c.y[i];
+        if (d.nan_element != NanElement::negative_largest) c.q[i] = c.y[i];
       }
     }
   }
@@ -296,8 +296,8 @@ class BlockEngine {
 
   template <const ElementFormat& Format>
   static std::uint8_t nan_code(NanElement rule) {
-    if (rule == NanElement::torch_cpu) return Format == e2m1 ? 11 : 0;
-    if (rule == NanElement::torch_cuda) return Format == e2m1 ? 3 : 0;
+    if (rule == NanElement::bf16_all_ones) return Format == e2m1 ? 11 : 0;
+    if (rule == NanElement::bf16_positive) return Format == e2m1 ? 3 : 0;
     const bool negative = Format == e2m1 || Format == int4;
     return signed_code<Format>(Format.max_code(), negative ? 1 : 0);
   }
@@ -335,13 +335,13 @@ class BlockEngine {
 
   [[nodiscard]] float sum(const float* e, int count) const {
     switch (t_.dialect->error_order) {
-      case ErrorOrder::torch_cpu:
-        return torch_cpu_sum(e, count);
-      case ErrorOrder::torch_cuda:
-        return torch_cuda_sum(e, count);
-      case ErrorOrder::triton:
-        return triton_sum(e, count, t_.format->block_size,
-                          t_.input_type == InputType::float32 ? 4 : 8);
+      case ErrorOrder::lanes_8:
+        return lanes_8_sum(e, count);
+      case ErrorOrder::neighbour_tree:
+        return partial_sums_tree(e, count);
+      case ErrorOrder::runs_then_halves:
+        return runs_then_halves_sum(e, count, t_.format->block_size,
+                                    t_.input_type == InputType::float32 ? 4 : 8);
       case ErrorOrder::sequential:
         break;
     }

@@ -13,7 +13,7 @@ namespace lowbit::detail {
 /// PyTorch's inner sum on 8-lane vectors: 4 running vectors while there are 4 to read, one
 /// otherwise; then the lanes in order (aten/src/ATen/native/cpu/SumKernel.cpp). Up to 512 elements;
 /// above, its cascade of levels would begin.
-inline float torch_cpu_sum(const float* e, int count) {
+inline float lanes_8_sum(const float* e, int count) {
   constexpr int lanes = 8;
   constexpr int chains = 4;
   const int vectors = count / lanes;
@@ -49,7 +49,7 @@ inline float neighbour_tree_sum(const float* e, int count) {
 /// Triton's reduction: each thread adds the elements that it loaded as 16 bytes, then threads
 /// exchange with those half, a quarter, ... of the row away. Rows of a 2D block are added likewise,
 /// one after another.
-inline float triton_sum(const float* e, int count, int row, int run) {
+inline float runs_then_halves_sum(const float* e, int count, int row, int run) {
   float total = 0.0F;
   for (int r = 0; r < count; r += row) {
     std::array<float, max_block_size> thread{};
@@ -68,7 +68,7 @@ inline float triton_sum(const float* e, int count, int row, int run) {
 
 /// PyTorch's CUDA reduction: at most 32 threads a row, each adding what it reads 32 apart in 4
 /// running sums, then neighbouring threads pairwise (aten/src/ATen/native/cuda/Reduce.cuh).
-inline float torch_cuda_sum(const float* e, int count) {
+inline float partial_sums_tree(const float* e, int count) {
   if (count <= 32) return neighbour_tree_sum(e, count);
   constexpr int threads = 32;
   constexpr int chains = 4;

@@ -53,16 +53,11 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   t.encode_scale = amax == 0.0F ? 0.0F : t.encode_constant / t.scaled_amax;
   t.decode_scale = 1.0F / t.encode_scale;
   const bool is_if4 = t.format->is_adaptive() && *t.format->element == e2m1;
-  switch (t.dialect->constant_division) {
-    case ConstantDivision::divide:
-      break;
-    case ConstantDivision::reciprocal_but_nvfp4:
-      t.multiplies_reciprocal = !four_over_six;
-      break;
-    case ConstantDivision::reciprocal_but_4bit:
-      t.multiplies_reciprocal = !four_over_six && !is_if4;
-      break;
-  }
+  const DividedCandidates divided = t.dialect->divided_candidates;
+  const bool divides = (four_over_six && divided != DividedCandidates::none) ||
+                       (is_if4 && divided == DividedCandidates::four_over_six_and_if4);
+  t.multiplies_reciprocal =
+      t.dialect->constant_division == ConstantDivision::reciprocal && !divides;
   if (t.format->is_adaptive()) {
     const Ratio unit = t.format->integer_unit();
     t.integer_expand = ratio(unit);
