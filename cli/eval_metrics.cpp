@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#include "eval_metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "lowbit/error.hpp"
+
+namespace lowbit::cli {
+namespace {
+
+std::vector<EvalMetric> all_metrics() {
+  std::vector<EvalMetric> list;
+  for (const Metric& metric : metrics()) {
+    const bool low_is_bad = metric.name == "sqnr_db" || metric.name == "cosine";
+    list.push_back(
+        {metric.name, metric.heading, metric.style, metric.formula, low_is_bad, &metric, nullptr});
+  }
+  list.push_back(
+      {"output_rel_l2", "out L2", MetricStyle::six_places,
+       "sqrt(sum (z - y)^2 / sum y^2), with y of Y = X W^T and z of the quantized X and W", false,
+       nullptr, [](const OutputSums& s) { return s.rel_l2(); }});
+  list.push_back({"output_sqnr_db", "out dB", MetricStyle::decibel,
+                  "10 log10(sum y^2 / sum (z - y)^2); infinite where z = y", true, nullptr,
+                  [](const OutputSums& s) { return s.sqnr_db(); }});
+  list.push_back({"output_cosine", "out cosine", MetricStyle::six_places,
+                  "sum y z / sqrt(sum y^2 sum z^2); 1 where z = y, 0 where all z = 0", true,
+                  nullptr, [](const OutputSums& s) { return s.cosine(); }});
+  return list;
+}
+
+}  // namespace
+
+std::optional<double> EvalMetric::value(const EvalResult& result) const {
+  if (of_tensor != nullptr) return of_tensor->value(result.errors);
+  if (!result.output) return std::nullopt;
+  return of_output(result.output->both);
+}
+
+std::string EvalMetric::cell(const EvalResult& result) const {
+  const std::optional<double> v = value(result);
+  if (!v) return {};
+  switch (style) {
+    case MetricStyle::significant:
+      return fmt::format("{:.4g}", *v);
+    case MetricStyle::decibel:
+      return fmt::format("{:.3f}", *v);
+    case MetricStyle::six_places:
+      return fmt::format("{:.6f}", *v);
+    case MetricStyle::percent:
+      return fmt::format("{:.3f}", 100.0 * *v);
+    case MetricStyle::two_places:
+      return fmt::format("{:.2f}", *v);
+  }
+  return {};
+}
+
+std::span<const EvalMetric> eval_metrics() {
+  static const std::vector<EvalMetric> list = all_metrics();
+  return list;
+}
+
+const EvalMetric* find_eval_metric(std::string_view name) {
+  if (name == old_name_of_rel_l2) name = "rel_l2";
+  for (const EvalMetric& metric : eval_metrics()) {
+    if (metric.name == name) return &metric;
+  }
+  return nullptr;
+}
+
+const EvalMetric& eval_metric_named(std::string_view option, std::string_view text,
+                                    std::string_view name) {
+  if (const EvalMetric* metric = find_eval_metric(name)) return *metric;
+  std::string names;
+  for (const EvalMetric& m : eval_metrics()) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", m.name);
+  }
+  const char* form = option == "--sort" ? "a metric, which are" : "METRIC=VALUE with METRIC one of";
+  throw Error(ErrorKind::usage, fmt::format("{} {}: not {} {}", option, text, form, names));
+}
+
+std::string metric_help() {
+  std::string text;
+  for (const EvalMetric& metric : eval_metrics()) {
+    text += fmt::format("  {:<19}{}\n", metric.name, metric.formula);
+  }
+  return text;
+}
+
+}  // namespace lowbit::cli
