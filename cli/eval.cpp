@@ -227,7 +227,7 @@ void add_eval(CLI::App& app) {
       ->type_name("D")
       ->capture_default_str();
   options->filter.add_to(*command);
-  command->add_option("--axis", options->axis, "Along which blocks run; -1 is the last")
+  command->add_option("--axis", options->axis, "Dimension along which blocks run; -1 is the last")
       ->capture_default_str();
   command->add_option("--scale-max", options->scale_max, "Largest E4M3 scale: 448 or 256")
       ->type_name("M");

@@ -146,16 +146,16 @@ void show(const ElementFormat& f) {
 }
 
 void show(const BlockFormat& f) {
-  fmt::print("{}: blocks of {} {} elements{}, a scale byte {} a block{}\n", f.name, f.block_size,
-             f.element->name,
+  fmt::print("{}: blocks of {} {} elements{}, one {} scale byte per block{}\n", f.name,
+             f.block_size, f.element->name,
              f.integer == nullptr ? "" : fmt::format(" or {} elements", f.integer->name),
-             f.scale->name, f.family() == ScaleFamily::nv ? ", an FP32 scale a tensor" : "");
+             f.scale->name, f.family() == ScaleFamily::nv ? ", one FP32 scale per tensor" : "");
   if (f.is_adaptive()) {
     fmt::print("bit 7 of the scale byte set: integer block, each unit worth {}/{}\n",
                f.integer_unit().numerator, f.integer_unit().denominator);
   }
   if (f.element_exponent != 0) fmt::print("elements count in units of 2^{}\n", f.element_exponent);
-  fmt::print("{} bits an element; rules: {} (default {})\n\n", f.bits_per_element(),
+  fmt::print("{} bits per element; rules: {} (default {})\n\n", f.bits_per_element(),
              fmt::join(rules_of(f), " "), lowbit::name_of(default_rule(f)));
   show(*f.element);
   if (f.integer != nullptr) {

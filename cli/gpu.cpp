@@ -181,7 +181,8 @@ void print_result(const std::string& name, const gpu::VerifyResult& result, doub
     std::vector<std::string> told;
     for (const auto& [mutant, exposed] : result.mutants)
       told.push_back(fmt::format("{} {}", mutant, exposed));
-    fmt::print("  wrong models told, of {}: {}\n", result.mutants_compared, fmt::join(told, ", "));
+    fmt::print("  wrong models detected, of {} outputs: {}\n", result.mutants_compared,
+               fmt::join(told, ", "));
   }
   std::fflush(stdout);
 }
@@ -264,7 +265,8 @@ void bench(const Options& options) {
 }  // namespace
 
 void add_gpu(CLI::App& app) {
-  CLI::App* gpu = app.add_subcommand("gpu", "CUDA kernels, held to the reference byte for byte");
+  CLI::App* gpu =
+      app.add_subcommand("gpu", "CUDA kernels, compared with the reference byte for byte");
   gpu->require_subcommand(1);
   auto options = std::make_shared<Options>();
 
@@ -283,13 +285,14 @@ void add_gpu(CLI::App& app) {
   verify_command->add_option("--seed", options->seed, "Of the random inputs")
       ->capture_default_str();
   verify_command
-      ->add_option(
-          "--elements", options->elements,
-          "Random elements a quantize kernel, at least, beside the directed cases (default: none)")
+      ->add_option("--elements", options->elements,
+                   "At least this many random elements per quantize kernel, beside the directed "
+                   "cases (default: none)")
       ->check(CLI::Range(0.0, 1e15));
   verify_command
-      ->add_option("--outputs", options->outputs,
-                   "Random outputs a GEMM kernel, at least (default: a tenth of --elements)")
+      ->add_option(
+          "--outputs", options->outputs,
+          "At least this many random outputs per GEMM kernel (default: a tenth of --elements)")
       ->check(CLI::Range(0.0, 1e15));
   FileArguments files(*verify_command);
   files.reads(verify_command->add_option("--golden", options->golden,

@@ -40,7 +40,8 @@ sim::GemmShape parse_layer(const std::string& text) {
     const auto [next, error] = std::from_chars(at, end, sizes[i]);
     const bool separated = i == 2 ? next == end : next != end && *next == ',';
     if (error != std::errc{} || !separated) {
-      throw Error(ErrorKind::usage, fmt::format("--layer {}: wants M,N,K, three integers", text));
+      throw Error(ErrorKind::usage,
+                  fmt::format("--layer {}: expected M,N,K, three integers", text));
     }
     at = next + 1;
   }
@@ -295,7 +296,7 @@ void add_mac_array(CLI::App& mac) {
       app->add_option("--a", options->a, "Quantized A [M, K]: steps the array with its data"));
   files.reads(app->add_option("--w", options->w, "Quantized W [N, K]"));
   app->add_option("--format", options->format,
-                  "Block format: lanes and bytes a beat (default: if4, or that of --a and --w)");
+                  "Block format: lanes and bytes per beat (default: if4, or that of --a and --w)");
   app->add_option("--dataflow", options->flow, "os or ws: output or weight stationary")
       ->check(CLI::IsMember({"os", "ws"}))
       ->capture_default_str();
@@ -322,19 +323,20 @@ void add_mac_array(CLI::App& mac) {
                   "none, given (amax known: one pass over BF16) or measured (an amax pass first)")
       ->check(CLI::IsMember({"none", "given", "measured"}))
       ->capture_default_str();
-  app->add_option("--quantizer-rate", array.quantizer_rate, "Elements a cycle, one candidate")
+  app->add_option("--quantizer-rate", array.quantizer_rate, "Elements per cycle, one candidate")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app->add_option("--candidates", array.candidates, "Candidates a block: 2 for 4/6 and IF formats")
+  app->add_option("--candidates", array.candidates,
+                  "Candidates per block: 2 for 4/6 and IF formats")
       ->check(CLI::Range(1, 2))
       ->capture_default_str();
   app->add_option(
          "--pj-per-mac", options->pj_per_mac,
          "Energy of a unit, pJ (default: as `lowbit mac report` measured it for the format)")
       ->check(CLI::NonNegativeNumber);
-  app->add_option("--buffer-pj", array.energy.buffer_pj_per_byte, "pJ a buffer byte (assumed)")
+  app->add_option("--buffer-pj", array.energy.buffer_pj_per_byte, "pJ per buffer byte (assumed)")
       ->capture_default_str();
-  app->add_option("--memory-pj", array.energy.memory_pj_per_byte, "pJ a memory byte (assumed)")
+  app->add_option("--memory-pj", array.energy.memory_pj_per_byte, "pJ per memory byte (assumed)")
       ->capture_default_str();
   app->add_flag("--step", options->step, "Step every cycle on SystemC instead of replaying tiles");
   files.writes(app->add_option("--json", options->json,

@@ -237,7 +237,7 @@ void add_mac_report(CLI::App& mac) {
                   "Of the netlist: lowbit_gate_sim beside this command (default), or icarus: the "
                   "same counts, slower")
       ->check(CLI::IsMember({"icarus"}) | CLI::ExistingFile);
-  app->add_option("--jobs", o->jobs, "Designs at a time (default: one a processor)")
+  app->add_option("--jobs", o->jobs, "Designs at a time (default: one per processor)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--progress", o->progress, "auto or never")
       ->check(CLI::IsMember({"auto", "never"}))
@@ -259,7 +259,7 @@ void add_mac_report(CLI::App& mac) {
         ->expected(0, 1);
   };
   style("json", "A list of objects (the default)");
-  style("csv", "One line a result");
+  style("csv", "One line per result");
   style("markdown", "A table");
   style("html", "A self-contained page with plots");
   app->callback([o] { report(*o); });

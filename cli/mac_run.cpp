@@ -94,7 +94,7 @@ int report(const MacShape& shape, const std::string& what, const MacRunStats& s)
   fmt::print("cycles            {}\n", s.cycles);
   fmt::print("beats per cycle   {:.4f}\n",
              s.cycles == 0 ? 0.0 : static_cast<double>(s.beats) / static_cast<double>(s.cycles));
-  fmt::print("simulated cycles a second of processor time {:.3g}\n",
+  fmt::print("simulated cycles per second of processor time {:.3g}\n",
              s.seconds > 0 ? static_cast<double>(s.cycles) / s.seconds : 0.0);
   if (s.mismatches == 0) return 0;
   fmt::print("first mismatch: {}\n", s.first_mismatch);
@@ -230,10 +230,11 @@ void add_mac_run(CLI::App& mac) {
       ->capture_default_str();
   command->add_option("--format", options->format,
                       "block format (default: the tensors'; if4; nvfp4 for gst)");
-  command->add_option("--lanes", options->lanes, "products a beat (default 16; 64 for gst)");
+  command->add_option("--lanes", options->lanes, "products per beat (default 16; 64 for gst)");
   FileArguments files(*command);
-  files.reads(command->add_option("--a", options->a, "quantized tensor A, a row an output row"));
-  files.reads(command->add_option("--w", options->w, "quantized tensor W, a row an output column"));
+  files.reads(command->add_option("--a", options->a, "quantized tensor A; one output row per row"));
+  files.reads(
+      command->add_option("--w", options->w, "quantized tensor W; one output column per row"));
   files.reads(command->add_option("--vectors", options->vectors,
                                   "JSON vectors with expected FP32 results (docs/mac.md)"));
   command->add_option("--beats", options->beats, "random beats")->capture_default_str();
@@ -242,7 +243,7 @@ void add_mac_run(CLI::App& mac) {
   command
       ->add_option("--stalls", options->stalls, "probability of a pause on either side, 0 to 0.99")
       ->capture_default_str();
-  command->add_option("--resets", options->run.reset, "probability of a reset in a cycle")
+  command->add_option("--resets", options->run.reset, "probability of a reset per cycle")
       ->capture_default_str();
   command->add_flag("--count-defects", options->count_defects,
                     "also count the random segments that would show each of a list of bugs; exit 1 "

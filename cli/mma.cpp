@@ -262,7 +262,8 @@ void add_mma(CLI::App& app) {
       files.writes(command->add_option("--out", o->out, "safetensors to write D to"));
   in->needs(out);
   out->needs(in);
-  command->add_flag("--rowwise", o->rowwise, "A and B are [n, K], C is [n]: one dot product a row");
+  command->add_flag("--rowwise", o->rowwise,
+                    "A and B are [n, K], C is [n]: one dot product per row");
   command->add_option(
       "--alternative", o->alternatives,
       "change a parameter, NAME=VALUE (exponent_of_zero=-132, window=products, ...)");

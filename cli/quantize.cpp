@@ -181,7 +181,7 @@ void add_quantize(CLI::App& app) {
   command
       ->add_option(
           "--tensor", options->tensors,
-          "Only this tensor (repeatable); else all float ones, the others kept as they are")
+          "Only this tensor (repeatable); default: all float tensors, the others copied unchanged")
       ->type_name("NAME")
       ->allow_extra_args(false);
   options->filter.add_to(*command);
@@ -189,7 +189,7 @@ void add_quantize(CLI::App& app) {
                     "One scale for each square block (16x16, MX 32x32)");
   command->add_flag("--rht", options->hadamard, "The 16-point random Hadamard transform first");
   command->add_flag("--transpose", options->transposed, "Quantize the transposed matrix");
-  command->add_option("--axis", options->axis, "Along which blocks run; -1 is the last")
+  command->add_option("--axis", options->axis, "Dimension along which blocks run; -1 is the last")
       ->capture_default_str();
   command->add_option("--amax", options->amax, "The tensor's amax, instead of measuring it")
       ->type_name("V");
@@ -210,7 +210,7 @@ void add_quantize(CLI::App& app) {
       ->excludes(stochastic);
   files
       .reads(command->add_option("--random", options->random,
-                                 "Tensors rand0, rand1: numbers in [0, 1), one an element"))
+                                 "Tensors rand0, rand1: numbers in [0, 1), one per element"))
       ->type_name("FILE");
   options->raw.add_to(*command);
   command->callback([options] { run(*options); });

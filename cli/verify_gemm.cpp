@@ -93,7 +93,7 @@ void print_trace(const GemmOptions::Problem& p, const GemmModel& model, std::siz
   if (trace.part_at) {
     const auto& line = trace.lines[*trace.part_at];
     fmt::print(
-        "running sums  of ({}, {}) part from the exact ones at {} (accumulator {}): {} {}, "
+        "running sums  of ({}, {}) differ from the exact ones from {} (accumulator {}): {} {}, "
         "exact {}\n",
         row, column, k_range(line), line.accumulator, p.exact ? "an FP32 accumulator" : "model",
         float_text(line.model), float_text(*line.exact));
@@ -149,8 +149,8 @@ bool print_search(const GemmOptions::Problem& p, const GemmModel& model,
                   std::span<const std::uint32_t> output, std::size_t first, bool mismatch) {
   const std::size_t n = sim::rows_of(p.b);
   const auto search = sim::search_schedules(p.a, p.b, model, output, p.c);
-  fmt::print("search        {} schedules on {} outputs, survivors on all\n", search.tried,
-             search.sampled);
+  fmt::print("search        {} schedules on {} outputs, those that match on all outputs\n",
+             search.tried, search.sampled);
   if (search.matches.empty()) {
     fmt::print(
         "              none matches; closest: {} with {} of {} words different, the first at ({}, "

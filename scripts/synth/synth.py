@@ -229,7 +229,7 @@ def parser():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--top", default="lowbit_mac_exact_core")
     p.add_argument("-p", "--param", action="append", default=[], metavar="NAME=VALUE")
-    p.add_argument("--files", help="list of sources, one a line; default mac_rtl/TOP.f")
+    p.add_argument("--files", help="list of sources, one per line; default mac_rtl/TOP.f")
     p.add_argument("--liberty", default="/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
     p.add_argument("--lef", help="takes the NAND2's area from this file")
     p.add_argument("--recipe", default="area", choices=sorted(RECIPES))

@@ -43,7 +43,7 @@ def main():
             code, out, err = run("mac run " + arguments)
             check(code == 0, f"{arguments}: exit {code}: {out}{err}")
             check(re.search(r"^mismatches +0$", out, re.M), f"{arguments}: no mismatch is said: {out}")
-            for line in ("outputs checked", "beats ", "cycles ", "beats per cycle", "simulated cycles a second"):
+            for line in ("outputs checked", "beats ", "cycles ", "beats per cycle", "simulated cycles per second"):
                 check(line in out, f"{arguments}: prints {line}")
             if outputs is not None:
                 check(re.search(rf"^outputs checked +{outputs}$", out, re.M), f"{arguments}: {outputs} outputs: {out}")

@@ -69,7 +69,7 @@ constexpr std::array<Metric, 10> registry{{
     {"zeroed_share", "zeroed %", MetricStyle::percent,
      "elements with x != 0 and q = 0 / elements with x != 0", zeroed_share},
     {"bits_per_element", "bits/el", MetricStyle::two_places,
-     "(code bits of all elements, padding included, + 8 a block + 32 a tensor of NV and IF "
+     "(code bits of all elements, padding included, + 8 per block + 32 per tensor of NV and IF "
      "formats) / n",
      bits_per_element},
 }};

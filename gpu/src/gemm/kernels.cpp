@@ -57,7 +57,7 @@ Kernel portable(const Named& format) {
       "K ascending from +0 in super-steps of 128 of eight instructions, columns by mma_f16_column, "
       "D = fl(alpha * accumulator)";
   info.note =
-      "codes expanded to FP16 fragments in registers; on Blackwell held to mma.Blackwell or "
+      "codes expanded to FP16 fragments in registers; on Blackwell compared with mma.Blackwell or "
       "mma.RTX_Blackwell of the same shape";
   return held_to_model(std::move(info), GemmKernel::mma_f16, format.format);
 }

@@ -18,8 +18,9 @@ std::vector<GemmShape> read_model_shapes(const std::string& path, std::int64_t t
   }
   if (!document.is_object() || !document.contains("gemms") || !document["gemms"].is_array() ||
       document["gemms"].empty()) {
-    throw Error(ErrorKind::invalid_input,
-                fmt::format("{}: wants an object with a list \"gemms\" that is not empty", path));
+    throw Error(
+        ErrorKind::invalid_input,
+        fmt::format("{}: expected an object with a list \"gemms\" that is not empty", path));
   }
   constexpr std::int64_t largest = (std::int64_t{1} << 31) - 1;
   std::vector<GemmShape> shapes;

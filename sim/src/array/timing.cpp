@@ -29,7 +29,7 @@ TilePlan::TilePlan(const ArrayConfig& config, const GemmShape& shape)
   require(config.bandwidth_gb_s > 0 && config.clock_mhz > 0 && config.memory_latency >= 0,
           "array: bandwidth and clock must be positive, the latency not negative");
   require(config.quantizer_rate >= 1 && config.candidates >= 1 && config.candidates <= 2,
-          "array: the quantizer takes at least 1 element a cycle and 1 or 2 candidates");
+          "array: the quantizer takes at least 1 element per cycle and 1 or 2 candidates");
   require(shape.m >= 1 && shape.n >= 1 && shape.k >= 1 && shape.m < largest && shape.n < largest &&
               shape.k < largest,
           "array: M, N and K must lie in 1..2^31 - 1");

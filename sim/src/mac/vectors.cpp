@@ -81,7 +81,7 @@ void read_codes(const fs::path& path, const json& value, const MacShape& shape,
   const auto digits = static_cast<std::size_t>(code_digits(shape));
   const auto lanes = static_cast<std::size_t>(shape.lanes);
   if (!value.is_string() || value.get_ref<const std::string&>().size() != digits * lanes) {
-    reject(path, fmt::format("{}: a string of {} hexadecimal digits is needed, {} a lane", place,
+    reject(path, fmt::format("{}: a string of {} hexadecimal digits is needed, {} per lane", place,
                              digits * lanes, digits));
   }
   const auto& text = value.get_ref<const std::string&>();

@@ -150,14 +150,14 @@ std::vector<OpenPoint> open_points_of(const Instruction& i) {
     points.push_back({"exponent_of_zero", "exponent_of_zero=N", "settled: probes of an H100"});
   } else if (half) {
     points.push_back({"exponent_of_zero", "exponent_of_zero=N",
-                      "open: public sources differ by one or more, recorded rows cannot tell; an "
+                      "open: public sources differ by one or more, recorded rows cannot decide; an "
                       "H100 settled Hopper's at -21"});
   } else if (i.name.starts_with("tcgen05mma") && i.scale == nullptr) {
     points.push_back(
         {"exponent_of_zero", "exponent_of_zero=N", "settled: frozen B200 words below the floor"});
   } else {
     points.push_back({"exponent_of_zero", "exponent_of_zero=N",
-                      "open: public models agree, no hardware word tells"});
+                      "open: public models agree, no hardware word decides"});
   }
   constexpr std::string_view hopper_sign = "settled: probes of an H100, mma and wgmma alike";
   constexpr std::string_view other_sign = "open: public models differ; set as an H100 behaves";
