@@ -22,7 +22,7 @@ struct EvalTensor {
   std::string name;
   std::string dtype;
   std::vector<std::uint64_t> shape;
-  std::vector<ErrorStatistics> results;  ///< one a format
+  std::vector<ErrorStatistics> results;  ///< one per format
 };
 
 struct SkippedTensor {
@@ -38,7 +38,7 @@ struct EvalReport {
   std::vector<EvalFormat> formats;
   std::vector<EvalTensor> tensors;
   std::vector<SkippedTensor> skipped;
-  std::vector<ErrorStatistics> totals;  ///< one a format
+  std::vector<ErrorStatistics> totals;  ///< one per format
 };
 
 [[nodiscard]] std::string as_text(const EvalReport& report);

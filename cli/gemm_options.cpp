@@ -43,7 +43,7 @@ const ElementFormat* dense_format(const Dtype& dtype, const ElementFormat& wante
   if (dtype.name == "F32") return &tf32;
   if (dtype.name == "F8_E4M3") return &e4m3;
   if (dtype.name == "F8_E5M2") return &e5m2;
-  // Codes: packed two a byte for E2M1, a byte each for FP8 and FP6.
+  // Codes: packed two per byte for E2M1, one byte each for FP8 and FP6.
   if (dtype.name == "U8") return &wanted;
   return nullptr;
 }

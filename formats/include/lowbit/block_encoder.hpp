@@ -22,7 +22,9 @@ class BlockEncoder {
   /// \throws Error(usage) as quantize() does
   BlockEncoder(const QuantizeOptions& options, float amax);
   ~BlockEncoder();
+  /// Takes over the other's state.
   BlockEncoder(BlockEncoder&&) noexcept;
+  /// Takes over the other's state.
   BlockEncoder& operator=(BlockEncoder&&) noexcept;
 
   /// The scale byte of the block, the flag of integer blocks included.
@@ -33,6 +35,7 @@ class BlockEncoder {
 
   /// As BlockTensor needs them.
   [[nodiscard]] float amax() const;
+  /// C, as BlockTensor needs it.
   [[nodiscard]] float encode_constant() const;
 
  private:

@@ -24,10 +24,12 @@ enum class ScaleFamily : std::uint8_t {
 
 /// A positive ratio of small integers.
 struct Ratio {
-  int numerator = 1;
-  int denominator = 1;
+  int numerator = 1;    ///< positive
+  int denominator = 1;  ///< positive
+  /// Whether all fields are equal.
   friend constexpr bool operator==(const Ratio&, const Ratio&) = default;
 };
+/// The ratio upside down.
 [[nodiscard]] constexpr Ratio inverse(Ratio r) {
   return {r.denominator, r.numerator};
 }
@@ -53,6 +55,7 @@ struct BlockFormat {
   /// Integer elements of an MX format count in units of 2^this (MXINT8: 1/64); 0 elsewhere.
   int element_exponent = 0;
 
+  /// which scales are above the elements
   [[nodiscard]] constexpr ScaleFamily family() const {
     return scale->is_exponent_only() ? ScaleFamily::mx : ScaleFamily::nv;
   }
@@ -62,6 +65,7 @@ struct BlockFormat {
   [[nodiscard]] constexpr std::uint8_t integer_flag() const {
     return is_adaptive() ? static_cast<std::uint8_t>(scale->sign_mask()) : std::uint8_t{0};
   }
+  /// Whether a block with that scale byte has integer elements.
   [[nodiscard]] constexpr bool is_integer_block(std::uint8_t scale_byte) const {
     return (scale_byte & integer_flag()) != 0;
   }
@@ -79,7 +83,7 @@ struct BlockFormat {
   }
   /// Rows and columns of a 2D block: 16x16 (8x8 for _bs8), 32x32 for MX.
   [[nodiscard]] constexpr int block_rows_2d() const { return block_size; }
-  /// Bits of one element in memory: 4-bit codes are packed two a byte, others take a byte each.
+  /// Bits of one element in memory: 4-bit codes are packed two per byte, others take one byte each.
   [[nodiscard]] constexpr int storage_bits() const { return element->bits == 4 ? 4 : 8; }
   /// Q: the element value that the block's amax maps to, the largest of the element format
   /// (docs/formats.md, section 4): 6, 4, 7.5, 28, or 3, 7, 31 for integers.

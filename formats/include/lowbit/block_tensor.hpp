@@ -18,25 +18,28 @@ namespace lowbit {
 /// (BlockFormat::integer_unit) in integer blocks, and times 2^element_exponent; see
 /// docs/formats.md, section 10. For MX formats amax = encode_constant = 1.
 struct BlockTensor {
-  const BlockFormat* format = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;  ///< logical, before padding
-  /// rows x value_bytes_per_row. 4-bit codes two a byte, even column in the low nibble; other
-  /// codes a byte each. Columns are padded with code 0 to a whole number of blocks.
+  const BlockFormat* format = nullptr;  ///< required
+  std::size_t rows = 0;                 ///< of the matrix
+  std::size_t columns = 0;              ///< logical, before padding
+  /// rows x value_bytes_per_row. 4-bit codes two per byte, even column in the low nibble; other
+  /// codes one byte each. Columns are padded with code 0 to a whole number of blocks.
   std::vector<std::uint8_t> values;
   /// rows x blocks_per_row, row-major (a 2D block's byte is repeated in each of its rows). Bit 7 is
   /// the integer flag of IF formats.
   std::vector<std::uint8_t> scales;
-  float amax = 1.0F;
+  float amax = 1.0F;             ///< A; 1 for MX
   float encode_constant = 1.0F;  ///< C = Q * M of docs/formats.md, section 4; 1 for MX
 
+  /// Blocks of one row, the last one perhaps partly padding.
   [[nodiscard]] std::size_t blocks_per_row() const {
     const auto size = static_cast<std::size_t>(format->block_size);
     return (columns + size - 1) / size;
   }
+  /// Columns that are stored: whole blocks.
   [[nodiscard]] std::size_t padded_columns() const {
     return blocks_per_row() * static_cast<std::size_t>(format->block_size);
   }
+  /// Bytes of one row of `values`.
   [[nodiscard]] std::size_t value_bytes_per_row() const {
     return padded_columns() * static_cast<std::size_t>(format->storage_bits()) / 8;
   }
@@ -47,6 +50,7 @@ struct BlockTensor {
     const std::uint8_t pair = values[base + column / 2];
     return column % 2 == 0 ? pair & 0xF : pair >> 4;
   }
+  /// The scale byte of (row, block). No bounds check.
   [[nodiscard]] std::uint8_t scale(std::size_t row, std::size_t block) const {
     return scales[row * blocks_per_row() + block];
   }

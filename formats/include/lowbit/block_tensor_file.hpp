@@ -4,12 +4,13 @@
 /// `gemm`, `verify`, `mac` and `gpu` read.
 ///
 /// A tensor NAME is three entries,
-///   NAME.values  U8 [rows, bytes per row]: 4-bit codes two a byte, even column in the low nibble,
-///                others a byte each, columns padded with code 0 to whole blocks;
+///   NAME.values  U8 [rows, bytes per row]: 4-bit codes two per byte, even column in the low
+///   nibble,
+///                others one byte each, columns padded with code 0 to whole blocks;
 ///   NAME.scales  U8 [rows, blocks per row], or [bytes] in the swizzled layout (scale_layout.hpp);
 ///   NAME.amax    F32, one element;
 /// and these strings of the file's metadata:
-///   NAME.rows, .columns   the logical matrix (columns required: padding cannot be told otherwise)
+///   NAME.rows, .columns   the logical matrix (columns required: without it padding is unknown)
 ///   NAME.encode_constant  C = Q * M, in decimal that reads back exactly; 1 where absent for MX,
 ///                         required for the others
 ///   the keys of the QuantizeRecord (quantize_record.hpp; format required)
@@ -28,8 +29,9 @@
 
 namespace lowbit {
 
+/// A block-quantized tensor as a file holds it.
 struct NamedBlockTensor {
-  std::string name;
+  std::string name;                               ///< NAME of its entries
   BlockTensor tensor;                             ///< scales row-major, whatever the file's layout
   QuantizeRecord record;                          ///< its format is the tensor's
   std::map<std::string, std::string> attributes;  ///< KEY -> text of NAME.KEY, those above apart
@@ -39,6 +41,8 @@ struct NamedBlockTensor {
 /// metadata entry NAME.format.
 [[nodiscard]] std::vector<std::string> block_tensor_names(const TensorFile& file);
 
+/// \param file  an open file
+/// \param name  of the tensor; empty: the file's only one
 /// Reads one tensor. An empty name means the file's only one.
 /// \param path  of the file, for messages.
 /// \throws Error(usage) where the name is missing or ambiguous; Error(invalid_input), naming file
@@ -48,10 +52,13 @@ struct NamedBlockTensor {
 [[nodiscard]] NamedBlockTensor read_block_tensor(const TensorFile& file,
                                                  const std::filesystem::path& path,
                                                  const std::string& name = {});
+/// The same for a file that is not open yet.
 [[nodiscard]] NamedBlockTensor read_block_tensor(const std::filesystem::path& path,
                                                  const std::string& name = {});
 
 /// Writes the tensors to one file, whole or not at all.
+/// \param path  of the file to write
+/// \param tensors  with unique names
 /// \param metadata  further entries of the file itself.
 /// \param others  tensors that go beside them as they are.
 void write_block_tensors(const std::filesystem::path& path,

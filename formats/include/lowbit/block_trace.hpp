@@ -16,16 +16,16 @@ namespace lowbit {
 
 /// One way of coding the block; a rule that selects has two.
 struct CandidateTrace {
-  BlockChoice kind = BlockChoice::only;
-  float h = 0.0F;               ///< the scale before its conversion; 0 for MX
-  std::uint8_t scale_byte = 0;  ///< without the integer flag
-  float scale = 0.0F;           ///< its value
-  float inverse = 0.0F;         ///< the element multiplier inv (2^-e for MX); 0 where scale is 0
-  std::vector<float> scaled;    ///< y; of integer candidates fl(y * R), of MXINT8 in units of 1/64
-  std::vector<std::uint8_t> codes;
-  std::vector<float> quantized;  ///< q, as the error expression uses it
-  std::vector<float> values;     ///< candidate values; empty where nothing is selected
-  float error = 0.0F;            ///< e; 0 where nothing is selected
+  BlockChoice kind = BlockChoice::only;  ///< which candidate it is
+  float h = 0.0F;                        ///< the scale before its conversion; 0 for MX
+  std::uint8_t scale_byte = 0;           ///< without the integer flag
+  float scale = 0.0F;                    ///< its value
+  float inverse = 0.0F;       ///< the element multiplier inv (2^-e for MX); 0 where scale is 0
+  std::vector<float> scaled;  ///< y; of integer candidates fl(y * R), of MXINT8 in units of 1/64
+  std::vector<std::uint8_t> codes;  ///< one per element, padding included
+  std::vector<float> quantized;     ///< q, as the error expression uses it
+  std::vector<float> values;        ///< candidate values; empty where nothing is selected
+  float error = 0.0F;               ///< e; 0 where nothing is selected
 };
 
 /// Elements are in row order, padding (zeros) included.
@@ -41,12 +41,17 @@ struct BlockTrace {
   bool propagated = false;       ///< the block holds NaN or infinity, and its scale byte is NaN
   std::vector<float> elements;   ///< x'
   float block_amax = 0.0F;       ///< b
+  /// In the order in which they are tried; empty for a propagated block
   std::vector<CandidateTrace> candidates;
   std::size_t chosen = 0;       ///< index into candidates
   std::uint8_t scale_byte = 0;  ///< as stored, the integer flag included
 };
 
 /// What quantize() does with one block.
+/// \param values  rows x columns
+/// \param rows  of the matrix
+/// \param columns  of the matrix
+/// \param options  as for quantize()
 /// \param row    any row of the block
 /// \param block  index of the block along the row
 /// \throws Error as quantize() does, and Error(usage) for a block that is not there.

@@ -22,11 +22,11 @@ struct AxisValue {
 /// One axis: a member of Dialect and what may stand in it. Values are numbered from 0 in the order
 /// of the member's enumeration.
 struct DialectAxis {
-  std::string_view name;     ///< snake_case
-  std::string_view meaning;  ///< what it decides, in one line
-  std::span<const AxisValue> values;
-  std::uint8_t (*get)(const Dialect&);
-  void (*set)(Dialect&, std::uint8_t value);
+  std::string_view name;                      ///< snake_case
+  std::string_view meaning;                   ///< what it decides, in one line
+  std::span<const AxisValue> values;          ///< numbered from 0
+  std::uint8_t (*get)(const Dialect&);        ///< the number of the dialect's value
+  void (*set)(Dialect&, std::uint8_t value);  ///< sets the dialect's value by its number
 
   /// The value that the dialect has.
   [[nodiscard]] const AxisValue& value_of(const Dialect& dialect) const {
@@ -39,6 +39,7 @@ struct DialectAxis {
 /// The axis of that name, or nullptr.
 [[nodiscard]] const DialectAxis* find_dialect_axis(std::string_view name);
 
+/// \param dialect  the record to change
 /// Sets an axis by words. \param text  "axis=value"
 /// \throws Error(usage) for an axis or a value that is not there, naming those that are.
 void set_dialect_axis(Dialect& dialect, std::string_view text);

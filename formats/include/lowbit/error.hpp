@@ -19,7 +19,9 @@ enum class ErrorKind {
 /// (a byte offset, an index) and the remedy.
 class Error : public std::runtime_error {
  public:
+  /// An error of that kind with a one-line message.
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  /// Why the call failed.
   [[nodiscard]] ErrorKind kind() const { return kind_; }
 
  private:

@@ -16,6 +16,7 @@
 
 namespace lowbit {
 
+/// How a tensor is read for evaluation.
 struct EvaluateOptions {
   int axis = -1;         ///< along which blocks run; negative ones count from the end
   unsigned threads = 1;  ///< at least 1

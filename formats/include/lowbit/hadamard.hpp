@@ -12,6 +12,7 @@
 
 namespace lowbit {
 
+/// Values that are transformed together.
 inline constexpr int hadamard_points = 16;
 
 /// The published sign of each input of the transform (fouroversix and Transformer Engine share it).
@@ -20,6 +21,7 @@ inline constexpr std::array<signed char, hadamard_points> hadamard_signs{
 
 /// y_j = 0.25 * sum of sign_i * x_i * (-1)^popcount(i & j) over i = 0..15, added to 0 in that order
 /// in binary32, then rounded to the type; every 16 values by themselves.
+/// \param type  that the values are rounded to
 /// \param values  a multiple of 16 of them, transformed in place. Thread-safe, no allocation.
 void hadamard_transform(std::span<float> values, InputType type);
 

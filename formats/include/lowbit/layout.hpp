@@ -11,8 +11,9 @@
 
 namespace lowbit {
 
-/// Two 4-bit codes a byte, the even one in the low nibble; an odd last code stands alone.
+/// Two 4-bit codes per byte, the even one in the low nibble; an odd last code stands alone.
 [[nodiscard]] std::vector<std::uint8_t> pack_nibbles(std::span<const std::uint8_t> codes);
+/// \param bytes  two codes each
 /// \param count  codes wanted, at most twice the bytes. \throws Error(usage)
 [[nodiscard]] std::vector<std::uint8_t> unpack_nibbles(std::span<const std::uint8_t> bytes,
                                                        std::size_t count);
@@ -30,6 +31,7 @@ struct AxisView {
   /// Rows of the matrix whose rows run along the axis.
   [[nodiscard]] constexpr std::size_t rows() const { return outer * inner; }
 };
+/// \param shape  slowest dimension first
 /// \param axis  negative ones count from the end (-1: the last). A tensor without dimensions is 1
 /// x 1. \throws Error(usage) for an axis that is not there or a shape that overflows.
 [[nodiscard]] AxisView view_along(std::span<const std::size_t> shape, int axis);

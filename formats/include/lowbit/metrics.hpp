@@ -15,11 +15,11 @@ namespace lowbit {
 /// Sums over elements and blocks; padding is in none of them but `bits`. x is the original as FP32,
 /// q the dequantized FP32 value; products and sums are in binary64.
 struct ErrorStatistics {
-  std::uint64_t elements = 0;
-  std::uint64_t nonzero = 0;  ///< elements with x != 0
-  std::uint64_t clipped = 0;  ///< |x| above the largest magnitude of a block whose scale is not 0
-  std::uint64_t zeroed = 0;   ///< x != 0, q == 0
-  std::uint64_t blocks = 0;
+  std::uint64_t elements = 0;  ///< n, padding excluded
+  std::uint64_t nonzero = 0;   ///< elements with x != 0
+  std::uint64_t clipped = 0;   ///< |x| above the largest magnitude of a block whose scale is not 0
+  std::uint64_t zeroed = 0;    ///< x != 0, q == 0
+  std::uint64_t blocks = 0;    ///< blocks, those of padding rows excluded
   std::uint64_t four_or_int = 0;  ///< blocks that chose 4, or integer elements
   std::uint64_t bits = 0;         ///< of codes, scale bytes and tensor scales
   double squared_error = 0.0;     ///< sum of (q - x)^2
@@ -34,13 +34,16 @@ struct ErrorStatistics {
 };
 
 /// Sums over one quantized matrix, element after element in row order. The tensor's own amax (32
-/// bits, NV and IF formats) is not in `bits`: add_tensor_scale counts it, once a tensor. \param
-/// values, dequantized  rows x columns floats each. \param choices  one a block, from quantize().
+/// bits, NV and IF formats) is not in `bits`: add_tensor_scale counts it, once per tensor.
 /// Thread-safe, no allocation.
+/// \param values, dequantized  rows x columns floats each
+/// \param quantized  the tensor that `dequantized` came from
+/// \param choices  one per block, from quantize()
 [[nodiscard]] ErrorStatistics error_statistics(std::span<const float> values,
                                                const BlockTensor& quantized,
                                                std::span<const float> dequantized,
                                                std::span<const BlockChoice> choices);
+/// Counts the 32 bits of a tensor's amax where the format has one; call it once per tensor.
 void add_tensor_scale(ErrorStatistics& statistics, const BlockFormat& format);
 
 /// How a number is written in tables; files get every digit.
@@ -51,11 +54,13 @@ enum class MetricStyle : std::uint8_t { significant, decibel, six_places, percen
 struct Metric {
   std::string_view name;     ///< in JSON, CSV and --fail-above
   std::string_view heading;  ///< in tables; a heading with % holds 100 times the value
-  MetricStyle style;
-  std::string_view formula;
-  double (*value)(const ErrorStatistics&);
+  MetricStyle style;         ///< how tables print it
+  std::string_view formula;  ///< as docs/eval.md prints it
+  double (*value)(const ErrorStatistics&);  ///< computes it from the sums
 };
+/// Every metric, in the order of the tables.
 [[nodiscard]] std::span<const Metric> metrics();
+/// The metric of that name, or nullptr.
 [[nodiscard]] const Metric* find_metric(std::string_view name);
 
 }  // namespace lowbit

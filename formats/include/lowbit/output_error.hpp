@@ -14,12 +14,13 @@ namespace lowbit {
 
 /// Sums over the outputs y of the original and z of the quantized layer.
 struct OutputSums {
-  std::uint64_t outputs = 0;
+  std::uint64_t outputs = 0;    ///< outputs compared
   double squared_error = 0.0;   ///< sum of (z - y)^2
   double squared_output = 0.0;  ///< sum of y^2
   double squared_result = 0.0;  ///< sum of z^2
   double product = 0.0;         ///< sum of y z
 
+  /// Adds the sums of another part of the outputs.
   void add(const OutputSums& other);
   /// sqrt(sum (z - y)^2 / sum y^2); 0 where z = y
   [[nodiscard]] double rel_l2() const;
@@ -33,19 +34,25 @@ struct OutputSums {
 /// as much per input.
 class LayerOutput {
  public:
+  /// \param columns  K
   /// \param inputs  tokens * K values. \param weights  outputs * K values. All finite.
   /// \param threads  at least 1
   /// \throws Error(usage) where the sizes do not fit each other or are 0.
   LayerOutput(std::span<const float> inputs, std::span<const float> weights, std::size_t columns,
               unsigned threads);
   ~LayerOutput();
+  /// Takes over the other's state.
   LayerOutput(LayerOutput&&) noexcept;
+  /// Takes over the other's state.
   LayerOutput& operator=(LayerOutput&&) noexcept;
 
+  /// Rows of the inputs.
   [[nodiscard]] std::size_t tokens() const;
+  /// Rows of the weights.
   [[nodiscard]] std::size_t outputs() const;
 
   /// The outputs of other inputs and weights of the same shapes, against the original's.
+  /// \param threads  at least 1
   /// \param inputs, weights  as above, quantized and dequantized; empty: the original ones
   [[nodiscard]] OutputSums compare(std::span<const float> inputs, std::span<const float> weights,
                                    unsigned threads) const;

@@ -18,13 +18,17 @@ namespace lowbit {
 /// \throws Error(invalid_input) where the system refuses.
 class OutputFile {
  public:
+  /// Opens a temporary file beside `path`.
   explicit OutputFile(const std::filesystem::path& path);
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
   ~OutputFile();
 
+  /// Appends the bytes.
   void write(std::span<const std::byte> bytes);
+  /// Appends the bytes.
   void write(std::string_view text);
+  /// Renames the temporary file to the path. Call it once, at the end.
   void commit();
 
  private:

@@ -17,27 +17,30 @@ struct PlanChoice {
   std::uint64_t bits = 0;  ///< stored: codes, padding and scales
   double error = 0.0;      ///< what is to be minimized in sum; not negative. NaN: not to be chosen
 };
+/// One layer and the formats that it may have.
 struct PlanLayer {
-  std::string name;
-  std::uint64_t elements = 0;
-  std::vector<PlanChoice> choices;
-  std::string group{};  ///< layers of one group (not empty) get the same format
+  std::string name;                 ///< for reports
+  std::uint64_t elements = 0;       ///< weights of the layer
+  std::vector<PlanChoice> choices;  ///< at least one with a finite error
+  std::string group{};              ///< layers of one group (not empty) get the same format
 };
 
 /// A point on the way from the cheapest plan to the best one.
 struct PlanPoint {
-  double bits_per_element = 0.0;
-  double error = 0.0;
+  double bits_per_element = 0.0;  ///< average over all layers
+  double error = 0.0;             ///< the sum over the layers
 };
 
+/// One format per layer, within a budget.
 struct Plan {
   std::vector<std::size_t> chosen;  ///< per layer, an index of its choices
-  std::uint64_t bits = 0;
-  std::uint64_t elements = 0;
-  double error = 0.0;
-  double lower_bound = 0.0;       ///< no plan within the budget has a smaller error
-  std::vector<PlanPoint> pareto;  ///< by the greedy steps without a budget, cheapest first
+  std::uint64_t bits = 0;           ///< stored in all
+  std::uint64_t elements = 0;       ///< of all layers
+  double error = 0.0;               ///< the sum over the layers
+  double lower_bound = 0.0;         ///< no plan within the budget has a smaller error
+  std::vector<PlanPoint> pareto;    ///< by the greedy steps without a budget, cheapest first
 
+  /// bits / elements.
   [[nodiscard]] double bits_per_element() const;
   /// error - lower_bound: at most so much is lost to the best plan.
   [[nodiscard]] double gap() const { return error - lower_bound; }

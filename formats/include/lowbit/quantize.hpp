@@ -24,11 +24,13 @@ enum class NonFinite : std::uint8_t {
   propagate,  ///< their block's scale byte is the scale format's NaN, its codes 0
 };
 
+/// How elements are rounded; stochastic_unbiased also multiplies Q and C by 16/17.
 enum class ElementRounding : std::uint8_t { nearest, stochastic, stochastic_unbiased };
 
 /// Which operand of a product the matrix is: its transforms are applied accordingly.
 enum class OperandSide : std::uint8_t { weights, inputs };
 
+/// What is asked of quantize().
 struct QuantizeOptions {
   const BlockFormat* format = nullptr;  ///< required
   std::optional<ScaleRule> rule{};      ///< default_rule(format, dialect) where absent
@@ -37,14 +39,15 @@ struct QuantizeOptions {
   std::optional<float> amax{};          ///< A given by the caller instead of measured
   bool block_2d = false;                ///< square blocks (16x16, 32x32 for MX)
   TransformList transforms{};           ///< of the rows, one after another, before anything else
-  OperandSide side = OperandSide::weights;
-  NonFinite nonfinite = NonFinite::error;
-  InputType input_type = InputType::float32;
+  OperandSide side = OperandSide::weights;    ///< which operand the matrix is
+  NonFinite nonfinite = NonFinite::error;     ///< what NaN and infinities become
+  InputType input_type = InputType::float32;  ///< type of the values before promotion to FP32
+  /// Of elements; scales are always rounded to nearest
   ElementRounding rounding = ElementRounding::nearest;
   /// Uniform numbers in [0, 1) for stochastic rounding, one an element of the padded matrix in row
   /// order: the 6 (or float) candidate's, and the other candidate's where the rule has two.
   std::span<const float> random0{};
-  std::span<const float> random1{};
+  std::span<const float> random1{};  ///< numbers of the second candidate
 };
 
 /// What was decided for each block, where the caller wants to know.
@@ -58,6 +61,10 @@ enum class BlockChoice : std::uint8_t { only, six, four, floating, integer };
                                  std::size_t columns, const QuantizeOptions& options);
 
 /// Quantizes a row-major matrix of rows x columns values.
+/// \param values  rows x columns, row-major
+/// \param rows  0 or more
+/// \param columns  0 or more
+/// \param options  format, rule, dialect and policies
 /// \param choices  empty, or rows x blocks_per_row entries to be filled.
 /// \throws Error(usage) for pairs that do not exist or spans of the wrong size;
 ///         Error(invalid_input) for non-finite input under NonFinite::error.
@@ -68,6 +75,8 @@ enum class BlockChoice : std::uint8_t { only, six, four, floating, integer };
 
 /// Every element of the tensor, in row order, as the exact value rounded once to FP32 (`canonical`)
 /// or by the dialect's own expression.
+/// \param tensor  any codes and scale bytes
+/// \param dialect  canonical where null
 /// \param out  rows x columns floats.
 void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect = nullptr);
 

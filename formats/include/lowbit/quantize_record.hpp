@@ -10,7 +10,7 @@
 ///                             the rule's own was used
 ///   amax_given                true or false: NAME.amax was given by the caller, not measured
 ///   axis, transposed, block_2d
-///   code_layout               rows: 4-bit codes two a byte along a row (block_tensor_file.hpp)
+///   code_layout               rows: 4-bit codes two per byte along a row (block_tensor_file.hpp)
 ///   scale_layout              linear or swizzled (scale_layout.hpp)
 ///   weight_layout             how the dimensions of the tensor are meant; "last" where absent: the
 ///                             last one is the input dimension. Kept, not interpreted here
@@ -36,36 +36,45 @@
 
 namespace lowbit {
 
+/// The policy's name, as the command spells it.
 [[nodiscard]] std::string_view name_of(NonFinite policy);
+/// The policy of that name, or nullopt.
 [[nodiscard]] std::optional<NonFinite> find_nonfinite(std::string_view name);
+/// The rounding's name, as a record spells it.
 [[nodiscard]] std::string_view name_of(ElementRounding rounding);
+/// The rounding of that name, or nullopt.
 [[nodiscard]] std::optional<ElementRounding> find_element_rounding(std::string_view name);
 
+/// What a quantized file says about one tensor: all that its bytes depend on.
 struct QuantizeRecord {
-  const BlockFormat* format = nullptr;
-  std::optional<ScaleRule> rule{};  ///< the format's default where absent
-  const Dialect* dialect = find_dialect("canonical");
-  std::optional<float> scale_max{};
-  bool amax_given = false;
-  int axis = -1;
-  bool transposed = false;
-  bool block_2d = false;
+  const BlockFormat* format = nullptr;                 ///< required
+  std::optional<ScaleRule> rule{};                     ///< the format's default where absent
+  const Dialect* dialect = find_dialect("canonical");  ///< never null
+  std::optional<float> scale_max{};  ///< M that was asked for; the rule's own where absent
+  bool amax_given = false;           ///< whether the caller gave A
+  int axis = -1;                     ///< along which blocks run
+  bool transposed = false;           ///< the matrix was transposed before it was quantized
+  bool block_2d = false;             ///< square blocks
   std::string code_layout = "rows";  ///< the only one so far
-  ScaleLayout scale_layout = ScaleLayout::linear;
-  std::string weight_layout = "last";
-  NonFinite nonfinite = NonFinite::error;
-  ElementRounding rounding = ElementRounding::nearest;
-  std::vector<std::string> transforms{};  ///< "hadamard" or none so far
+  ScaleLayout scale_layout = ScaleLayout::linear;  ///< of NAME.scales
+  std::string weight_layout = "last";      ///< how the dimensions are meant; kept, not interpreted
+  NonFinite nonfinite = NonFinite::error;  ///< the policy
+  ElementRounding rounding = ElementRounding::nearest;  ///< of elements
+  std::vector<std::string> transforms{};                ///< "hadamard" or none so far
+  /// Of the tensor before quantization, where the file says it
   std::optional<std::vector<std::uint64_t>> shape{};
   const Dtype* dtype = nullptr;  ///< null where the file does not say
 
+  /// Whether `transforms` names the Hadamard transform.
   [[nodiscard]] bool is_hadamard_transformed() const;
+  /// Whether all fields are equal.
   friend bool operator==(const QuantizeRecord&, const QuantizeRecord&) = default;
 };
 
 /// What the request says. Axis, transposition, layouts, shape and dtype are the caller's to add.
 [[nodiscard]] QuantizeRecord record_of(const QuantizeOptions& request);
 
+/// \param record  of a quantized file
 /// The request that gives the same bytes again. Random numbers and the input type are the caller's
 /// to add. \param amax  NAME.amax, used where the record says that it was given
 /// \throws Error(usage) for transforms that this version does not know.
@@ -75,6 +84,8 @@ struct QuantizeRecord {
 [[nodiscard]] bool is_record_key(std::string_view key);
 
 /// Reads NAME's record from a file's metadata.
+/// \param metadata  of the file
+/// \param name  NAME of the tensor
 /// \param file  for messages
 /// \throws Error(invalid_input), naming file, tensor and key, for a malformed or unknown value and
 ///         for a missing format.

@@ -20,12 +20,17 @@ class ReferenceCodec {
   virtual ~ReferenceCodec() = default;
   /// In --format and in reports.
   [[nodiscard]] virtual std::string_view name() const = 0;
+  /// One line for people.
   [[nodiscard]] virtual std::string_view summary() const = 0;
   /// Bytes that encode() gives: all that decode() needs beside the shape.
   [[nodiscard]] virtual std::size_t bytes(std::size_t rows, std::size_t columns) const = 0;
+  /// \param rows  of the matrix
+  /// \param columns  of the matrix
   /// \param values  rows * columns of them. \param out  bytes(rows, columns)
   virtual void encode(std::span<const float> values, std::size_t rows, std::size_t columns,
                       std::span<std::uint8_t> out) const = 0;
+  /// \param rows  of the matrix
+  /// \param columns  of the matrix
   /// \param bytes  any bytes(rows, columns) bytes. \param out  rows * columns values
   virtual void decode(std::span<const std::uint8_t> bytes, std::size_t rows, std::size_t columns,
                       std::span<float> out) const = 0;

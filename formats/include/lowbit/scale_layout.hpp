@@ -19,13 +19,18 @@
 
 namespace lowbit {
 
+/// The order of scale bytes in memory.
 enum class ScaleLayout : std::uint8_t { linear, swizzled };
+/// The layout's name, as the command spells it.
 [[nodiscard]] std::string_view name_of(ScaleLayout layout);
+/// The layout of that name, or nullopt.
 [[nodiscard]] std::optional<ScaleLayout> find_scale_layout(std::string_view name);
 
+/// Bytes of rows x blocks scales in the swizzled layout, padding included.
 [[nodiscard]] constexpr std::size_t swizzled_scale_bytes(std::size_t rows, std::size_t blocks) {
   return (rows + 127) / 128 * 128 * ((blocks + 3) / 4 * 4);
 }
+/// Where the scale byte of (row, block) is in the swizzled layout; `blocks`: per row.
 [[nodiscard]] constexpr std::size_t swizzled_scale_offset(std::size_t row, std::size_t block,
                                                           std::size_t blocks) {
   const std::size_t tiles_per_row = (blocks + 3) / 4;

@@ -14,6 +14,7 @@ namespace lowbit {
 
 struct Dialect;
 
+/// How the scale of a block is chosen.
 enum class ScaleRule : std::uint8_t {
   static_6,  ///< the block's amax maps to the largest element value; `rceil` for MX
   static_4,  ///< E2M1 elements only: to the value below the largest, 4
@@ -27,18 +28,25 @@ enum class ScaleRule : std::uint8_t {
 };
 /// Every rule, in the order above.
 [[nodiscard]] std::span<const ScaleRule> scale_rules();
+/// The rule's name, as the command spells it.
 [[nodiscard]] std::string_view name_of(ScaleRule rule);
+/// The rule of that name, or nullopt.
 [[nodiscard]] std::optional<ScaleRule> find_scale_rule(std::string_view name);
 
-/// Whether the rule codes a block in two ways and keeps the better one.
+/// Whether the rule codes each block in two ways and keeps the better one.
 [[nodiscard]] constexpr bool selects(ScaleRule rule) {
   return rule == ScaleRule::mse || rule == ScaleRule::mae || rule == ScaleRule::abs_max;
 }
-/// Whether the pair exists (docs/formats.md), and the rule used where the caller names none:
-/// static_6 for NV, mse for IF, floor for MX; static_6 for MX in dialects that know no other.
+/// Whether the pair exists (docs/formats.md).
+/// \param format  the block format
+/// \param rule  the rule
 /// \param dialect  canonical where null
 [[nodiscard]] bool is_valid_rule(const BlockFormat& format, ScaleRule rule,
                                  const Dialect* dialect = nullptr);
+/// The rule that is used where the caller names none: static_6 for NV, mse for IF, floor for MX;
+/// static_6 for MX in dialects that know no other.
+/// \param format  the block format
+/// \param dialect  canonical where null
 [[nodiscard]] ScaleRule default_rule(const BlockFormat& format, const Dialect* dialect = nullptr);
 
 /// M where the caller names none: the largest scale, or headroom_scale() where a block may map its

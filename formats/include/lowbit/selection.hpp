@@ -37,35 +37,40 @@ class NamePatterns {
   std::shared_ptr<const Compiled> compiled_;
 };
 
+/// What the caller says about tensors to take and their layout.
 struct SelectionRules {
-  NamePatterns names{};
-  bool all = false;  ///< every float tensor, whatever it looks like
-  WeightLayout layout = WeightLayout::automatic;
-  std::optional<int> axis{};  ///< along which blocks run; wins over the layout
+  NamePatterns names{};                           ///< name patterns
+  bool all = false;                               ///< every float tensor, whatever it looks like
+  WeightLayout layout = WeightLayout::automatic;  ///< how dimensions are meant
+  std::optional<int> axis{};                      ///< along which blocks run; wins over the layout
 };
 
 /// A tensor and the matrix that it is taken for.
 struct SelectedTensor {
-  const TensorInfo* tensor = nullptr;
-  std::size_t file = 0;  ///< index among the files
-  AxisView view{};
+  const TensorInfo* tensor = nullptr;  ///< never null
+  std::size_t file = 0;                ///< index among the files
+  AxisView view{};                     ///< the tensor as a matrix whose rows run along the blocks
   WeightLayout layout = WeightLayout::last;  ///< what `view` follows, where no axis was given
 };
+/// A tensor that is not taken, and why.
 struct LeftOutTensor {
-  const TensorInfo* tensor = nullptr;
-  std::size_t file = 0;
-  std::string_view reason;  ///< one of a few texts; static storage
+  const TensorInfo* tensor = nullptr;  ///< never null
+  std::size_t file = 0;                ///< index among the files
+  std::string_view reason;             ///< one of a few texts; static storage
 };
+/// What select_tensors() takes and leaves out.
 struct Selection {
   std::vector<SelectedTensor> taken;    ///< in the order of files and tensors
   std::vector<LeftOutTensor> left_out;  ///< likewise, what no name pattern admits not among them
   std::vector<std::string> notes;       ///< one line each, where a file was taken as a whole
 };
 
-/// The rules of select_tensors() for people, one a line.
+/// The rules of select_tensors() for people, one per line.
 [[nodiscard]] std::string_view selection_help();
 
 /// Applies the rules to each file by itself:
+/// \param files  open files
+/// \param rules  names, layout and axis
 /// - tensors that are not float, or have no elements, are left out in any case;
 /// - what a name pattern includes is taken, whatever it is, and nothing else;
 /// - otherwise weights are taken: rank 2 or more, at least 16 inputs and 2 outputs, at least 1,024

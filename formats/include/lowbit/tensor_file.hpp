@@ -22,8 +22,8 @@ namespace lowbit {
 
 /// One tensor of a file. The bytes belong to the TensorFile and live as long as it does.
 struct TensorInfo {
-  std::string name;
-  const Dtype* dtype = nullptr;
+  std::string name;                  ///< unique in the file
+  const Dtype* dtype = nullptr;      ///< never null
   std::vector<std::uint64_t> shape;  ///< slowest dimension first; empty for a scalar
   std::span<const std::byte> bytes;  ///< little-endian, possibly unaligned
   std::uint64_t offset = 0;          ///< of the bytes in `file` (0 where they were unpacked)
@@ -34,16 +34,19 @@ struct TensorInfo {
   [[nodiscard]] std::uint64_t elements() const;
   /// Last dimension (1 for a scalar), and the product of the others: a matrix of rows x columns.
   [[nodiscard]] std::uint64_t columns() const { return shape.empty() ? 1 : shape.back(); }
+  /// Product of all dimensions but the last (1 for a scalar).
   [[nodiscard]] std::uint64_t rows() const;
 };
 
+/// What kind of file holds the tensors.
 enum class FileKind : std::uint8_t { safetensors, safetensors_index, npy, npz, gguf, raw };
+/// The kind's name, as `lowbit inspect` prints it.
 [[nodiscard]] std::string_view name_of(FileKind kind);
 
 /// What a raw binary file holds: one tensor, named after the file without its extension.
 struct RawLayout {
-  const Dtype* dtype = nullptr;
-  std::vector<std::uint64_t> shape;
+  const Dtype* dtype = nullptr;      ///< required
+  std::vector<std::uint64_t> shape;  ///< slowest dimension first
 };
 
 /// An open file. Move-only; the tensors and their bytes may be read from any number of threads.
@@ -55,7 +58,9 @@ class TensorFile {
   static TensorFile open(const std::filesystem::path& path,
                          const std::optional<RawLayout>& raw = std::nullopt);
 
+  /// Takes over the other's map.
   TensorFile(TensorFile&&) noexcept;
+  /// Takes over the other's map.
   TensorFile& operator=(TensorFile&&) noexcept;
   ~TensorFile();
 
@@ -67,6 +72,7 @@ class TensorFile {
   [[nodiscard]] const TensorInfo& at(std::string_view name) const;
   /// String metadata: `__metadata__` of safetensors, string values of GGUF.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const;
+  /// What kind of file it is.
   [[nodiscard]] FileKind kind() const;
   /// Paths of the files that are mapped: the file itself and, of an index, its shards.
   [[nodiscard]] std::vector<std::filesystem::path> paths() const;
@@ -93,10 +99,10 @@ void to_f32(const TensorInfo& tensor, std::uint64_t first, std::span<float> out)
 
 /// A tensor to write. The bytes are the caller's: little-endian, in row order.
 struct OutputTensor {
-  std::string name;
-  const Dtype* dtype = nullptr;
-  std::vector<std::uint64_t> shape;
-  std::span<const std::byte> bytes;
+  std::string name;                  ///< unique in the file
+  const Dtype* dtype = nullptr;      ///< required
+  std::vector<std::uint64_t> shape;  ///< slowest dimension first
+  std::span<const std::byte> bytes;  ///< as many as dtype and shape take
 };
 
 /// Writes a safetensors file: to a temporary file beside it, then renamed. The same input gives the

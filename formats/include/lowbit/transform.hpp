@@ -19,8 +19,8 @@ namespace lowbit {
 /// A row-major matrix that belongs to somebody else.
 struct MatrixView {
   std::span<const float> values;  ///< rows * columns of them
-  std::size_t rows = 0;
-  std::size_t columns = 0;
+  std::size_t rows = 0;           ///< of the matrix
+  std::size_t columns = 0;        ///< of the matrix
 };
 
 /// What a transform adds to a layer of one weight matrix.
@@ -45,6 +45,7 @@ class Transform {
   [[nodiscard]] virtual std::size_t group_columns() const = 0;
   /// One row of weights, or of inputs, in place; each result is rounded to the type.
   virtual void apply_to_weights(std::span<float> row, InputType type) const = 0;
+  /// One row of inputs, in place; each result is rounded to the type.
   virtual void apply_to_inputs(std::span<float> row, InputType type) const = 0;
   /// \param rows, columns  of the weight matrix
   [[nodiscard]] virtual TransformCost cost(std::size_t rows, std::size_t columns) const = 0;

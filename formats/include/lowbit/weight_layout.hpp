@@ -15,6 +15,7 @@
 
 namespace lowbit {
 
+/// How the dimensions of a weight tensor are meant.
 enum class WeightLayout : std::uint8_t {
   automatic,  ///< resolve_layout() decides by rank and metadata
   last,       ///< the last dimension is the input; all others are rows
@@ -28,6 +29,7 @@ enum class WeightLayout : std::uint8_t {
 [[nodiscard]] std::span<const WeightLayout> weight_layouts();
 /// "auto", "last", "oi", ...
 [[nodiscard]] std::string_view name_of(WeightLayout layout);
+/// The layout of that name, or nullopt.
 [[nodiscard]] std::optional<WeightLayout> find_weight_layout(std::string_view name);
 
 /// Largest last dimension of a rank-3 tensor that is taken for the width of a 1D kernel.
@@ -41,6 +43,7 @@ inline constexpr std::uint64_t largest_kernel_width = 15;
                                           const std::map<std::string, std::string>& metadata);
 
 /// The matrix of the layout: each row is everything that one output sums up, in the order in which
+/// \param shape  slowest dimension first
 /// it is stored. A tensor with fewer than two dimensions is one row. \param layout  not `automatic`
 /// \throws Error(usage) for a shape that overflows.
 [[nodiscard]] AxisView view_of(std::span<const std::size_t> shape, WeightLayout layout);

@@ -54,7 +54,7 @@ class Fp8Codec : public ReferenceCodec {
 /// Symmetric integers with an FP16 scale s per group of a row: s is amax / largest in FP32, rounded
 /// to FP16 (its largest finite number at most), q is fl(x / s) to the nearest integer, ties to
 /// even, at most `largest` in magnitude. First the scales, then the codes in two's complement;
-/// 4-bit codes two a byte, the even column in the low nibble, rows filled up with 0. A scale of 0
+/// 4-bit codes two per byte, the even column in the low nibble, rows filled up with 0. A scale of 0
 /// makes every code 0.
 class IntegerCodec : public ReferenceCodec {
  public:

@@ -125,7 +125,8 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   BlockTensor& t = result.tensor;
   t.format = result.record.format;
   t.columns = reader.number<std::size_t>("columns", reader.required_text("columns"));
-  // A byte a row at least where there are columns: bounds the products below before they overflow.
+  // A byte per row at least where there are columns: bounds the products below before they
+  // overflow.
   const TensorInfo& values = reader.entry("values", dtype_u8);
   if (const std::string* rows = reader.text("rows")) {
     t.rows = reader.number<std::size_t>("rows", *rows);

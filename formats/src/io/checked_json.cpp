@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Walks the text and tells how far the parser has come.
+/// Walks the text and reports how far the parser has come.
 class CountingIterator {
  public:
   using iterator_category = std::forward_iterator_tag;

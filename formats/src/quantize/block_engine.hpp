@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One block of a tensor, from its elements to its codes and scale byte, as the dialect says.
-// The engine is specialised on the element formats; the dialect's axes are looked at once a block,
-// outside the loops over elements.
+// The engine is specialised on the element formats; the dialect's axes are looked at once per
+// block, outside the loops over elements.
 #pragma once
 
 #include <limits>
@@ -48,7 +48,7 @@ struct Candidate {
   alignas(64) std::array<std::uint8_t, max_block_elements> codes;
 };
 
-/// Scratch memory of one thread; nothing is allocated a block.
+/// Scratch memory of one thread; nothing is allocated per block.
 struct BlockScratch {
   Candidate first;
   Candidate second;

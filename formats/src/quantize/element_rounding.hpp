@@ -49,7 +49,7 @@ constexpr std::uint8_t signed_code(std::uint32_t magnitude, std::uint32_t sign_b
 }
 
 /// To nearest, ties to the even code, saturating, the sign of zero kept (floats): the same codes as
-/// from_float with the default policy, without a branch an element.
+/// from_float with the default policy, without a branch per element.
 template <const ElementFormat& Format>
 constexpr std::uint8_t nearest_even_code(float y) {
   const auto bits = std::bit_cast<std::uint32_t>(y);

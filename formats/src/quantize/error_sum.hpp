@@ -66,7 +66,7 @@ inline float runs_then_halves_sum(const float* e, int count, int row, int run) {
   return total;
 }
 
-/// PyTorch's CUDA reduction: at most 32 threads a row, each adding what it reads 32 apart in 4
+/// PyTorch's CUDA reduction: at most 32 threads per row, each adding what it reads 32 apart in 4
 /// running sums, then neighbouring threads pairwise (aten/src/ATen/native/cuda/Reduce.cuh).
 inline float partial_sums_tree(const float* e, int count) {
   if (count <= 32) return neighbour_tree_sum(e, count);

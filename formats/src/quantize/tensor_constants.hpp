@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is computed once a tensor, before any block is looked at.
+// What is computed once per tensor, before any block.
 #pragma once
 
 #include "lowbit/dialect.hpp"
