@@ -55,6 +55,16 @@ def check_paths(page, text):
             check(any(ROOT.glob(name.rstrip("/"))), f"{page.relative_to(ROOT)}: `{path}`: there is no {name}")
 
 
+def check_folders():
+    """Every folder of sources is on the page about the architecture."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    folders = [folder.relative_to(ROOT) for library in ("formats", "sim", "gpu")
+               for folder in (ROOT / library / "src").iterdir() if folder.is_dir()]
+    check(len(folders) > 10, "no folders of sources were found")
+    for folder in folders:
+        check(f"`{folder}`" in page, f"docs/architecture.md: no word about {folder}")
+
+
 def check_glossary():
     words = re.findall(r"^\| ([^|]+?) \| .* \|$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)[1:]
     words = [word for word in words if not word.startswith("---")]
@@ -127,6 +137,7 @@ for page in PAGES:
     check_links(page, text)
     check_paths(page, text)
 check_glossary()
+check_folders()
 if len(sys.argv) > 1:
     check_readme_table(sys.argv[1])
     check_registries(sys.argv[1])
