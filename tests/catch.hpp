@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Catch2 2.13 (Debian 12) or 3.x (Ubuntu 24.04 and later) behind one header.
+// Catch2 2.13 (Debian 12) or 3.x (Debian 13 and later) behind one header.
 #pragma once
 
 #if __has_include(<catch2/catch_all.hpp>)

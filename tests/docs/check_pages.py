@@ -3,11 +3,16 @@
 """What the pages say about the repository is true: links lead somewhere, paths in backticks exist, the glossary is in
 order, the table in README is what the command prints, and what the command lists is on a page.
 usage: check_pages.py [LOWBIT]   (LOWBIT: the command; without it the last two are not checked)"""
+import csv
 import fnmatch
+import io
+import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -101,6 +106,31 @@ def check_readme_table(lowbit):
             check(actual == value, f"README.md: {row[0]}, {name}: {value}; the command prints {actual}")
 
 
+def check_block(lowbit):
+    """The block that docs/architecture.md follows from file to report: inputs, codes, scale byte and the report's numbers."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    sample = ROOT / "tests/data/minilm_sample.safetensors"
+    name = "encoder.layer.3.attention.self.query.weight"
+    row = {key: cell for key, cell in re.findall(r"^\| (read|codes|report)[^|]*\|[^|]*\| (.*) \|$", page, re.MULTILINE)}
+    offset = int(re.search(r"16 floats at byte ([\d,]+)", page).group(1).replace(",", ""))
+    values = struct.unpack("<16f", sample.read_bytes()[offset:offset + 64])
+    check([float(x) for x in row["read"].split()] == [round(x, 4) for x in values], "docs/architecture.md: the inputs of the block")
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "q.safetensors"
+        subprocess.run([lowbit, "quantize", sample, "-o", out, "--format", "if4", "--tensor", name], check=True, capture_output=True)
+        data = out.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    at = {key: 8 + size + header[f"{name}.{key}"]["data_offsets"][0] for key in ("values", "scales")}
+    codes = data[at["values"]:at["values"] + 8].hex(" ")
+    check(f"{codes}, " in row["codes"] and row["codes"].endswith(f"{data[at['scales']]:02x}"), f"docs/architecture.md: the codes are {codes}")
+    text = subprocess.run([lowbit, "eval", sample, "--include", name, "--format", "if4:mse", "--csv", "-"],
+                          capture_output=True, text=True, check=True).stdout
+    line = next(csv.DictReader(io.StringIO(text)))
+    for number in (f"SQNR {float(line['sqnr_db']):.3f} dB", f"{100 * float(line['four_or_int_share']):.3f} % integer blocks"):
+        check(number in row["report"], f"docs/architecture.md: the run gives {number}")
+
+
 def check_registries(lowbit):
     """Every block format, rule and dialect that the command lists is on its page, and every subcommand on some page."""
     listed = subprocess.run([lowbit, "formats"], capture_output=True, text=True, check=True).stdout
@@ -141,6 +171,7 @@ check_folders()
 if len(sys.argv) > 1:
     check_readme_table(sys.argv[1])
     check_registries(sys.argv[1])
+    check_block(sys.argv[1])
 for problem in problems:
     print(problem)
 print(f"{len(PAGES)} pages, {len(problems)} problems")
