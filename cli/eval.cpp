@@ -20,7 +20,7 @@
 namespace lowbit::cli {
 namespace {
 
-/// What is compared where nobody says: the formats that the papers compare, at 4, 3, 6 and 8 bits.
+/// What is compared by default: the formats of the papers, at 4, 3, 6 and 8 bits.
 const std::vector<std::string> default_formats{"nvfp4:static_6",   "nvfp4:mse",       "if4:mse",
                                                "if3:mse",          "if6_e2m3:mse",    "mxfp4:floor",
                                                "mxfp6_e2m3:floor", "mxfp8_e4m3:floor"};
@@ -136,7 +136,7 @@ EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
   return report;
 }
 
-/// A report's way out: a file, opened before the work so that a bad name costs none of it, or
+/// Where a report goes: a file, opened before the work so that a bad name costs none of it, or
 /// stdout for "-"; nothing where no path was given.
 class Delivery {
  public:

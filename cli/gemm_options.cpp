@@ -229,7 +229,7 @@ GemmOptions::Problem GemmOptions::load() const {
                             p.text_a, p.text_b));
   }
   if (!schedule_.empty()) {
-    // Steps listed in the file are held to K here, where the file can be named.
+    // Steps listed in the file are compared with K here, where a message can name the file.
     const auto step = static_cast<std::size_t>(p.instruction.k);
     const std::size_t period = std::max<std::size_t>(1, s.column_order.size());
     const std::size_t length = (sim::columns_of(p.a) + period - 1) / period * period;

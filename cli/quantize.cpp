@@ -66,7 +66,7 @@ QuantizeOptions request_of(const Options& options) {
   return request;
 }
 
-/// The tensors to quantize: those named, else every float one that the filter lets through.
+/// The tensors to quantize: the named ones, or else every float tensor that the filter accepts.
 std::vector<const TensorInfo*> chosen_tensors(const TensorFile& file, const Options& options) {
   std::vector<const TensorInfo*> chosen;
   for (const std::string& name : options.tensors) {
@@ -135,7 +135,7 @@ void run(Options& options) {
                               printable(tensor->name), tensor->offset, error.what()));
     }
   }
-  // With the whole file asked for, what is not quantized goes along as it is.
+  // Where no tensor is named, those that are not quantized are copied unchanged.
   std::vector<OutputTensor> others;
   std::map<std::string, std::string> metadata{{"lowbit.version", LOWBIT_VERSION}};
   if (options.tensors.empty()) {

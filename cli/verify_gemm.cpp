@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// lowbit verify gemm: counts, the first mismatch, where the sums part, and what would explain it.
+// lowbit verify gemm: counts, the first mismatch, where the sums begin to differ, and what would
+// explain the difference.
 #include <fmt/format.h>
 
 #include <bit>
@@ -85,7 +86,7 @@ std::string float_text(float x) {
   return word_text(f32, std::bit_cast<std::uint32_t>(x));
 }
 
-/// The sums of the first mismatching output: around the place where they part.
+/// The sums of the first mismatching output, around the place where they begin to differ.
 void print_trace(const GemmOptions::Problem& p, const GemmModel& model, std::size_t row,
                  std::size_t column) {
   const sim::OutputTrace trace = sim::trace_output(p.a, p.b, model, row, column);
@@ -163,7 +164,7 @@ bool print_search(const GemmOptions::Problem& p, const GemmModel& model,
     return false;
   }
   if (search.matches.size() > 1) {
-    fmt::print("              {} match every word; these operands cannot tell them apart:\n",
+    fmt::print("              {} match every word; these operands cannot distinguish them:\n",
                search.matches.size());
   }
   constexpr std::size_t most = 20;

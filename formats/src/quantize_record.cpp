@@ -138,7 +138,7 @@ std::optional<std::vector<std::string>> names(const std::string& text) {
   });
 }
 
-/// A lookup that gives a pointer, as one that gives an optional.
+/// Turns a lookup that returns a pointer into one that returns an optional.
 template <typename Record>
 std::optional<const Record*> as_optional(const Record* record) {
   return record == nullptr ? std::nullopt : std::optional(record);

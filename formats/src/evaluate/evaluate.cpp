@@ -40,7 +40,7 @@ void read_piece(const TensorInfo& tensor, const AxisView& view, const Piece& pie
     }
     return;
   }
-  // Neighbouring rows lie side by side in the file: read along them, write across.
+  // Neighbouring rows are side by side in the file: read along them, write across.
   for (std::size_t r = 0; r < piece.rows;) {
     const std::size_t outer = (piece.row + r) / view.inner;
     const std::size_t inner = (piece.row + r) % view.inner;

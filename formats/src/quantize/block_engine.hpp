@@ -228,7 +228,7 @@ class BlockEngine {
     apply_deviations<Format>(c, count);
   }
 
-  /// Where the dialect's element conversion is not the ideal one.
+  /// For dialects whose element conversion differs from nearest_even_code.
   template <const ElementFormat& Format>
   void apply_deviations(Candidate& c, int count) {
     const Dialect& d = *t_.dialect;
