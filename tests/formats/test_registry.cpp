@@ -5,6 +5,7 @@
 #include "catch.hpp"
 #include "lowbit/block_format.hpp"
 #include "lowbit/conversion.hpp"
+#include "lowbit/scale_rule.hpp"
 
 using namespace lowbit;
 
@@ -35,4 +36,49 @@ TEST_CASE("every finite code converts back to itself") {
       CHECK(from_double(*f, to_double(*f, code), {.overflow = Overflow::infinity}) == code);
     }
   }
+}
+
+TEST_CASE("what a scale byte says, and what follows from a block format's record") {
+  const auto find = [](std::string_view name) -> const BlockFormat& {
+    const BlockFormat* const format = find_block_format(name);
+    REQUIRE(format != nullptr);
+    return *format;
+  };
+  // Bit 7 flags integer blocks of IF formats, and is part of the scale of all others.
+  for (const BlockFormat& f : block_formats()) {
+    INFO(f.name);
+    const bool adaptive = f.name.starts_with("if");
+    const bool exponent = f.name.starts_with("mx");
+    CHECK(f.is_adaptive() == adaptive);
+    CHECK((f.family() == ScaleFamily::mx) == exponent);
+    CHECK(f.scale->name == (exponent ? "e8m0" : "e4m3"));
+    CHECK(f.integer_flag() == (adaptive ? 0x80 : 0));
+    for (int byte = 0; byte < 256; ++byte) {
+      const auto b = static_cast<std::uint8_t>(byte);
+      const bool integer = adaptive && byte >= 128;
+      CHECK(f.is_integer_block(b) == integer);
+      CHECK(f.scale_magnitude(b) == (integer ? byte - 128 : byte));
+      CHECK(&f.element_of(b) == (integer ? f.integer : f.element));
+      CHECK(f.unit_of(b) == (integer ? f.integer_unit() : Ratio{1, 1}));
+    }
+  }
+  CHECK(find("if4").integer_unit() == Ratio{6, 7});
+  CHECK(inverse(find("if4").integer_unit()) == Ratio{7, 6});
+  CHECK(find("nvfp4").integer_unit() == Ratio{1, 1});
+  CHECK(find("nvfp4").largest_element() == 6.0F);
+  CHECK(find("nvfp4").second_element() == 4.0F);
+  CHECK(find("nvfp6_e3m2").largest_element() == 28.0F);
+  CHECK(find("nvint4").largest_element() == 7.0F);
+  CHECK(find("nvfp4").largest_scale() == 448.0F);
+  CHECK(find("nvfp4").headroom_scale() == 256.0F);
+  CHECK(find("nvfp4").bits_per_element() == 4.5);
+  CHECK(find("mxfp4").bits_per_element() == 4.25);
+  CHECK(default_scale_max(find("nvfp4"), ScaleRule::static_6) == 448.0F);
+  CHECK(default_scale_max(find("nvfp4"), ScaleRule::static_4) == 448.0F);
+  CHECK(default_scale_max(find("nvfp4"), ScaleRule::mae) == 256.0F);
+  CHECK(default_scale_max(find("if4"), ScaleRule::mse) == 448.0F);
+  CHECK(is_valid_scale_max(find("if4"), 256.0F));
+  CHECK(is_valid_scale_max(find("if4"), 448.0F));
+  CHECK_FALSE(is_valid_scale_max(find("if4"), 300.0F));
+  CHECK_FALSE(is_valid_scale_max(find("mxfp4"), 448.0F));
 }
