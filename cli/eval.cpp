@@ -94,7 +94,7 @@ EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
                   "--nonfinite propagate: NaN has no error to report; choose error or saturate");
     }
     if (!options.scale_max.empty() && format.format->family() == ScaleFamily::nv) {
-      request.scale_max = scale_max_named(options.scale_max);
+      request.scale_max = scale_max_named(options.scale_max, *request.format);
     }
     requests.push_back(request);
   }

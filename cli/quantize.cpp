@@ -48,7 +48,7 @@ QuantizeOptions request_of(const Options& options) {
   request.dialect = &dialect_named(options.dialect);
   request.rule = options.rule.empty() ? default_rule(*request.format, request.dialect)
                                       : rule_named(options.rule, *request.format);
-  if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max);
+  if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max, *request.format);
   request.amax = options.amax;
   request.block_2d = options.block_2d;
   if (options.hadamard) request.transforms = {hadamard()};

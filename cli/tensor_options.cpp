@@ -123,10 +123,18 @@ NonFinite nonfinite_named(const std::string& name) {
   unknown("policy for --nonfinite", name, {"error", "saturate", "propagate"});
 }
 
-float scale_max_named(const std::string& text) {
-  if (text == "448") return 448.0F;
-  if (text == "256") return 256.0F;
-  unknown("E4M3 maximum", text, {"448", "256"});
+float scale_max_named(const std::string& text, const BlockFormat& format) {
+  float value = 0.0F;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const bool is_number = error == std::errc{} && stop == end;
+  // A format without such a scale is refused with the request.
+  if (is_number && format.family() == ScaleFamily::mx) return value;
+  if (is_number && is_valid_scale_max(format, value)) return value;
+  std::string scale(format.scale->name);
+  for (char& c : scale) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  unknown((scale + " maximum").c_str(), text,
+          {fmt::format("{}", format.largest_scale()), fmt::format("{}", format.headroom_scale())});
 }
 
 const Dtype& dtype_named(const std::string& name) {

@@ -45,7 +45,7 @@ class NameFilter {
 [[nodiscard]] ScaleRule rule_named(const std::string& name, const BlockFormat& format);
 [[nodiscard]] const Dialect& dialect_named(const std::string& name);
 [[nodiscard]] NonFinite nonfinite_named(const std::string& name);
-[[nodiscard]] float scale_max_named(const std::string& text);
+[[nodiscard]] float scale_max_named(const std::string& text, const BlockFormat& format);
 [[nodiscard]] const Dtype& dtype_named(const std::string& name);
 
 /// Dimensions as 128x256; "scalar" for none.

@@ -30,7 +30,7 @@ QuantizeOptions request_of(const NamedBlockTensor& dump, const Options& options,
   if (!options.rule.empty()) request.rule = rule_named(options.rule, *request.format);
   if (!options.dialect.empty()) request.dialect = &dialect_named(options.dialect);
   if (!request.rule) request.rule = default_rule(*request.format);
-  if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max);
+  if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max, *request.format);
   if (options.amax) request.amax = options.amax;
   if (!options.nonfinite.empty()) request.nonfinite = nonfinite_named(options.nonfinite);
   const bool stochastic = request.rounding != ElementRounding::nearest;
