@@ -60,7 +60,7 @@ TWICE = [
     ("eval x.safetensors --csv", "--markdown"),
     ("mac array --layer 8,8,64 --json", "--trace"),
     ("mac run --vcd", "--write-vectors"),
-    ("mac report --json", "--csv"),
+    ("mac report --liberty cells.lib --json", "--csv"),
 ]
 
 
