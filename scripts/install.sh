@@ -9,7 +9,7 @@ build=(g++ cmake ninja-build pkg-config git
   libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libeigen3-dev libtbb-dev)
 test=(catch2 python3)
 # Without these the rest still builds and the command says what is missing.
-optional=(doxygen verilator libsystemc-dev iverilog yosys berkeley-abc opensta
+optional=(clang-format-14 doxygen verilator libsystemc-dev iverilog yosys berkeley-abc opensta
   qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
 
 missing() {  # prints the packages among the arguments that are not installed
