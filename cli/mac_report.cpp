@@ -39,13 +39,13 @@ const std::vector<std::string> all_units{"exact", "block_fp32", "gst", "publishe
 constexpr std::size_t accumulator_rows = 16;
 
 struct Options {
-  std::vector<std::string> units, formats;
-  std::string liberty, lef, models, sample, input, weight, cache, recipes, output, plots;
+  std::vector<std::string> units, formats, liberty, dont_use;
+  std::string lef, models, sample, input, weight, cache, recipes, output, plots;
   std::string progress = "auto", simulator;
   std::map<std::string, std::string>
       forms;  ///< json, csv, markdown or html: path, or - for standard output
   bool glitches = false, no_energy = false, no_stored = false, sweep = false;
-  double clock_mhz = 0;
+  double clock_mhz = 0, wire_ff = 0, period_ns = 20;
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   std::size_t beats = 1040;
 };
@@ -143,6 +143,9 @@ void report(Options o) {
   nlohmann::ordered_json spec;
   spec["units"] = o.units;
   spec["liberty"] = o.liberty;
+  spec["dont_use"] = o.dont_use;
+  spec["wire_ff"] = o.wire_ff;
+  spec["period_ns"] = o.period_ns;
   spec["lef"] = o.lef;
   spec["models"] = o.models;
   spec["cache"] = fs::absolute(cache).string();
@@ -200,19 +203,29 @@ void add_mac_report(CLI::App& mac) {
   auto o = std::make_shared<Options>();
   CLI::App* app = mac.add_subcommand(
       "report", "Area, frequency, energy and accuracy of MAC units (yosys, OpenSTA, Icarus)");
-  app->add_option("--units", o->units, "exact, block_fp32, gst, published (default: all)")
+  app->add_option("--units,--unit", o->units, "exact, block_fp32, gst, published (default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember(all_units));
-  app->add_option("--formats", o->formats, "Block formats, as lowbit formats lists them")
+  app->add_option("--formats,--format", o->formats, "Block formats, as lowbit formats lists them")
       ->delimiter(',');
   FileArguments files(*app);
-  files.reads(app->add_option("--liberty", o->liberty, "Liberty file (default: OSU 0.18 um)"));
+  files.reads(
+      app->add_option("--liberty", o->liberty,
+                      "Liberty file, also .gz; several are one library (default: OSU 0.18 um)"));
+  app->add_option("--dont-use", o->dont_use, "Cells not to use; * and ? as in file names");
   files.reads(app->add_option("--lef", o->lef, "LEF file: the NAND2's area comes from it"));
   files.reads(app->add_option("--models", o->models,
-                              "Verilog models of the cells (default: beside the Liberty file)"));
-  app->add_option(
-      "--recipes", o->recipes,
-      "area, speed, default; comma separated (default: area, and speed for exact IF4 and NVFP4)");
+                              "Verilog models of the cells for --simulator icarus (default: beside "
+                              "the Liberty file, else made from it)"));
+  app->add_option("--recipes", o->recipes,
+                  "area, default, speed, balanced, fastest, or NAME@PICOSECONDS; comma separated "
+                  "(default: area, and speed for exact IF4 and NVFP4)");
+  app->add_option("--wire", o->wire_ff,
+                  "fF of wire at every input pin: its energy stands beside the others")
+      ->check(CLI::Range(0.0, 1e6));
+  app->add_option("--period", o->period_ns, "Clock period of the energy simulation, ns")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 1000.0));
   app->add_flag(
       "--sweep", o->sweep,
       "Recipes and pipelines between smallest area and best frequency, with the Pareto front");

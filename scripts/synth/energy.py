@@ -5,9 +5,10 @@ the Liberty file's tables give the energy of each. The simulator is lowbit_gate_
 (events.py), else Icarus with the library's Verilog models. Prints one JSON object.
 
 Zero delay counts what the logic must do; --sdf takes cell delays from OpenSTA, so that glitches
-count too. No wires. The split: switching (0.5 C V^2 of the input pins on a net and the load of an
-output), internal (tables at that load and 0.2 ns slew), clock (the flip-flops' clock pins: net and
-internal), leakage.
+count too. The split: switching (0.5 C V^2 of the input pins on a net and the load of an output),
+internal (tables at that load and the library's slew), clock (the flip-flops' clock pins: net and
+internal), leakage. The sum has no wires; wire_pj_per_mac beside it is what --wire-ff of every input pin
+on a net adds to the switching of data nets.
 
 Beats: a text file, one line each: first last a_scale w_scale a_codes w_codes, all hexadecimal.
 """
@@ -20,12 +21,12 @@ import subprocess
 import sys
 
 import events
-from liberty import Library, LibertyError, numbers
+import models
+from liberty import LibertyError, numbers
+from library import Library
 from netlist import Netlist
-from synth import FlowError, time_netlist
-
-OUTPUT_LOAD_PF = 0.05
-SLEW_NS = 0.2
+from sequential import clock_pin
+from synth import DEFAULT_LIBERTY, FlowError, time_netlist
 
 
 def testbench(netlist, beats, period, sdf, path, count, dump):
@@ -122,9 +123,11 @@ def toggles(stream):
     return result
 
 
-def table(group, x, y, x_first):
-    """Bilinear value of a Liberty table at (x, y); x is index_1 when x_first."""
-    one, two = numbers(group.get("index_1")), numbers(group.get("index_2"))
+def table(group, template, x, y):
+    """Bilinear value of a Liberty table at load x and slew y. Its indices are its own or its template's; index_1 is the
+    load where the template says so."""
+    one, two = (numbers(group.get(i, template.get(i) if template else None)) for i in ("index_1", "index_2"))
+    x_first = template is None or "capacitance" in str(template.get("variable_1", ""))
     rows = [numbers(r) for r in group.get("values", [])]
     if not rows:
         return 0.0
@@ -147,47 +150,47 @@ def _line(xs, ys, x):
 
 
 class Model:
-    """What the energy needs of each cell type, in pF and pJ."""
+    """What the energy needs of each cell type, in pF and pJ. Energies of tables are in capacitance times squared volts."""
 
     def __init__(self, library):
         g = library.group
-        self.voltage = g.number("nom_voltage", 1.8)
-        unit = g.get("capacitive_load_unit") or ["1", "pf"]
-        self.cap = float(unit[0]) * (1.0 if unit[1].lower() == "pf" else 1e-3)
-        # index_1 of power templates may be the load or the slew.
-        self.templates = {t.args[0]: t.get("variable_1", "") for t in g.groups if t.kind in ("power_lut_template", "lu_table_template")}
-        leak = str(g.get("leakage_power_unit", "1nW")).strip('"')
-        m = re.match(r"([\d.]+)\s*([munp]?)W", leak)
-        self.leakage_unit = float(m.group(1)) * {"": 1e12, "m": 1e9, "u": 1e6, "n": 1e3, "p": 1.0}[m.group(2)] if m else 1e3  # pW
+        self.voltage = library.corner["voltage"] or 1.8
+        self.cap, self.load = library.cap_pf, library.load_pf
+        self.slew = library.slew_ns / library.time_ns
+        self.templates = library.templates
+        self.default_leakage = g.number("default_cell_leakage_power")
         self.cells = {}
         for name, cell in library.cells.items():
             pins = {p.args[0]: p for p in cell.all("pin")}
-            ff = cell.all("ff")
-            clock = str(ff[0].get("clocked_on", "")).strip("() '!") if ff else None
-            self.cells[name] = (pins, clock, cell.number("cell_leakage_power") * self.leakage_unit)
+            self.cells[name] = (pins, clock_pin(cell), self.leakage(cell) * library.leakage_pw)
+
+    def leakage(self, cell):
+        """cell_leakage_power, else the mean over the states that the cell lists."""
+        states = [p.number("value") for p in cell.all("leakage_power") if p.get("related_pg_pin") in (None, "VDD", "VPWR")]
+        return cell.number("cell_leakage_power", sum(states) / len(states) if states else self.default_leakage)
 
     def pin_cap(self, kind, pin):
         p = self.cells[kind][0].get(pin)
         return p.number("capacitance") * self.cap if p else 0.0
 
     def internal(self, kind, pin, load):
-        """Mean energy of a toggle of this pin, pJ: mean over its related pins of (rise + fall) / 2."""
+        """Mean energy of a toggle of this pin, pJ: mean over its related pins of (rise + fall) / 2, summed over the supplies."""
         p = self.cells[kind][0].get(pin)
         if not p:
             return 0.0
-        values = []
+        supplies = {}
         for power in p.all("internal_power"):
             pair = []
             for t in power.groups:
                 if t.kind in ("rise_power", "fall_power"):
-                    load_first = "capacitance" in self.templates.get(t.args[0] if t.args else "", "total_output_net_capacitance")
-                    pair.append(table(t, load / self.cap, SLEW_NS, load_first))
+                    pair.append(table(t, self.templates.get(t.args[0] if t.args else ""), load / self.cap, self.slew))
             if pair:
-                values.append(sum(pair) / len(pair))
-        return sum(values) / len(values) if values else 0.0
+                supplies.setdefault(power.get("related_pg_pin"), []).append(sum(pair) / len(pair))
+        return self.cap * sum(sum(v) / len(v) for v in supplies.values())
 
 
-def energy(netlist, model, counts, cycles, period):
+def energy(netlist, model, counts, cycles, period, wire_pf=0.0):
+    """pJ by part; "wire" is what wire_pf at every input pin adds, and no part of the sum."""
     loads, readers = {}, {}
     for name, (kind, pins) in netlist.cells.items():
         for pin, net in pins.items():
@@ -200,9 +203,9 @@ def energy(netlist, model, counts, cycles, period):
         if direction == "output":
             for bit in bits:
                 net = netlist.resolve(bit)
-                loads[net] = loads.get(net, 0.0) + OUTPUT_LOAD_PF
+                loads[net] = loads.get(net, 0.0) + model.load
     half = 0.5 * model.voltage ** 2
-    total = {"switching": 0.0, "internal": 0.0, "clock": 0.0, "leakage": 0.0}
+    total = {"switching": 0.0, "internal": 0.0, "clock": 0.0, "leakage": 0.0, "wire": 0.0}
 
     def count(net):
         net = net.lstrip("\\")
@@ -216,6 +219,7 @@ def energy(netlist, model, counts, cycles, period):
             total["clock"] += 2 * cycles * half * load
         else:
             total["switching"] += count(net) * half * load
+            total["wire"] += count(net) * half * wire_pf * len(readers.get(net, []))
     for kind, pins in netlist.cells.values():
         cell_pins, clock, leakage = model.cells[kind]
         total["leakage"] += leakage * 1e-12 * cycles * period * 1e-9 * 1e12
@@ -242,17 +246,20 @@ def fix_sdf(source, target):
             out.write(re.sub(r"\(([-\d.]+)::([-\d.]+)\)", r"(\2:\2:\2)", line))
 
 
-def verilog_models(liberty):
-    folder = os.path.dirname(liberty)
-    for name in (os.path.splitext(os.path.basename(liberty))[0] + ".v",):
-        if os.path.exists(os.path.join(folder, name)):
-            return os.path.join(folder, name)
-    raise FlowError(f"{liberty}: no Verilog models beside it ({name}); name them with --models", 3)
+def verilog_models(files):
+    """The library's own Verilog models, where they lie beside its only file, else None."""
+    if len(files) != 1:
+        return None
+    name = re.sub(r"\.lib(\.gz)?$", "", files[0]) + ".v"
+    return name if os.path.exists(name) else None
 
 
-def by_icarus(args, netlist, sdf, count):
+def by_icarus(args, netlist, library, sdf, count):
     """Toggle counts by Icarus, whose changes come through a pipe: gigabytes, without a file between."""
-    models = args.models or verilog_models(args.liberty)
+    cells = args.models or verilog_models(library.files)
+    if cells is None:
+        cells = os.path.join(args.work, "cells.v")
+        models.write(library, {kind for kind, _ in netlist.cells.values()}, cells)
     bench = os.path.join(args.work, "bench_sdf.v" if sdf else "bench.v")
     if sdf:
         fix_sdf(sdf, os.path.join(args.work, "annotate.sdf"))
@@ -265,14 +272,14 @@ def by_icarus(args, netlist, sdf, count):
     os.symlink(f"/dev/fd/{write_end}", changes)
     with open(read_end, encoding="utf-8") as stream, open(write_end, "wb") as dump:
         testbench(netlist, os.path.join(args.work, "beats.bin"), args.period, sdf, bench, count, changes)
-        return simulated(args, bench, models, bool(sdf), stream, dump)
+        return simulated(args, bench, cells, bool(sdf), stream, dump)
 
 
-def simulated(args, bench, models, delays, stream, dump):
+def simulated(args, bench, cells, delays, stream, dump):
     """Toggle counts of the bench, whose changes come through the pipe."""
     vvp = bench + "vp"
     command = ["iverilog", "-g2012", "-gspecify" if delays else "-gno-specify", "-Ttyp", "-s", "tb", "-o", vvp, bench,
-               os.path.join(args.work, "netlist.v"), models]
+               os.path.join(args.work, "netlist.v"), cells]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -298,21 +305,23 @@ def measure(args, library):
         time_netlist(netlist.top, library, work, args.period, sdf=True)
         sdf = os.path.join(work, "netlist.sdf")
     if args.simulator == "icarus":
-        counts = by_icarus(args, netlist, sdf, count)
+        counts = by_icarus(args, netlist, library, sdf, count)
     else:
         counts = events.toggles(args.simulator, netlist, library, sdf, bits, args.period, 16, os.path.join(work, "events.txt"))
     cycles = count - 16
     # vvp ends orderly on a signal: a trace that stops early would pass for a frugal unit.
     if counts.get("clk_i", 0) < 2 * cycles - 1:
         raise FlowError(f"the simulation ended after {counts.get('clk_i', 0) // 2} of {cycles} cycles", 3)
-    total = energy(netlist, Model(library), counts, cycles, args.period)
+    total = energy(netlist, Model(library), counts, cycles, args.period, args.wire_ff * 1e-3)
     macs = cycles * args.lanes
-    result = {f"{k}_pj_per_mac": round(v / macs, 4) for k, v in total.items()}
-    result.update(pj_per_mac=round(sum(total.values()) / macs, 4), glitches=bool(sdf), beats=cycles, period_ns=args.period,
+    digits = 4 if library.time_ns >= 0.1 else 6
+    result = {f"{k}_pj_per_mac": round(v / macs, digits) for k, v in total.items()}
+    del total["wire"]
+    result.update(pj_per_mac=round(sum(total.values()) / macs, digits), glitches=bool(sdf), beats=cycles, period_ns=args.period,
                   toggles_per_cycle=round(sum(counts.values()) / cycles, 1))
     power = re.search(r"^Total\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", open(os.path.join(work, "sta.log"), encoding="utf-8").read(), re.M)
     if power:
-        result["opensta_pj_per_mac"] = round(float(power.group(4)) * args.period * 1e-9 / args.lanes * 1e12, 4)
+        result["opensta_pj_per_mac"] = round(float(power.group(4)) * args.period * 1e-9 / args.lanes * 1e12, digits)
     return result
 
 
@@ -322,8 +331,10 @@ def main():
     p.add_argument("--beats", required=True)
     p.add_argument("--limit", type=int, default=1040, help="use at most so many beats (the first 16 fill the pipeline)")
     p.add_argument("--lanes", type=int, default=16)
-    p.add_argument("--liberty", default="/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
-    p.add_argument("--models", help="Verilog models of the cells; default beside the Liberty file")
+    p.add_argument("--liberty", action="append", help="as synth.py was given them")
+    p.add_argument("--dont-use", action="append", default=[], metavar="PATTERN")
+    p.add_argument("--models", help="Verilog models of the cells for Icarus; default those beside the Liberty file, else made from it")
+    p.add_argument("--wire-ff", type=float, default=0.0, help="fF of wire at every input pin, for wire_pj_per_mac")
     p.add_argument("--simulator", default="icarus", help="icarus, or the path of lowbit_gate_sim, built beside lowbit: the same counts, faster")
     p.add_argument("--period", type=float, default=20.0)
     p.add_argument("--sdf", action="store_true", help="with cell delays, so that glitches count")
@@ -331,7 +342,7 @@ def main():
     args.work = os.path.abspath(args.work)
     args.beats = os.path.abspath(args.beats)
     try:
-        print(json.dumps(measure(args, Library(args.liberty)), indent=1))
+        print(json.dumps(measure(args, Library(args.liberty or DEFAULT_LIBERTY, args.dont_use, args.work)), indent=1))
     except (LibertyError, FlowError) as e:
         print(f"energy.py: {e}", file=sys.stderr)
         return getattr(e, "code", 3)

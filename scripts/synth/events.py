@@ -5,25 +5,33 @@ import math
 import re
 import subprocess
 
-from liberty import truth_table
+from boolean import truth_table
+from sequential import FlipFlop
 from synth import FlowError
 
-UNITS_PER_NS = 100  # Icarus rounds to 10 ps too, the precision of the library's models
+
+def units_per_ns(library):
+    """10 ps, the precision of the OSU libraries' models, to which Icarus rounds too; 0.1 ps for libraries in ps."""
+    return 100 if library.time_ns >= 0.1 else 10000
 
 
-def delays(sdf):
-    """{(instance, from pin, to pin): (rise, fall)} in units, from OpenSTA's SDF."""
+def delays(sdf, units):
+    """{(instance, from pin, to pin): (rise, fall)} in units, of which a nanosecond has `units`, from OpenSTA's SDF."""
     out, instance = {}, ""
     path = re.compile(r"\(IOPATH (?:\((?:pos|neg)edge )?(\S+?)\)? (\S+) \((\S*?):(\S*?):(\S*?)\) \((\S*?):(\S*?):(\S*?)\)\)")
     with open(sdf, encoding="utf-8") as f:
         for line in f:
+            scale = re.search(r"\(TIMESCALE\s+([\d.]+)\s*([pn])s\)", line)
+            if scale:
+                units = units * float(scale.group(1)) * {"n": 1.0, "p": 1e-3}[scale.group(2)]
+                continue
             if "(INSTANCE" in line:
                 instance = line.split("(INSTANCE", 1)[1].strip().rstrip(")").strip().replace("\\", "")
                 continue
             m = path.search(line)
             if m:
                 # The longest of the triplet, as fix_sdf gives it to Icarus.
-                rise, fall = (max(0, math.floor(float(m.group(i)) * UNITS_PER_NS + 0.5)) for i in (5, 8))
+                rise, fall = (max(0, math.floor(float(m.group(i)) * units + 0.5)) for i in (5, 8))
                 out[instance, m.group(1), m.group(2)] = rise, fall
     return out
 
@@ -32,51 +40,58 @@ class Model:
     """The simulator's input: nets as numbers, each output of a cell as a gate."""
 
     def __init__(self, netlist, library, sdf):
-        self.netlist, self.library, self.delays = netlist, library, delays(sdf) if sdf else {}
+        self.units = units_per_ns(library)
+        self.netlist, self.library, self.delays = netlist, library, delays(sdf, self.units) if sdf else {}
         self.numbers, self.gates = {"0": 0, "1": 1}, []
         self.shapes = {}
         for name, (kind, pins) in netlist.cells.items():
             for output, shape in self.shape(kind):
                 if output in pins:
-                    self.gates.append(self.gate(name, pins, output, *shape))
+                    self.gates += self.gate(name, pins, output, *shape)
 
     def shape(self, kind):
-        """[(output pin, (input pins, table or None for a flip-flop))] of a cell."""
+        """[(output pin, (input pins, table, flip-flop or None))] of a cell; a flip-flop's are those of its next state."""
         if kind not in self.shapes:
             cell = self.library.cells[kind]
-            ff, out = cell.all("ff"), []
-            for pin in cell.all("pin"):
-                if pin.get("direction") != "output":
-                    continue
-                function = str(pin.get("function", "")).strip('" ')
-                if ff:
-                    plain = str(ff[0].get("clocked_on", "")).strip('"() '), str(ff[0].get("next_state", "")).strip('"() ')
-                    if function != ff[0].args[0] or not all(re.fullmatch(r"\w+", p) for p in plain) or ff[0].get("clear") or ff[0].get("preset"):
-                        raise FlowError(f"{kind}: only flip-flops of a clock edge and a data pin are simulated; Icarus takes others (--simulator icarus)", 3)
-                    out.append((pin.args[0], (plain, None)))
-                    continue
-                inputs = self.library.pins(kind, "input")
-                table = truth_table(function, inputs)
+            inputs, outputs = self.library.functions(kind)
+            flop, out = FlipFlop(cell) if cell.all("ff") else None, []
+            if flop and flop.why:
+                raise FlowError(f"{kind}: {flop.why}; Icarus with the library's models can simulate it (--simulator icarus --models FILE)", 3)
+            for output, function in outputs.items():
+                function = str(function or "").strip('" ')
+                table = flop.table(function) if flop else truth_table(function, inputs)
                 if table is None:
-                    raise FlowError(f"{kind}.{pin.args[0]}: function {function} cannot be read; Icarus needs none (--simulator icarus)", 3)
-                out.append((pin.args[0], (inputs, table)))
+                    raise FlowError(f"{kind}.{output}: function {function} cannot be read; Icarus with the library's models needs none "
+                                    "(--simulator icarus --models FILE)", 3)
+                out.append((output, (flop.data if flop else inputs, table, flop)))
             self.shapes[kind] = out
         return self.shapes[kind]
 
     def number(self, net):
         return self.numbers.setdefault(self.netlist.resolve(net), len(self.numbers))
 
-    def gate(self, name, pins, output, inputs, table):
+    def gate(self, name, pins, output, inputs, table, flop):
+        """The lines of one output of a cell."""
         plain = name.replace("\\", "")
 
         def path(pin):
             return self.delays.get((plain, pin, output), (0, 0))
 
-        if table is None:
-            clock, data = inputs
-            return f"f {self.number(pins[output])} {self.number(pins[data])} {path(clock)[0]} {path(clock)[1]}"
+        ins = [self.number(pins[p]) for p in inputs]
+        if flop:
+            for pin, quiet in flop.quiet.items():
+                if self.netlist.resolve(pins[pin]) != str(quiet):
+                    raise FlowError(f"instance {plain}: its {pin} is used, and only flip-flops without reset are simulated; Icarus takes others "
+                                    "(--simulator icarus --models FILE)", 3)
+            rise, fall = path(flop.clock)
+            if table == [0, 1]:
+                return [f"f {self.number(pins[output])} {ins[0]} {rise} {fall}"]
+            # The next state by a gate without delay, on a net of its own.
+            data = self.numbers.setdefault(("next state", name, output), len(self.numbers))
+            return [f"c {data} {len(ins)} {' '.join(map(str, ins))} {''.join(map(str, table))}{' 0 0' * len(ins)}",
+                    f"f {self.number(pins[output])} {data} {rise} {fall}"]
         text = " ".join(f"{r} {f}" for r, f in map(path, inputs))
-        return f"c {self.number(pins[output])} {len(inputs)} {' '.join(str(self.number(pins[p])) for p in inputs)} {''.join(map(str, table))} {text}"
+        return [f"c {self.number(pins[output])} {len(ins)} {' '.join(map(str, ins))} {''.join(map(str, table))} {text}"]
 
     def text(self, beats, period, skip):
         ports = self.netlist.ports
@@ -85,7 +100,7 @@ class Model:
         one = [self.number(ports[p][1][0]) for p in ("clk_i", "rst_ni", "valid_i")]
         # The constant 1 is an inverter of the constant 0.
         gates = self.gates + ["c 1 1 0 10 0 0"]
-        head = (f"nets {len(self.numbers)} clock {one[0]} reset {one[1]} valid {one[2]} half {round(period / 2 * UNITS_PER_NS)} idle 12 skip {skip}\n"
+        head = (f"nets {len(self.numbers)} clock {one[0]} reset {one[1]} valid {one[2]} half {round(period / 2 * self.units)} idle 12 skip {skip}\n"
                 f"gates {len(gates)}\n")
         return head + "\n".join(gates) + f"\ninputs {len(inputs)} {' '.join(map(str, inputs))}\nbeats {len(beats)}\n" + "\n".join(beats) + "\n"
 
@@ -104,4 +119,4 @@ def toggles(simulator, netlist, library, sdf, beats, period, skip, path):
     if done.returncode != 0:
         raise FlowError(done.stderr.strip() or "lowbit_gate_sim failed", 3)
     counts = [int(n) for n in done.stdout.split()]
-    return {net.lstrip("\\"): counts[i] for net, i in model.numbers.items()}
+    return {net.lstrip("\\"): counts[i] for net, i in model.numbers.items() if isinstance(net, str)}

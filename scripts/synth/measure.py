@@ -31,7 +31,7 @@ def operands(spec, unit, fmt):
 def synthesis_key(unit, fmt, point, library, tools, lef):
     top = units.UNITS[unit].top
     return digest(top, json.dumps([units.parameters(unit, fmt, point), point.recipe, point.target_ps, tools["yosys"], tools["abc"], tools["opensta"]]),
-                  library.path, lef, *synth.sources(top, None), *scripts("synth.py", "liberty.py"))
+                  library.path, lef, *synth.sources(top, None), *scripts("synth.py", "liberty.py", "library.py", "boolean.py", "resize.py"))
 
 
 def synthesis(spec, unit, fmt, point, library, work):
@@ -41,7 +41,7 @@ def synthesis(spec, unit, fmt, point, library, work):
         with open(done, encoding="utf-8") as f:
             return json.load(f)
     top, lanes = units.UNITS[unit].top, units.UNITS[unit].lanes
-    args = synth.parser().parse_args(["--top", top, "--recipe", point.recipe, "--liberty", library.path, "--out", work]
+    args = synth.parser().parse_args(["--top", top, "--recipe", point.recipe, "--out", work]
                                      + [x for p in units.parameters(unit, fmt, point) for x in ("-p", p)]
                                      + (["--target", str(point.target_ps)] if point.target_ps else [])
                                      + (["--lef", spec["lef"]] if spec["lef"] else []))
@@ -54,14 +54,14 @@ def synthesis(spec, unit, fmt, point, library, work):
 def simulate(spec, unit, fmt, library, work, tools, glitches, stage):
     """The result of energy.py in this folder, zero delay or with glitches, made if it is not there."""
     lanes = units.UNITS[unit].lanes
-    key = digest(operands(spec, unit, fmt), str(glitches), spec["models"], tools["simulator"], tools["opensta"],
-                 *scripts("energy.py", "events.py", "netlist.py", "liberty.py"))
+    key = digest(operands(spec, unit, fmt), str(glitches), spec["models"], tools["simulator"], tools["opensta"], f"{spec['wire_ff']:g} {spec['period_ns']:g}",
+                 *scripts("energy.py", "events.py", "models.py", "sequential.py", "netlist.py", "liberty.py", "library.py", "boolean.py"))
     done = os.path.join(work, f"energy_{key}.json")
     if os.path.exists(done):
         with open(done, encoding="utf-8") as f:
             return json.load(f)
     stage("energy with glitches" if glitches else "energy")
-    args = argparse.Namespace(work=work, beats=fmt[f"beats{lanes}"], limit=limit(spec, unit), lanes=lanes, liberty=library.path, models=spec["models"], period=20.0, sdf=glitches,
+    args = argparse.Namespace(work=work, beats=fmt[f"beats{lanes}"], limit=limit(spec, unit), lanes=lanes, models=spec["models"], period=spec["period_ns"], wire_ff=spec["wire_ff"], sdf=glitches,
                               simulator=spec["simulator"])
     result = energy.measure(args, library)
     atomically(done, json.dumps(result))
@@ -75,7 +75,7 @@ def row(spec, unit, fmt, point, library, tools, stage):
         stage("synthesis")
         result = synthesis(spec, unit, fmt, point, library, work)
         out = {"unit": unit, "format": fmt["name"], "lanes": units.UNITS[unit].lanes, "integers": fmt["integers"], "recipe": units.name(point),
-               "library": library.name, "nand2": result["nand2"], "area_um2": result["area_um2"], "fmax_mhz": result["fmax_mhz"],
+               "library": library.name, "corner": library.corner, "nand2": result["nand2"], "area_um2": result["area_um2"], "fmax_mhz": result["fmax_mhz"],
                "pj_per_mac": None, "sqnr_db": None, "flip_flops": result["flip_flops"],
                "gmac_per_s_per_mm2": round(result["mac_per_s_per_mm2"] / 1e9, 2),
                "critical_start": result["critical_start"], "critical_end": result["critical_end"]}
@@ -84,11 +84,15 @@ def row(spec, unit, fmt, point, library, tools, stage):
             out["pj_per_mac"], out["beats"] = e["pj_per_mac"], e["beats"]
             out["operands"] = operands(spec, unit, fmt)
             out["opensta_pj_per_mac"] = e.get("opensta_pj_per_mac")
+            if spec["wire_ff"]:
+                out["wire_pj_per_mac"] = e["wire_pj_per_mac"]
             for part in PARTS:
                 out[f"{part}_pj_per_mac"] = e[f"{part}_pj_per_mac"]
             if spec["glitches"]:
                 g = simulate(spec, unit, fmt, library, work, tools, True, stage)
                 out["glitch_pj_per_mac"] = g["pj_per_mac"]
+                if spec["wire_ff"]:
+                    out["glitch_wire_pj_per_mac"] = g["wire_pj_per_mac"]
                 for part in PARTS:
                     out[f"glitch_{part}_pj_per_mac"] = g[f"{part}_pj_per_mac"]
     out["tools"] = tools

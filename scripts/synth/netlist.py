@@ -104,3 +104,24 @@ class Netlist:
         while net in self.alias and seen < 100:
             net, seen = self.alias[net], seen + 1
         return net
+
+
+_INSTANCE = re.compile(r"^(  )(\S+)( )(\\\S+ |[A-Za-z_][\w$]*)( ?\()$", re.M)
+
+
+def cell_types(path):
+    """{instance as OpenSTA names it: cell type} of a netlist that yosys wrote."""
+    with open(path, encoding="utf-8") as f:
+        return {m.group(4).strip().lstrip("\\"): m.group(2) for m in _INSTANCE.finditer(f.read()) if m.group(2) != "module"}
+
+
+def exchange(path, kinds):
+    """Gives instances other cell types, in place."""
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+
+    def line(m):
+        return m.group(1) + kinds.get(m.group(4).strip().lstrip("\\"), m.group(2)) + m.group(3) + m.group(4) + m.group(5)
+    text = _INSTANCE.sub(line, text)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)

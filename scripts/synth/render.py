@@ -75,7 +75,9 @@ def heading_of(rows):
 def notes(rows, spec):
     """What the numbers were made with, one line each."""
     beats = {r["unit"]: r["beats"] for r in rows if r.get("beats")}
-    lines = [f"Library {rows[0]['library']}; no wires, no layout, ideal clock; energy at a clock of 20 ns"
+    corner = rows[0].get("corner") or {}
+    at = f" ({corner['voltage']:g} V, {corner['temperature']:g} C" + (f", slews from {corner['slew_thresholds_pct'][0]:g} to {corner['slew_thresholds_pct'][1]:g} %" if corner.get("slew_thresholds_pct") else "") + ")" if corner else ""
+    lines = [f"Library {rows[0]['library']}{at}; no wires, no layout, ideal clock; energy at a clock of {spec['period_ns']:g} ns"
              + ("; beats: " + ", ".join(f"{u} {n}" for u, n in beats.items()) if beats else "") + ".",
              f"Operands and SQNR: {spec['sample']}, {spec['weight']} times {spec['input']}, both quantized by the format's default rule. SQNR is that "
              "of the weights. The accumulator's error is the relative RMS error of the unit's bit model against exact dot products on "

@@ -9,7 +9,6 @@ import os
 import queue
 import sys
 
-import energy
 import measure
 import render
 import stored
@@ -17,10 +16,9 @@ import sweep
 import synth
 import units
 from cache import atomically, digest
-from liberty import Library, LibertyError
+from liberty import LibertyError
+from library import Library
 from progress import Progress
-
-DEFAULT_LIBERTY = "/usr/share/qflow/tech/osu018/osu018_stdcells.lib"
 
 
 def simulator(path):
@@ -49,8 +47,9 @@ def designs(spec):
     """(unit, format, point) of every row, those that take longest first: the last to end should be short."""
     recipes = [r for r in spec["recipes"].split(",") if r]
     for r in recipes:
-        if r not in synth.RECIPES:
-            raise synth.FlowError(f"--recipes: no recipe {r}; there are {', '.join(sorted(synth.RECIPES))}", 2)
+        name, _, target = r.partition("@")
+        if name not in synth.RECIPES or ("@" in r and not (target.isdigit() and 1 <= int(target) <= 1000000)):
+            raise synth.FlowError(f"--recipes: no recipe {r}; there are {', '.join(sorted(synth.RECIPES))}, each also as NAME@PICOSECONDS", 2)
     if recipes and spec["sweep"]:
         raise synth.FlowError("--sweep has its own recipes: leave --recipes out", 2)
     out = [(u, f, p) for u in spec["units"] for f in spec["formats"] if units.UNITS[u].formats is None or f["name"] in units.UNITS[u].formats
@@ -108,16 +107,15 @@ def measured(spec, todo, library, tools):
 def refuse_same_file(spec, library):
     """An output that is the Liberty file, also the default one; the command looks at the other inputs."""
     for form, path in spec["outputs"].items():
-        if path != "-" and os.path.exists(path) and os.path.samefile(path, library.path):
-            raise synth.FlowError(f"--{form} {path}: is the same file as the input {library.path}; name another file to write", 2)
+        for file in library.files:
+            if path != "-" and os.path.exists(path) and os.path.samefile(path, file):
+                raise synth.FlowError(f"--{form} {path}: is the same file as the input {file}; name another file to write", 2)
 
 
 def report(spec):
-    library = Library(spec["liberty"] or DEFAULT_LIBERTY)
+    library = Library(spec["liberty"] or synth.DEFAULT_LIBERTY, spec["dont_use"], os.path.join(spec["cache"], "libraries"))
     refuse_same_file(spec, library)
     todo = designs(spec)
-    if spec["energy"] and spec["simulator"] == "icarus" and not spec["models"]:
-        energy.verilog_models(library.path)
     rows, missing = {}, []
     for i, (unit, fmt, point) in enumerate(todo):
         rows[i], reason = stored.row(spec, unit, fmt, point, library) if spec["stored"] else (None, None)

@@ -15,7 +15,8 @@ import measure
 import synth
 import units
 from cache import atomically, digest
-from liberty import Library, LibertyError
+from liberty import LibertyError
+from library import Library
 
 STORED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stored.json")
 COMMAND = "lowbit mac report --units published --formats if4,nvfp4 --glitches --no-stored --json rows.json"

@@ -3,9 +3,9 @@
 """Synthesizes one unit with yosys and abc on a Liberty file and times it with OpenSTA.
 
 Prints one JSON object: area, NAND2 equivalents, flip-flops, critical path, maximum frequency.
-Recipes (RECIPES below) are abc scripts; `area` is smallest, `speed` is fastest, the others lie
-between them. Full adders that the RTL names (lowbit_full_adder) become the library's full-adder
-cell where it has one. No wires, no layout, ideal clock: docs/mac_area.md.
+Recipes (RECIPES below) are abc scripts; `area` is smallest, `fastest` has the highest clock, the others
+lie between them. Full adders that the RTL names (lowbit_full_adder) become the library's full-adder
+cell where it has one. Several --liberty are one library. No wires, no layout, ideal clock: docs/mac_area.md.
 """
 import argparse
 import json
@@ -15,8 +15,11 @@ import subprocess
 import sys
 import time
 
-from liberty import Library, LibertyError, lef_area
+import resize
+from liberty import LibertyError, lef_area
+from library import Library
 
+DEFAULT_LIBERTY = "/usr/share/qflow/tech/osu018/osu018_stdcells.lib"
 HERE = os.path.dirname(os.path.abspath(__file__))
 RTL = os.path.normpath(os.path.join(HERE, "..", "..", "mac_rtl"))
 
@@ -26,7 +29,13 @@ RECIPES = {
              6000, True),
     "default": (None, 3000, True),
     "speed": ("strash; dch; map; topo; buffer -c; upsize; dnsize; stime -p", 3000, True),
+    "balanced": ("strash; dch; amap; topo; buffer -c; upsize; dnsize; stime -p", 5000, False),
+    "fastest": ("strash; " + "dch; if -g -K 6 -C 8; strash; " * 3 + "dch; map -B 0.9; topo; buffer -c; upsize; dnsize -D {D}; stime -p", 100, False),
 }
+# Final adders are left to yosys (LOWBIT_FAST_ADD) instead of chains of full adders.
+FAST_ADDERS = ("speed", "balanced", "fastest")
+# After abc, which sees neither the flip-flops' delays nor their loads: cells of OpenSTA's worst path are exchanged (resize.py).
+RESIZED = ("balanced", "fastest")
 
 
 class FlowError(Exception):
@@ -95,8 +104,7 @@ def sources(top, file_list):
 
 def adder_maps(library, work):
     """Two techmap files: adders with a constant input become logic, the others the library's cell."""
-    cell, inputs, s, c = library.full_adder
-    a, b, d = inputs
+    cell, (a, b, d), (s, s_inverted), (c, c_inverted) = library.full_adder
     ports = """module lowbit_full_adder(a_i, b_i, c_i, s_o, c_o);
   input a_i, b_i, c_i; output s_o, c_o;
 """
@@ -108,7 +116,13 @@ def adder_maps(library, work):
 endmodule
 """)
     with open(os.path.join(work, "adders.v"), "w", encoding="utf-8") as f:
-        f.write(ports + f"""  {cell} _TECHMAP_REPLACE_ (.{a}(a_i), .{b}(b_i), .{d}(c_i), .{s}(s_o), .{c}(c_o));
+        if not s_inverted and not c_inverted:
+            f.write(ports + f"  {cell} _TECHMAP_REPLACE_ (.{a}(a_i), .{b}(b_i), .{d}(c_i), .{s}(s_o), .{c}(c_o));\nendmodule\n")
+        else:
+            f.write(ports + f"""  wire s, c;
+  {cell} _TECHMAP_REPLACE_ (.{a}(a_i), .{b}(b_i), .{d}(c_i), .{s}(s), .{c}(c));
+  assign s_o = {"~" * s_inverted}s;
+  assign c_o = {"~" * c_inverted}c;
 endmodule
 """)
 
@@ -121,11 +135,10 @@ def yosys_script(args, library, files, work):
     if args.adder_cells is not None:
         adders = args.adder_cells
     constr = os.path.join(work, "constr")
-    unit = 1000.0 if (library.group.get("capacitive_load_unit") or ["1", "pf"])[-1].lower() == "pf" else 1.0
     with open(constr, "w", encoding="utf-8") as f:
-        f.write(f"set_driving_cell {library.buffer}\nset_load {0.05 * unit}\n")
+        f.write(f"set_driving_cell {library.buffer}\nset_load {1000 * library.load_pf}\n")  # fF, whatever the library's unit
     lines = [f"read_liberty -lib -ignore_miss_func {library.path}",
-             f"read_verilog -sv -mem2reg -DLOWBIT_STRUCTURAL {'-DLOWBIT_FAST_ADD ' if args.recipe == 'speed' else ''}{' '.join(files)}",
+             f"read_verilog -sv -mem2reg -DLOWBIT_STRUCTURAL {'-DLOWBIT_FAST_ADD ' if args.recipe in FAST_ADDERS else ''}{' '.join(files)}",
              "hierarchy -check -top " + args.top + "".join(f" -chparam {p.replace('=', ' ')}" for p in args.param),
              "proc"]
     if adders and library.full_adder:
@@ -157,19 +170,24 @@ def read_stat(path):
     return float(area.group(1)), cells
 
 
-def time_netlist(top, library, work, period, sdf=False):
-    clock = "clk_i"
-    tcl = f"""read_liberty {library.path}
+def constraints(top, library, work, period):
+    """OpenSTA commands that read and constrain the netlist; its numbers are in the library's units."""
+    return f"""read_liberty {library.path}
 read_verilog {work}/netlist.v
 link_design {top}
-create_clock -name clk -period {period} [get_ports {clock}]
+create_clock -name clk -period {period / library.time_ns:g} [get_ports clk_i]
 set inputs [list]
-foreach p [all_inputs] {{ if {{[get_property $p full_name] != "{clock}"}} {{ lappend inputs $p }} }}
+foreach p [all_inputs] {{ if {{[get_property $p full_name] != "clk_i"}} {{ lappend inputs $p }} }}
 set_input_delay 0 -clock clk $inputs
 set_output_delay 0 -clock clk [all_outputs]
-set_input_transition 0.1 $inputs
-set_load 0.05 [all_outputs]
-report_checks -path_delay max -fields {{slew cap}} -digits 4
+set_input_transition {library.slew_ns / 2 / library.time_ns:g} $inputs
+set_load {library.load_pf / library.cap_pf:g} [all_outputs]
+"""
+
+
+def time_netlist(top, library, work, period, sdf=False):
+    """(delay of the worst path in ns, its start, its end, OpenSTA's report)."""
+    tcl = constraints(top, library, work, period) + """report_checks -path_delay max -fields {slew cap} -digits 4
 
 report_power -digits 6
 """
@@ -186,7 +204,7 @@ report_power -digits 6
         raise FlowError(f"OpenSTA found no timed path; its log is {log}", 3)
     start = re.search(r"Startpoint: (\S+)", text)
     end = re.search(r"Endpoint: (\S+)", text)
-    return period - float(slack.group(1)), start.group(1) if start else "", end.group(1) if end else "", text
+    return period - float(slack.group(1)) * library.time_ns, start.group(1) if start else "", end.group(1) if end else "", text
 
 
 def real_names(work, names):
@@ -212,6 +230,9 @@ def synthesize(args, library):
     run(["yosys", "-s", script], os.path.join(work, "yosys.log"), work)
     area, cells = read_stat(os.path.join(work, "stat.txt"))
     flops = sum(n for c, n in cells.items() if c in library.cells and library.cells[c].all("ff"))
+    if args.recipe in RESIZED:
+        cells = resize.resize(args.top, library, work, args.period, (args.target or RECIPES[args.recipe][1]) / 1000)
+        area = sum(n * library.area(c) for c, n in cells.items())
     synth_s = time.time() - begin
     delay, start, end, _ = time_netlist(args.top, library, work, args.period, sdf=True)
     start, end = real_names(work, [start, end])
@@ -219,7 +240,7 @@ def synthesize(args, library):
     unit = unit or library.area(library.nand2)
     lanes = next((int(p.split("=")[1]) for p in args.param if p.startswith("LANES=")), 16)
     fmax = 1000.0 / delay
-    return {"top": args.top, "parameters": args.param, "recipe": args.recipe, "library": library.name,
+    return {"top": args.top, "parameters": args.param, "recipe": args.recipe, "library": library.name, "corner": library.corner,
             "area_um2": area, "nand2": round(area / unit, 1), "cells": sum(cells.values()), "flip_flops": flops,
             "period_ns": round(delay, 4), "fmax_mhz": round(fmax, 2), "critical_start": start, "critical_end": end,
             "mac_per_s_per_mm2": round(lanes * fmax * 1e6 / (area * 1e-6), 0), "synthesis_s": round(synth_s, 1)}
@@ -230,10 +251,11 @@ def parser():
     p.add_argument("--top", default="lowbit_mac_exact_core")
     p.add_argument("-p", "--param", action="append", default=[], metavar="NAME=VALUE")
     p.add_argument("--files", help="list of sources, one per line; default mac_rtl/TOP.f")
-    p.add_argument("--liberty", default="/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+    p.add_argument("--liberty", action="append", help="Liberty file, plain or .gz; several are one library (default: OSU 0.18 um)")
+    p.add_argument("--dont-use", action="append", default=[], metavar="PATTERN", help="cells not to use; * and ? as in file names")
     p.add_argument("--lef", help="takes the NAND2's area from this file")
     p.add_argument("--recipe", default="area", choices=sorted(RECIPES))
-    p.add_argument("--target", type=int, help="abc's target delay in ps, instead of the recipe's")
+    p.add_argument("--target", type=int, help="target delay in ps of abc and of the exchange of cells, instead of the recipe's")
     p.add_argument("--abc-script", help="instead of the recipe's")
     p.add_argument("--adder-cells", type=int, choices=(0, 1), help="map full adders to the library's cell")
     p.add_argument("--period", type=float, default=20.0, help="clock period in ns for timing")
@@ -245,7 +267,7 @@ def main():
     args = parser().parse_args()
     args.out = os.path.abspath(args.out)
     try:
-        print(json.dumps(synthesize(args, Library(args.liberty)), indent=1))
+        print(json.dumps(synthesize(args, Library(args.liberty or DEFAULT_LIBERTY, args.dont_use, args.out)), indent=1))
     except (LibertyError, FlowError) as e:
         print(f"synth.py: {e}", file=sys.stderr)
         return getattr(e, "code", 3)

@@ -26,10 +26,14 @@ def name(point):
 
 
 def points(unit, fmt, recipes):
-    """Of a table: recipes as asked for; by default area, and best frequency for the two formats
+    """Of a table: recipes as asked for; NAME or NAME@PICOSECONDS; by default area, and best frequency for the two formats
     whose frequency is at stake. The exact unit has its deeper pipeline where frequency is wanted."""
     wanted = recipes or (("area", "speed") if unit == "exact" and fmt["name"] in ("if4", "nvfp4") else ("area",))
-    return [Point(r, None, int(unit == "exact" and r == "speed")) for r in wanted]
+    out = []
+    for r in wanted:
+        recipe, _, target = r.partition("@")
+        out.append(Point(recipe, int(target) if target else None, int(unit == "exact" and recipe in synth.FAST_ADDERS)))
+    return out
 
 
 def parameters(unit, fmt, point):

@@ -17,7 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.normpath(os.path.join(HERE, "..", "..", "scripts", "synth")))
 sys.dont_write_bytecode = True
-from liberty import Library  # noqa: E402
+from library import Library  # noqa: E402
 from netlist import Netlist  # noqa: E402
 
 LIBERTY = "/usr/share/qflow/tech/osu018/osu018_stdcells.lib"

@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.normpath(os.path.join(HERE, "..", "..", "scripts", "synth")))
 sys.dont_write_bytecode = True
 import energy  # noqa: E402
-from liberty import Library  # noqa: E402
+from library import Library  # noqa: E402
 from netlist import Netlist  # noqa: E402
 from synth import FlowError  # noqa: E402
 
@@ -106,13 +106,17 @@ def main():
     cycles, period = 2, 20.0
     total = energy.energy(netlist, model, counts, cycles, period)
     half = 0.5 * 2.0 ** 2
-    # Nets and their load: d_i[0] and d_i[1] 3, n 2, q_o the 0.05 of an output; odd.name has no reader.
-    check(near(total["switching"], half * (2 * 3 + 1 * 3 + 2 * 2 + 1 * 0.05)), f"switching: 0.5 C V^2 a toggle, {total['switching']}")
+    # Nets and their load: d_i[0] and d_i[1] 3, n 2, q_o the load of an output, four NAND inputs; odd.name has no reader.
+    check(near(total["switching"], half * (2 * 3 + 1 * 3 + 2 * 2 + 1 * 4)), f"switching: 0.5 C V^2 a toggle, {total['switching']}")
     # n: 2 toggles at load 2, each 2 + 2; odd.name: 1 at load 0.
     check(near(total["internal"], 2 * (2 + 2) + 1 * 2), f"internal: the tables at the net's load, {total['internal']}")
     check(near(total["clock"], 2 * cycles * (half * 0.5 + 0.25)), f"clock: two changes a cycle whatever the trace says, {total['clock']}")
     # Two inverters of 5 nW for 40 ns, in pJ.
     check(near(total["leakage"], 2 * 5e-9 * cycles * period * 1e-9 * 1e12), f"leakage: {total['leakage']}")
+    wired = energy.energy(netlist, model, counts, cycles, period, 0.1)
+    # One reader on each of d_i[0], d_i[1] and n, none on q_o; the clock's net has its own line.
+    check(near(wired["wire"], half * 0.1 * (2 + 1 + 2)) and near(wired["switching"], total["switching"]) and total["wire"] == 0,
+          f"wire: its own line, a pin at a time, {wired['wire']}")
     try:
         energy.energy(netlist, model, {k: v for k, v in counts.items() if k != "n"}, cycles, period)
         check(False, "a net that the trace lacks is an error")

@@ -9,7 +9,7 @@
 // once per instant. There are two values, 0 and 1. tests/cli/mac_report.py compares the counts with
 // Icarus'.
 //
-// Input, whitespace separated; times in units of 10 ps:
+// Input, whitespace separated; times in units of the writer's choice (10 ps, or 0.1 ps):
 //   nets N  clock NET  reset NET  valid NET  half HALF_PERIOD  idle CYCLES  skip BEATS
 //   gates G, then a line each:   c OUT K IN.. TABLE RISE FALL (of each input)    TABLE: 2^K digits
 //                           or   f OUT D RISE FALL                              positive edge of
@@ -61,7 +61,7 @@ class Simulation {
   void evaluate(int index);
   void advance(std::int64_t until);
 
-  // Delays are far below the wheel's 2^14 * 10 ps.
+  // Delays are far below the wheel's 2^14 units.
   static constexpr std::int64_t wheel_size = 1 << 14;
   std::vector<std::vector<int>> wheel_{static_cast<std::size_t>(wheel_size)};
   std::int64_t now_ = 0, half_ = 0;
@@ -114,7 +114,7 @@ void Simulation::read(std::istream& in) {
   skip_ = keyed(in, "skip");
   const auto delay = [&] {
     const int d = next<int>(in, "a delay");
-    if (d < 0 || d >= wheel_size) fail("a delay beyond 160 ns");
+    if (d < 0 || d >= wheel_size) fail("a delay beyond 16383 units");
     return d;
   };
   gates_.resize(static_cast<std::size_t>(keyed(in, "gates")));
