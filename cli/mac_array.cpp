@@ -8,13 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "array_report.hpp"
 #include "commands.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/sim/array.hpp"
-#include "lowbit/sim/mac_energy.hpp"
+#include "lowbit/sim/mac_figures.hpp"
 #include "progress.hpp"
 #ifdef LOWBIT_HAS_ARRAY
 #include "lowbit/sim/array_systemc.hpp"
@@ -29,7 +30,10 @@ struct Options {
   std::int64_t tokens = 2048;
   std::string json, trace, a, w, progress = "auto";
   bool step = false;
-  std::optional<double> pj_per_mac;
+  std::optional<double> pj_per_mac, clock_mhz;
+  std::optional<int> unit_latency;
+  std::string report, recipe = "area", sram;
+  std::vector<std::string> compare;
 };
 
 sim::GemmShape parse_layer(const std::string& text) {
@@ -48,34 +52,11 @@ sim::GemmShape parse_layer(const std::string& text) {
   return {"layer", sizes[0], sizes[1], sizes[2], 1};
 }
 
-nlohmann::ordered_json to_json(const sim::GemmShape& shape, const sim::ArrayResult& r) {
-  return {{"name", shape.name},
-          {"m", shape.m},
-          {"n", shape.n},
-          {"k", shape.k},
-          {"count", shape.count},
-          {"cycles", r.cycles},
-          {"utilisation", r.utilisation},
-          {"bound", name_of(r.bound)},
-          {"tiles", r.tiles},
-          {"beats", r.beats},
-          {"wait_memory", r.wait_memory},
-          {"wait_interval", r.wait_interval},
-          {"quantizer_cycles", r.quantizer_cycles},
-          {"macs", r.macs},
-          {"bytes_read", r.bytes_read},
-          {"bytes_written", r.bytes_written},
-          {"energy_pj",
-           {{"total", r.energy_pj},
-            {"units", r.energy_units_pj},
-            {"buffers", r.energy_buffers_pj},
-            {"memory", r.energy_memory_pj}}}};
-}
-
 #ifdef LOWBIT_HAS_ARRAY
 /// Multiplies two quantized tensors on the stepped array and compares with the exact GEMM.
-sim::ArrayResult run_with_data(const Options& options, const BlockTensor& a, const BlockTensor& w,
-                               sim::GemmShape& shape, std::vector<sim::TileTiming>* trace) {
+sim::ArrayResult run_with_data(const Options& options, const sim::ArrayConfig& array,
+                               const BlockTensor& a, const BlockTensor& w, sim::GemmShape& shape,
+                               std::vector<sim::TileTiming>* trace) {
   if (a.columns != w.columns) {
     throw Error(ErrorKind::invalid_input, fmt::format("{} has K = {}, {} has K = {}", options.a,
                                                       a.columns, options.w, w.columns));
@@ -85,7 +66,7 @@ sim::ArrayResult run_with_data(const Options& options, const BlockTensor& a, con
   sim::ArrayData data;
   data.a = &a;
   data.w = &w;
-  const sim::ArrayResult result = step_layer(options.array, shape, &data, trace);
+  const sim::ArrayResult result = step_layer(array, shape, &data, trace);
   const auto want = exact_gemm_values(a, w, sim::NanScale::largest);
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < want.size(); ++i) wrong += !(want[i] == data.outputs[i]);
@@ -109,89 +90,88 @@ void take_format(Options& options, const BlockTensor& a, const BlockTensor& w) {
   options.format = a.format->name;
 }
 
-/// Energy per MAC: as given, or as measured for the format; a format that was never measured has
-/// none. \return where the figure is from, for people
-std::string take_unit_energy(Options& options) {
-  if (options.pj_per_mac) {
-    options.array.energy.pj_per_mac = *options.pj_per_mac;
-    return fmt::format("{} pJ per MAC", *options.pj_per_mac);
-  }
-  const auto measured = sim::measured_mac_energy(options.format);
-  if (!measured) {
+/// "osu018" of "osu018_stdcells".
+std::string short_name(const std::string& library) {
+  const std::size_t at = library.find("_stdcell");
+  return at == std::string::npos ? library : library.substr(0, at);
+}
+
+/// Energy, latency and clock of the format's unit: as given, else as measured; a format without a
+/// row has none. \return where the energy is from, for people
+std::string take_unit(const Options& options, const std::string& format, sim::ArrayConfig& array) {
+  std::vector<sim::MacFigures> rows;
+  if (!options.report.empty()) rows = sim::read_mac_figures(options.report);
+  const auto measured = sim::exact_unit_figures(
+      options.report.empty() ? sim::shipped_mac_figures() : rows, format, options.recipe);
+  if (!measured && !options.pj_per_mac) {
+    const std::string name = options.recipe.substr(0, options.recipe.find('+'));
     throw Error(
         ErrorKind::usage,
         fmt::format(
-            "--format {0}: no energy of a {0} unit has been measured; measure it with `lowbit mac "
-            "report --units exact --recipes area --formats {0}` and give its pj_per_mac as "
-            "--pj-per-mac",
-            options.format));
+            "--format {0}: {1} has no exact {0} unit by recipe {2}; measure it with `lowbit mac "
+            "report --units exact "
+            "--recipes {3} --formats {0} --json FILE` and give --report FILE, or give --pj-per-mac",
+            format,
+            options.report.empty() ? "the table that ships with the command" : options.report,
+            options.recipe, name));
   }
-  options.array.energy.pj_per_mac = measured->pj_per_mac;
-  return fmt::format("{} pJ per MAC (measured: exact {} unit of {} lanes, {})",
-                     measured->pj_per_mac, options.format, measured->lanes, measured->library);
+  if (measured) {
+    array.clock_mhz = measured->fmax_mhz;
+    array.unit_latency = measured->latency;
+  }
+  if (options.clock_mhz) array.clock_mhz = *options.clock_mhz;
+  if (options.unit_latency) array.unit_latency = *options.unit_latency;
+  if (options.pj_per_mac) {
+    array.energy.pj_per_mac = *options.pj_per_mac;
+    return fmt::format("unit energy {} pJ/MAC (given)", *options.pj_per_mac);
+  }
+  array.energy.pj_per_mac = measured->pj_per_mac;
+  return fmt::format("unit energy {:.4g} pJ/MAC ({} {}, {}, {})", measured->pj_per_mac,
+                     measured->unit, format, short_name(measured->library), measured->recipe);
 }
 
-void run(Options options) {
-  sim::ArrayConfig& array = options.array;
-  const bool with_data = !options.a.empty() || !options.w.empty();
-  const int sources = !options.layer.empty() + !options.model.empty() + with_data;
-  if (sources != 1 || options.a.empty() != options.w.empty()) {
-    throw Error(ErrorKind::usage, "mac array: give --layer, --model, or --a and --w");
+/// --sram BYTES:PJ, the point through which the model goes.
+sim::SramModel parse_sram(const std::string& text) {
+  sim::SramModel sram;
+  const char* end = text.data() + text.size();
+  const auto [colon, first] = std::from_chars(text.data(), end, sram.bytes);
+  if (first == std::errc{} && colon != end && *colon == ':') {
+    const auto [last, second] = std::from_chars(colon + 1, end, sram.pj_per_byte);
+    if (second == std::errc{} && last == end && sram.bytes > 0 && sram.pj_per_byte >= 0)
+      return sram;
   }
-  BlockTensor a, w;
-  if (with_data) {
-    a = read_block_tensor(options.a).tensor;
-    w = read_block_tensor(options.w).tensor;
-    take_format(options, a, w);
-  }
-  if (options.format.empty()) options.format = "if4";
-  const BlockFormat* format = find_block_format(options.format);
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("--sram {}: wants BYTES:PJ, a capacity and its pJ per byte, as in 8192:1.25",
+                  text));
+}
+
+/// The array in one format on all layers; the first layer's tiles go into `trace` where it is not
+/// null.
+ArrayRun simulate(const Options& options, const std::string& format_name,
+                  std::vector<sim::GemmShape> shapes, [[maybe_unused]] const BlockTensor& a,
+                  [[maybe_unused]] const BlockTensor& w, bool print) {
+  ArrayRun run{options.array, format_name, options.quantizer, {}, {}, {}};
+  sim::ArrayConfig& array = run.config;
+  const BlockFormat* format = find_block_format(format_name);
   if (format == nullptr) {
     throw Error(
         ErrorKind::usage,
-        fmt::format("--format {}: no such format; `lowbit formats` lists them", options.format));
+        fmt::format("--format {}: no such format; `lowbit formats` lists them", format_name));
   }
-  const std::string unit_energy = take_unit_energy(options);
+  run.unit = take_unit(options, format_name, array);
   array.lanes = format->block_size;
   array.beat_bytes = format->block_size * format->bits_per_element() / 8;
-  array.dataflow =
-      options.flow == "os" ? sim::Dataflow::output_stationary : sim::Dataflow::weight_stationary;
-  array.quantizer = options.quantizer == "none"    ? sim::QuantizerMode::none
-                    : options.quantizer == "given" ? sim::QuantizerMode::given_amax
-                                                   : sim::QuantizerMode::measured_amax;
-  std::vector<sim::GemmShape> shapes;
-  if (!options.model.empty()) shapes = sim::read_model_shapes(options.model, options.tokens);
-  if (!options.layer.empty()) shapes = {parse_layer(options.layer)};
-  if (with_data) shapes.resize(1);
-#ifndef LOWBIT_HAS_ARRAY
-  if (with_data || options.step) {
-    throw Error(ErrorKind::unavailable,
-                "mac array: this build has no SystemC, which --step and --a need; install "
-                "libsystemc-dev and build again");
-  }
-#endif
-
-  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
-  sim::ArrayResult total;
-  const auto begun = std::chrono::steady_clock::now();
-  fmt::print(stderr,
-             "{}x{} {} units, {} lanes, {}, {} MHz, {} GB/s, memory latency {} cycles, {}\n",
-             array.rows, array.columns, options.format, array.lanes,
-             options.flow == "os" ? "output stationary" : "weight stationary", array.clock_mhz,
-             array.bandwidth_gb_s, array.memory_latency, unit_energy);
-  const bool json_out = options.json == "-";
-  if (!json_out) {
-    fmt::print("{:<12} {:>7} {:>7} {:>7} {:>5} {:>14} {:>7} {:<9} {:>12}\n", "layer", "M", "N", "K",
-               "count", "cycles each", "util %", "bound", "energy mJ");
-  }
+  fmt::print(stderr, "{}\n", array_heading(run));
+  if (print) print_layer_heading();
   Progress progress(options.progress, shapes.size());
   std::vector<sim::TileTiming> trace;
   for (sim::GemmShape& shape : shapes) {
     auto* timings = options.trace.empty() || !trace.empty() ? nullptr : &trace;
     sim::ArrayResult r;
 #ifdef LOWBIT_HAS_ARRAY
-    if (with_data) {
-      r = run_with_data(options, a, w, shape, timings);
+    if (!options.a.empty()) {
+      r = run_with_data(options, array, a, w, shape, timings);
     } else if (options.step) {
       r = step_layer(array, shape, nullptr, timings);
     } else
@@ -202,72 +182,73 @@ void run(Options options) {
       file.write(chrome_trace(sim::TilePlan(array, shape), trace));
       file.commit();
     }
-    const auto count = static_cast<double>(shape.count);
-    if (!json_out) {
-      fmt::print("{:<12} {:>7} {:>7} {:>7} {:>5} {:>14} {:>7.2f} {:<9} {:>12.4g}\n", shape.name,
-                 shape.m, shape.n, shape.k, shape.count, r.cycles, 100 * r.utilisation,
-                 name_of(r.bound), r.energy_pj * count * 1e-9);
-    }
-    layers.push_back(to_json(shape, r));
-    std::int64_t cycles = 0;
-    if (__builtin_mul_overflow(r.cycles, shape.count, &cycles) ||
-        __builtin_add_overflow(total.cycles, cycles, &total.cycles)) {
-      throw Error(ErrorKind::invalid_input,
-                  fmt::format("layer {}: the total of cycles leaves 63 bits; give smaller "
-                              "layers or counts",
-                              shape.name));
-    }
-    total.macs += r.macs * count;
-    total.bytes_read += r.bytes_read * count;
-    total.bytes_written += r.bytes_written * count;
-    total.energy_pj += r.energy_pj * count;
-    total.energy_units_pj += r.energy_units_pj * count;
-    total.energy_buffers_pj += r.energy_buffers_pj * count;
-    total.energy_memory_pj += r.energy_memory_pj * count;
+    if (print) print_layer(shape, r);
+    run.add(shape, r);
     progress.advance(1);
   }
-  const double peak = static_cast<double>(array.rows) * array.columns * array.lanes;
-  total.utilisation = total.macs / (peak * static_cast<double>(total.cycles));
-  const double seconds = static_cast<double>(total.cycles) / (array.clock_mhz * 1e6);
+  return run;
+}
+
+void check_sources(const Options& options) {
+  const bool with_data = !options.a.empty() || !options.w.empty();
+  const int sources = !options.layer.empty() + !options.model.empty() + with_data;
+  if (sources != 1 || options.a.empty() != options.w.empty()) {
+    throw Error(ErrorKind::usage, "mac array: give --layer, --model, or --a and --w");
+  }
+  if (!options.compare.empty() &&
+      (with_data || !options.format.empty() || !options.trace.empty() || options.pj_per_mac)) {
+    throw Error(ErrorKind::usage,
+                "--compare has formats of its own and one figure for each: leave out --format, "
+                "--a, --w, --trace and --pj-per-mac");
+  }
+#ifndef LOWBIT_HAS_ARRAY
+  if (with_data || options.step) {
+    throw Error(ErrorKind::unavailable,
+                "mac array: this build has no SystemC, which --step and --a need; install "
+                "libsystemc-dev and build again");
+  }
+#endif
+}
+
+void run(Options options) {
+  sim::ArrayConfig& array = options.array;
+  check_sources(options);
+  BlockTensor a, w;
+  if (!options.a.empty()) {
+    a = read_block_tensor(options.a).tensor;
+    w = read_block_tensor(options.w).tensor;
+    take_format(options, a, w);
+  }
+  if (options.format.empty()) options.format = "if4";
+  if (!options.sram.empty()) array.energy.sram = parse_sram(options.sram);
+  array.dataflow =
+      options.flow == "os" ? sim::Dataflow::output_stationary : sim::Dataflow::weight_stationary;
+  array.quantizer = options.quantizer == "none"    ? sim::QuantizerMode::none
+                    : options.quantizer == "given" ? sim::QuantizerMode::given_amax
+                                                   : sim::QuantizerMode::measured_amax;
+  std::vector<sim::GemmShape> shapes(1);
+  if (!options.model.empty()) shapes = sim::read_model_shapes(options.model, options.tokens);
+  if (!options.layer.empty()) shapes = {parse_layer(options.layer)};
+
+  const auto begun = std::chrono::steady_clock::now();
+  const bool json_out = options.json == "-";
+  const bool compare = !options.compare.empty();
+  std::vector<ArrayRun> runs;
+  for (const std::string& format :
+       compare ? options.compare : std::vector<std::string>{options.format}) {
+    runs.push_back(simulate(options, format, shapes, a, w, !json_out && !compare));
+  }
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
   if (!json_out) {
-    fmt::print(
-        "total: {} cycles, {:.4g} s at {} MHz, utilisation {:.2f} %, {:.4g} GMAC/s, {:.4g} GB "
-        "moved, {:.4g} mJ (units {:.4g}, buffers {:.4g}, memory {:.4g})\n",
-        total.cycles, seconds, array.clock_mhz, 100 * total.utilisation,
-        total.macs / seconds * 1e-9, (total.bytes_read + total.bytes_written) * 1e-9,
-        total.energy_pj * 1e-9, total.energy_units_pj * 1e-9, total.energy_buffers_pj * 1e-9,
-        total.energy_memory_pj * 1e-9);
+    compare ? print_comparison(runs) : print_total(runs.front());
     fmt::print(stderr, "simulated in {:.2f} s\n", wall.count());
   }
   if (options.json.empty()) return;
-  const nlohmann::ordered_json document{{"array",
-                                         {{"rows", array.rows},
-                                          {"columns", array.columns},
-                                          {"format", options.format},
-                                          {"lanes", array.lanes},
-                                          {"dataflow", options.flow},
-                                          {"clock_mhz", array.clock_mhz},
-                                          {"bandwidth_gb_s", array.bandwidth_gb_s},
-                                          {"memory_latency", array.memory_latency},
-                                          {"buffer_bytes", array.buffer_bytes},
-                                          {"quantizer", options.quantizer},
-                                          {"pj_per_mac", array.energy.pj_per_mac},
-                                          {"buffer_pj_per_byte", array.energy.buffer_pj_per_byte},
-                                          {"memory_pj_per_byte", array.energy.memory_pj_per_byte}}},
-                                        {"layers", layers},
-                                        {"total",
-                                         {{"cycles", total.cycles},
-                                          {"seconds", seconds},
-                                          {"utilisation", total.utilisation},
-                                          {"macs", total.macs},
-                                          {"bytes_read", total.bytes_read},
-                                          {"bytes_written", total.bytes_written},
-                                          {"energy_pj",
-                                           {{"total", total.energy_pj},
-                                            {"units", total.energy_units_pj},
-                                            {"buffers", total.energy_buffers_pj},
-                                            {"memory", total.energy_memory_pj}}}}}};
+  nlohmann::ordered_json document =
+      compare ? nlohmann::ordered_json::array() : to_json(runs.front());
+  if (compare) {
+    for (const ArrayRun& r : runs) document.push_back(to_json(r));
+  }
   if (json_out) {
     fmt::print("{}\n", document.dump(2));
   } else {
@@ -303,15 +284,14 @@ void add_mac_array(CLI::App& mac) {
   app->add_option("--bandwidth", array.bandwidth_gb_s, "Memory, GB/s, reads and writes together")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app->add_option("--clock", array.clock_mhz, "MHz")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  app->add_option("--clock", options->clock_mhz, "MHz (default: the highest of the measured unit)")
+      ->check(CLI::PositiveNumber);
   app->add_option("--latency", array.memory_latency, "Memory latency, cycles")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
-  app->add_option("--unit-latency", array.unit_latency, "Cycles from a beat to its result")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
+  app->add_option("--unit-latency", options->unit_latency,
+                  "Cycles from a beat to its result (default: of the measured unit)")
+      ->check(CLI::Range(1, 64));
   app->add_option("--buffer", array.buffer_bytes,
                   "Bytes of each operand buffer; 0: two panels of each layer's K")
       ->check(CLI::NonNegativeNumber)
@@ -334,8 +314,20 @@ void add_mac_array(CLI::App& mac) {
          "--pj-per-mac", options->pj_per_mac,
          "Energy of a unit, pJ (default: as `lowbit mac report` measured it for the format)")
       ->check(CLI::NonNegativeNumber);
-  app->add_option("--buffer-pj", array.energy.buffer_pj_per_byte, "pJ per buffer byte (assumed)")
+  files.reads(app->add_option(
+      "--report", options->report,
+      "Figures of the units: JSON of `lowbit mac report` (default: what ships with the command)"));
+  app->add_option("--recipe", options->recipe, "Of the unit in those figures")
       ->capture_default_str();
+  app->add_option("--compare", options->compare,
+                  "Formats, comma separated: one table instead of the layers")
+      ->delimiter(',');
+  app->add_option("--sram", options->sram,
+                  "BYTES:PJ, a bank's capacity and its pJ per byte; other banks by the square root "
+                  "of their capacity (default: 8192:1.25)");
+  app->add_option("--buffer-pj", array.energy.buffer_pj_per_byte,
+                  "pJ per buffer byte, instead of --sram")
+      ->check(CLI::NonNegativeNumber);
   app->add_option("--memory-pj", array.energy.memory_pj_per_byte, "pJ per memory byte (assumed)")
       ->capture_default_str();
   app->add_flag("--step", options->step, "Step every cycle on SystemC instead of replaying tiles");

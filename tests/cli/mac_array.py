@@ -63,9 +63,53 @@ def main():
             check(out["array"]["pj_per_mac"] == measured[fmt] and abs(units - measured[fmt] * macs) < 1e-9 * units, f"{fmt}: {measured[fmt]} pJ per MAC")
         else:
             done = run("--layer", "16,16,64", "--format", fmt)
-            check(done.returncode == 2 and done.stderr.count("\n") == 1 and f"lowbit mac report --units exact --recipes area --formats {fmt}`" in done.stderr
+            check(done.returncode == 2 and done.stderr.count("\n") == 1 and f"lowbit mac report --units exact --recipes area --formats {fmt} --json FILE`" in done.stderr
                   and not done.stdout, f"{fmt}: refused, with the command that measures it")
             check(result("--layer", "16,16,64", "--format", fmt, "--pj-per-mac", "7.5")["array"]["pj_per_mac"] == 7.5, f"{fmt}: a figure that is given")
+
+    # The unit's clock and latency come with its energy; each can be given.
+    with open(MEASURED, encoding="utf-8") as f:
+        shipped = {(row["format"], row["recipe"]): row for row in json.load(f) if row["unit"] == "exact"}
+    for recipe, latency in (("area", 4), ("speed+pipeline", 7)):
+        out = result("--layer", "16,16,64", "--recipe", recipe)["array"]
+        check((out["clock_mhz"], out["pj_per_mac"], out["unit_latency"]) == (shipped["if4", recipe]["fmax_mhz"], shipped["if4", recipe]["pj_per_mac"], latency),
+              f"{recipe}: clock, energy and latency of the measured unit, {out['unit']}")
+    out = result("--layer", "16,16,64", "--clock", "100", "--unit-latency", "9")["array"]
+    check((out["clock_mhz"], out["unit_latency"]) == (100, 9), "clock and latency that are given")
+    check(result("--layer", "16,16,64")["array"]["unit"] == "unit energy 11.92 pJ/MAC (exact if4, osu018, area)", "where the unit's energy is from")
+    with tempfile.TemporaryDirectory() as work:
+        own = os.path.join(work, "own.json")
+        row = {"unit": "exact", "format": "nvfp3", "recipe": "area", "library": "mine", "lanes": 16, "pj_per_mac": 2.5, "fmax_mhz": 1000.0, "latency_cycles": 6}
+        with open(own, "w", encoding="utf-8") as f:
+            json.dump([dict(row, format="if4", pj_per_mac=None), row], f)
+        out = result("--layer", "16,16,64", "--format", "nvfp3", "--report", own)["array"]
+        check((out["clock_mhz"], out["pj_per_mac"], out["unit_latency"], out["unit"]) == (1000, 2.5, 6, "unit energy 2.5 pJ/MAC (exact nvfp3, mine, area)"),
+              "figures of a report of one's own")
+        done = run("--layer", "16,16,64", "--report", own)
+        check(done.returncode == 2 and f"{own} has no exact if4 unit" in done.stderr, "a report without the format")
+        for text, words in (("{", "not a list"), ("[{}, 3]", "row 2 is no result") , ('[{"pj_per_mac": 1}]', "row 1 is no result"),
+                            (json.dumps([dict(row, fmax_mhz=0)]), "row 1: energy, clock")):
+            with open(own, "w", encoding="utf-8") as f:
+                f.write(text)
+            done = run("--layer", "16,16,64", "--report", own)
+            check(done.returncode == 3 and words in done.stderr and done.stderr.count("\n") == 1, f"a report that is none: {words}")
+
+    # Formats side by side: the units' energies differ by the measured ratio.
+    runs = {r["array"]["format"]: r["total"]["energy_pj"]["units"] for r in result("--layer", "128,512,512", "--compare", "nvfp4,if4,mxfp4")}
+    check(list(runs) == ["nvfp4", "if4", "mxfp4"] and all(abs(runs[f] / runs["nvfp4"] - measured[f] / measured["nvfp4"]) < 1e-9 for f in runs),
+          "--compare: totals differ by the measured ratio")
+    table = run("--layer", "128,512,512", "--compare", "nvfp4,if4").stdout.splitlines()
+    check(len(table) == 3 and [l.split()[0] for l in table] == ["format", "nvfp4", "if4"] and table[1].endswith("1.000"), "--compare: a line per format")
+    check(run("--layer", "1,1,1", "--compare", "if4", "--format", "if4").returncode == 2, "--compare with --format")
+
+    # Buffers: two panels of K = 4096 in IF4 are 16 banks of 2 * 4096 * 9 / 16 = 4608 bytes; energy by the root of the bank's size.
+    for given, want in (((), 1.25 * (4608 / 8192) ** 0.5), (("--sram", "4608:2"), 2.0), (("--sram", "1152:2"), 4.0), (("--buffer-pj", "3"), 3.0)):
+        layer = result("--layer", "16,16,4096", *given)["layers"][0]
+        check(abs(layer["buffer_pj_per_byte"] - want) < 1e-9, f"SRAM {given}: {layer['buffer_pj_per_byte']} pJ per byte")
+    # One digit to three before the point, whatever the size: pJ of one MAC up to kJ.
+    for pj, want in (("0.5", "500 fJ"), ("999", "999 pJ"), ("999.94", "999.9 pJ"), ("999.96", "1 nJ"), ("212400000000000", "212.4 J"), ("1e15", "1 kJ"), ("0", "0 J")):
+        line = run("--rows", "1", "--cols", "1", "--layer", "1,1,1", "--pj-per-mac", pj, "--buffer-pj", "0", "--memory-pj", "0").stdout.splitlines()[-1]
+        check(line.endswith(f"{want} (units {want}, buffers 0 J, memory 0 J)"), f"{pj} pJ is printed as {want}: {line}")
 
     for model, tokens in (("llama3_8b", "1"), ("llama3_8b", "2048"), ("llama3_70b", "2048")):
         begun = time.time()
@@ -80,7 +124,9 @@ def main():
 
     for arguments, code, words in ((("--layer", "1,2"), 2, "M,N,K"), (("--layer", "0,1,1"), 2, "2^31"), (("--model", "nosuch.json"), 3, "nosuch.json"),
                                    (("--layer", "1,1,1", "--format", "if5"), 2, "if5"), ((), 2, "give --layer"),
-                                   (("--layer", "16,16,4096", "--buffer", "10"), 2, "--buffer")):
+                                   (("--layer", "16,16,4096", "--buffer", "10"), 2, "--buffer"),
+                                   (("--layer", "1,1,1", "--sram", "8192"), 2, "BYTES:PJ"), (("--layer", "1,1,1", "--sram", "0:1"), 2, "BYTES:PJ"),
+                                   (("--layer", "1,1,1", "--report", "nosuch.json"), 3, "nosuch.json"), (("--layer", "1,1,1", "--compare", "if4,if5"), 2, "if5")):
         done = run(*arguments)
         check(done.returncode == code and words in done.stderr.splitlines()[-1], f"exit code {code}: {words}")
 

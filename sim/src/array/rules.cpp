@@ -35,6 +35,10 @@ std::int64_t quantizer_cycles(const ArrayConfig& config, const GemmShape& shape)
   return cycles;
 }
 
+double SramModel::at(double capacity) const {
+  return pj_per_byte * std::sqrt(capacity / bytes);
+}
+
 void finish(const ArrayConfig& config, const GemmShape& shape, ArrayResult& result) {
   result.macs =
       static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
@@ -56,7 +60,12 @@ void finish(const ArrayConfig& config, const GemmShape& shape, ArrayResult& resu
                                 static_cast<double>(result.tiles) * config.rows * config.columns;
   result.buffer_bytes = edge * config.beat_bytes + result.bytes_read;
   result.energy_units_pj = result.macs * config.energy.pj_per_mac;
-  result.energy_buffers_pj = result.buffer_bytes * config.energy.buffer_pj_per_byte;
+  // One bank per row and per column, so that all units are fed in one cycle.
+  const double bank =
+      TilePlan(config, shape).buffer_bytes() / std::max(config.rows, config.columns);
+  result.buffer_pj_per_byte =
+      config.energy.buffer_pj_per_byte.value_or(config.energy.sram.at(bank));
+  result.energy_buffers_pj = result.buffer_bytes * result.buffer_pj_per_byte;
   result.energy_memory_pj =
       (result.bytes_read + result.bytes_written) * config.energy.memory_pj_per_byte;
   result.energy_pj = result.energy_units_pj + result.energy_buffers_pj + result.energy_memory_pj;
