@@ -226,9 +226,9 @@ void add_mac_run(CLI::App& mac) {
       "run",
       "Simulate a unit and compare every result: on two quantized tensors (A times W transposed),\n"
       "on vectors, or on random beats");
-  command->add_option("--unit", options->unit, "published, exact, block_fp32 or gst")
+  command->add_option("--unit,--units", options->unit, "published, exact, block_fp32 or gst")
       ->capture_default_str();
-  command->add_option("--format", options->format,
+  command->add_option("--format,--formats", options->format,
                       "block format (default: the tensors'; if4; nvfp4 for gst)");
   command->add_option("--lanes", options->lanes, "products per beat (default 16; 64 for gst)");
   FileArguments files(*command);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A plain testbench for any simulator: drives a unit of four-bit codes with the $readmemh files of
+// A plain testbench for any simulator: drives a unit with the $readmemh files of
 // `lowbit mac run --write-readmemh PREFIX` and compares every FP32 result (docs/mac.md, Vectors).
+// BITS: of a code; SCALE_W: of a scale port; UNIT_PARAMETERS: further ones, as ", .FORMAT(15)".
 //   iverilog -g2012 -DUNIT=lowbit_mac_published -s lowbit_vectors_tb -Plowbit_vectors_tb.BEATS=... ...
 //   vvp a.out +prefix=PREFIX
 `default_nettype none
@@ -9,9 +10,13 @@ module lowbit_vectors_tb;
   parameter int LANES = 16;
   parameter int BEATS = 1;
   parameter int SEGMENTS = 1;
-  localparam int CODES = 4 * LANES;
+  parameter int BITS = 4;
+  parameter int SCALE_W = 8;
+  localparam int CODES = BITS * LANES;
+  localparam int DIGITS_W = (CODES + 3) / 4 * 4;  // the codes of an operand are whole digits
+  localparam int BEAT_W = 4 + 2 * SCALE_W + 2 * DIGITS_W;
 
-  logic [2*CODES+19:0] beats [BEATS];
+  logic [BEAT_W-1:0] beats [BEATS];
   logic [31:0] expected [SEGMENTS];
   logic clk = 1'b0;
   logic rst_n = 1'b0;
@@ -20,23 +25,26 @@ module lowbit_vectors_tb;
   logic out_valid;
   logic [31:0] fp32;
   logic [1:0] flags;
-  logic [2*CODES+19:0] beat = '0;
+  logic [BEAT_W-1:0] beat = '0;
   int sent = 0;
   int received = 0;
   int wrong = 0;
   int idle = 0;
   string prefix;
 
-  `UNIT #(.LANES(LANES)) i_unit (
+`ifndef UNIT_PARAMETERS
+`define UNIT_PARAMETERS
+`endif
+  `UNIT #(.LANES(LANES) `UNIT_PARAMETERS) i_unit (
       .clk_i(clk),
       .rst_ni(rst_n),
       .in_valid_i(in_valid),
       .in_ready_o(in_ready),
-      .in_first_i(beat[2*CODES+16]),
-      .in_last_i(beat[2*CODES+17]),
-      .a_scale_i(beat[2*CODES+8+:8]),
-      .w_scale_i(beat[2*CODES+:8]),
-      .a_codes_i(beat[CODES+:CODES]),
+      .in_first_i(beat[BEAT_W-4]),
+      .in_last_i(beat[BEAT_W-3]),
+      .a_scale_i(beat[2*DIGITS_W+SCALE_W+:SCALE_W]),
+      .w_scale_i(beat[2*DIGITS_W+:SCALE_W]),
+      .a_codes_i(beat[DIGITS_W+:CODES]),
       .w_codes_i(beat[0+:CODES]),
       .out_valid_o(out_valid),
       .out_ready_i(1'b1),

@@ -86,20 +86,24 @@ def main():
 
         # The same files in somebody's testbench: a right set passes, a wrong word is found.
         if shutil.which("iverilog"):
-            good("--unit published --beats 300 --write-readmemh rtl")
-            words = (folder / "rtl.expected.hex").read_text().split()
-            count = sum(not x.startswith("//") for x in (folder / "rtl.beats.hex").read_text().splitlines())
-            sources = [RTL / x for x in ("lowbit_fp32_pkg.sv", "lowbit_stream.sv", "lowbit_mac_published_core.sv",
-                                         "lowbit_mac_published.sv", "tb/lowbit_vectors_tb.sv")]
+            formats = (RTL / "lowbit_formats.sv").read_text()
             top = "lowbit_vectors_tb"
-            subprocess.run(["iverilog", "-g2012", "-DUNIT=lowbit_mac_published", "-s", top, f"-P{top}.BEATS={count}",
-                            f"-P{top}.SEGMENTS={len(words)}", "-o", folder / "rtl.vvp", *sources], check=True)
-            for wrong in (0, 1):
-                words[4] = f"{int(words[4], 16) ^ wrong:08x}"
-                (folder / "rtl.expected.hex").write_text("\n".join(words) + "\n")
-                done = subprocess.run(["vvp", "rtl.vvp", "+prefix=rtl"], cwd=folder, capture_output=True, text=True, timeout=300)
-                says = f"{len(words)} of {len(words)} results, 1 wrong" if wrong else f"ok: {len(words)} results"
-                check(says in done.stdout, f"testbench: {says}: {done.stdout}{done.stderr}")
+            for unit, form, lanes, bits, scale in (("published", "if4", 16, 4, 8), ("exact", "if6_e2m3", 16, 6, 8), ("exact", "mxfp8_e5m2", 16, 8, 8),
+                                                   ("exact", "if4", 1, 4, 8), ("block_fp32", "nvfp4", 16, 4, 8), ("gst", "nvfp4", 64, 4, 32)):
+                good(f"--unit {unit} --format {form} --lanes {lanes} --beats 300 --write-readmemh rtl")
+                words = (folder / "rtl.expected.hex").read_text().split()
+                count = sum(not x.startswith("//") for x in (folder / "rtl.beats.hex").read_text().splitlines())
+                sources = [RTL / x for x in (RTL / f"lowbit_mac_{unit}.f").read_text().split()] + [RTL / "tb/lowbit_vectors_tb.sv"]
+                number = re.search(rf"localparam int {form.upper()} = (\d+);", formats).group(1)
+                more = [f"-DUNIT_PARAMETERS=, .FORMAT({number})"] if unit in ("exact", "block_fp32") else []
+                subprocess.run(["iverilog", "-g2012", f"-DUNIT=lowbit_mac_{unit}", *more, "-s", top, f"-P{top}.BEATS={count}", f"-P{top}.LANES={lanes}",
+                                f"-P{top}.BITS={bits}", f"-P{top}.SCALE_W={scale}", f"-P{top}.SEGMENTS={len(words)}", "-o", folder / "rtl.vvp", *sources], check=True)
+                for wrong in (0, 1):
+                    words[4] = f"{int(words[4], 16) ^ wrong:08x}"
+                    (folder / "rtl.expected.hex").write_text("\n".join(words) + "\n")
+                    done = subprocess.run(["vvp", "rtl.vvp", "+prefix=rtl"], cwd=folder, capture_output=True, text=True, timeout=300)
+                    says = f"{len(words)} of {len(words)} results, 1 wrong" if wrong else f"ok: {len(words)} results"
+                    check(says in done.stdout, f"testbench of {unit} {form}: {says}: {done.stdout}{done.stderr}")
 
         # Products, every simulated format; K is no multiple of a block.
         for rows, name in ((5, "a"), (3, "w")):

@@ -1,0 +1,1 @@
+lowbit_mac_integer_core.sv

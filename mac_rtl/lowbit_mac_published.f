@@ -1,0 +1,4 @@
+lowbit_fp32_pkg.sv
+lowbit_stream.sv
+lowbit_mac_published_core.sv
+lowbit_mac_published.sv
