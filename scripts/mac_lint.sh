@@ -67,4 +67,7 @@ done
 for lanes in 16 32; do
   check lowbit_mac_gst "LANES=$lanes" "${block[@]}" lowbit_stream.sv lowbit_mac_gst_core.sv lowbit_mac_gst.sv
 done
+for bits in 4 8; do
+  check lowbit_mac_integer_core "BITS=$bits" lowbit_mac_integer_core.sv
+done
 exit $failed

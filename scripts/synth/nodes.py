@@ -71,7 +71,7 @@ def markdown(rows, nodes):
         if own:
             files = ", ".join(f"`{n}` (SHA-256 {h})" for n, h in node["files"].items())
             lines.append(f"- **{node['node']}**: {node['title']}. {node['source']}{': ' + files if files else ''}. Wires: {node['wire_ff']} fF per input pin, an "
-                         f"estimate, beside the sum. Clock of the energy: {node['period_ns']} ns." + (f" Not used: {', '.join(node['dont_use'])}." if node["dont_use"] else ""))
+                         f"estimate, beside the sum. Clock of the energy: {node['period_ns']} ns." + (f" Not used: {', '.join('`' + p + '`' for p in node['dont_use'])}." if node["dont_use"] else ""))
     tools = {json.dumps({k: v for k, v in r["tools"].items()}) for r in rows}
     lines += [""] + ["Tools: " + ", ".join(f"{k} {v}" for k, v in json.loads(t).items()) + "." for t in sorted(tools)]
     return "\n".join(lines) + "\n"
