@@ -34,3 +34,9 @@ if [ $((${#required[@]} + ${#wanted[@]})) -gt 0 ]; then
     install "$name" || echo "install.sh: $name is not available here; what needs it is left out" >&2
   done
 fi
+
+# cocotb is no Debian package; without it one example bench is left out. A Python that the distribution manages refuses pip: there
+# install it into an environment of your own.
+if [ "${1:-test}" != build ] && ! python3 -c 'import cocotb_tools' 2>/dev/null; then
+  python3 -m pip install -q 'cocotb>=2' 2>/dev/null || echo "install.sh: cocotb 2 is not available here (pip install cocotb); its example bench is left out" >&2
+fi
