@@ -12,6 +12,7 @@
 #include "file_arguments.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
+#include "lowbit/names.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/printable.hpp"
 #include "progress.hpp"
@@ -70,15 +71,19 @@ Threshold threshold_of(const std::string& text, bool above) {
 }
 
 EvalFormat format_of(const std::string& text, const Dialect& dialect) {
-  const std::size_t colon = text.find(':');
-  const BlockFormat& format = block_format_named(text.substr(0, colon));
-  return {&format, colon == text.npos ? default_rule(format, &dialect)
-                                      : rule_named(text.substr(colon + 1), format)};
+  const FormatChoice choice = format_choice_named(text, {}, &dialect);
+  return {choice.format, choice.rule.value_or(default_rule(*choice.format, &dialect))};
 }
 
 /// The tensors of all files, evaluated one after another.
 EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
-  EvalReport report{options.dialect, options.axis, options.files, {}, {}, {}, {}};
+  EvalReport report{std::string(dialect_named(options.dialect).name),
+                    options.axis,
+                    options.files,
+                    {},
+                    {},
+                    {},
+                    {}};
   for (const std::string& text : options.formats)
     report.formats.push_back(format_of(text, dialect_named(options.dialect)));
   report.totals.resize(report.formats.size());

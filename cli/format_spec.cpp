@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "lowbit/error.hpp"
-#include "tensor_options.hpp"
+#include "lowbit/names.hpp"
 
 namespace lowbit::cli {
 
@@ -29,9 +29,9 @@ FormatSpec format_spec_of(const std::string& text, const Dialect& dialect) {
     if (colon == text.npos) return spec;
     throw Error(ErrorKind::usage, fmt::format("{} has no scale rules", name));
   }
-  spec.format = &block_format_named(name);
-  spec.rule = colon == text.npos ? default_rule(*spec.format, &dialect)
-                                 : rule_named(text.substr(colon + 1), *spec.format);
+  const FormatChoice choice = format_choice_named(text, {}, &dialect);
+  spec.format = choice.format;
+  spec.rule = choice.rule.value_or(default_rule(*spec.format, &dialect));
   return spec;
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +12,8 @@
 #include "commands.hpp"
 #include "lowbit/block_format.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/names.hpp"
+#include "lowbit/printable.hpp"
 #include "tensor_options.hpp"
 
 namespace lowbit::cli {
@@ -164,6 +168,12 @@ void show(const BlockFormat& f) {
   }
 }
 
+std::string lowered(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
 void run(const std::string& name, bool as_json) {
   if (name.empty()) {
     if (!as_json) return show_all();
@@ -176,21 +186,25 @@ void run(const std::string& name, bool as_json) {
     fmt::print("{}\n", all.dump(2));
     return;
   }
-  if (const ElementFormat* f = find_element_format(name)) {
+  if (const ElementFormat* f = find_element_format(lowered(name))) {
     if (!as_json) return show(*f);
     require_listable(*f);
     ordered_json record = to_json(*f);
     record["codes"] = codes_of(*f);
     fmt::print("{}\n", record.dump(2));
-  } else if (const BlockFormat* b = find_block_format(name)) {
+  } else if (const BlockFormat* b = find_block_format(lowered(name))) {
     if (!as_json) return show(*b);
     ordered_json record = to_json(*b);
     record["codes"] = codes_of(*b->element);
     if (b->is_adaptive()) record["integer_codes"] = codes_of(*b->integer);
     fmt::print("{}\n", record.dump(2));
   } else {
+    std::vector<std::string_view> known;
+    for (const BlockFormat& each : block_formats()) known.push_back(each.name);
+    for (const ElementFormat* each : element_formats()) known.push_back(each->name);
     throw Error(ErrorKind::usage,
-                fmt::format("unknown format '{}'; `lowbit formats` lists them", name));
+                fmt::format("unknown format '{}'; nearest: {}; `lowbit formats` lists all",
+                            printable(name), fmt::join(nearest_names(name, known), ", ")));
   }
 }
 

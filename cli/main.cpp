@@ -7,14 +7,14 @@
 #include <new>
 
 #include "commands.hpp"
+#include "help.hpp"
 #include "lowbit/error.hpp"
-#include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
 #include "stop_signals.hpp"
 
 int main(int argc, char** argv) {
   lowbit::cli::remove_temporary_files_on_stop();
-  CLI::App app{"lowbit: low-bit block-scaled number formats, bit for bit"};
+  CLI::App app{"lowbit: low-bit block-scaled number formats, bit for bit", "lowbit"};
   app.set_version_flag("--version", LOWBIT_VERSION);
   app.require_subcommand(1);
   app.footer(
@@ -30,15 +30,15 @@ int main(int argc, char** argv) {
   lowbit::cli::add_mac(app);
   lowbit::cli::add_gemm(app);
   lowbit::cli::add_verify(app);
+  lowbit::cli::add_help(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& verdict) {
     return verdict.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    // CLI11 misses the required subcommand before it looks at the word that is none.
-    if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
-      fmt::print(stderr, "lowbit: no subcommand '{}'; `lowbit --help` lists them\n",
-                 lowbit::printable(argv[1]));
+    const std::string text = lowbit::cli::parse_error_text(app, error, argc, argv);
+    if (!text.empty()) {
+      fmt::print(stderr, "lowbit: {}\n", text);
       return static_cast<int>(lowbit::ErrorKind::usage);
     }
     return app.exit(error) == 0 ? 0 : static_cast<int>(lowbit::ErrorKind::usage);

@@ -11,6 +11,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
 #include "lowbit/hadamard.hpp"
+#include "lowbit/names.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
 #include "quantize_input.hpp"
@@ -44,11 +45,12 @@ struct Options {
 /// What all tensors share.
 QuantizeOptions request_of(const Options& options) {
   QuantizeOptions request;
-  request.format = &block_format_named(options.format);
   request.dialect = &dialect_named(options.dialect);
-  request.rule = options.rule.empty() ? default_rule(*request.format, request.dialect)
-                                      : rule_named(options.rule, *request.format);
-  if (!options.scale_max.empty()) request.scale_max = scale_max_named(options.scale_max, *request.format);
+  const FormatChoice choice = format_choice_named(options.format, options.rule, request.dialect);
+  request.format = choice.format;
+  request.rule = choice.rule.value_or(default_rule(*request.format, request.dialect));
+  if (!options.scale_max.empty())
+    request.scale_max = scale_max_named(options.scale_max, *request.format);
   request.amax = options.amax;
   request.block_2d = options.block_2d;
   if (options.hadamard) request.transforms = {hadamard()};
@@ -169,7 +171,7 @@ void add_quantize(CLI::App& app) {
       ->type_name("OUT")
       ->required();
   command->add_option("--format", options->format, "The block format; `lowbit formats` lists them")
-      ->type_name("F")
+      ->type_name("F[:RULE]")
       ->required();
   command
       ->add_option("--rule", options->rule,

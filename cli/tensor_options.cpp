@@ -92,32 +92,6 @@ bool NameFilter::accepts(const std::string& name) const {
   return include_.empty() || std::any_of(include_.begin(), include_.end(), matches);
 }
 
-const BlockFormat& block_format_named(const std::string& name) {
-  const BlockFormat* format = find_block_format(name);
-  if (format != nullptr) return *format;
-  std::vector<std::string> known;
-  for (const BlockFormat& f : block_formats()) known.emplace_back(f.name);
-  unknown("block format", name, known);
-}
-
-ScaleRule rule_named(const std::string& name, const BlockFormat& format) {
-  const std::optional<ScaleRule> rule = find_scale_rule(name);
-  if (rule && is_valid_rule(format, *rule)) return *rule;
-  std::vector<std::string> known;
-  for (const ScaleRule r : scale_rules()) {
-    if (is_valid_rule(format, r)) known.emplace_back(name_of(r));
-  }
-  unknown(fmt::format("rule of {}", format.name).c_str(), name, known);
-}
-
-const Dialect& dialect_named(const std::string& name) {
-  const Dialect* dialect = find_dialect(name);
-  if (dialect != nullptr) return *dialect;
-  std::vector<std::string> known;
-  for (const Dialect& d : dialects()) known.emplace_back(d.name);
-  unknown("dialect", name, known);
-}
-
 NonFinite nonfinite_named(const std::string& name) {
   if (const std::optional<NonFinite> policy = find_nonfinite(name)) return *policy;
   unknown("policy for --nonfinite", name, {"error", "saturate", "propagate"});

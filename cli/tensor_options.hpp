@@ -40,10 +40,8 @@ class NameFilter {
   std::vector<std::regex> exclude_;
 };
 
-/// Names to records; each throws Error(usage) that lists what there is.
-[[nodiscard]] const BlockFormat& block_format_named(const std::string& name);
-[[nodiscard]] ScaleRule rule_named(const std::string& name, const BlockFormat& format);
-[[nodiscard]] const Dialect& dialect_named(const std::string& name);
+/// Other names (formats, rules, dialects: lowbit/names.hpp); each throws Error(usage) that lists
+/// what there is.
 [[nodiscard]] NonFinite nonfinite_named(const std::string& name);
 [[nodiscard]] float scale_max_named(const std::string& text, const BlockFormat& format);
 [[nodiscard]] const Dtype& dtype_named(const std::string& name);

@@ -13,6 +13,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/sim/diagnose.hpp"
+#include "lowbit/sim/difference_text.hpp"
 #include "lowbit/sim/schedule_search.hpp"
 #include "lowbit/sim/word_compare.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -29,16 +30,6 @@ struct Options {
   bool search = false;
   bool quick = false;
 };
-
-std::string word_text(const ElementFormat& format, std::uint32_t word) {
-  return fmt::format("0x{:0{}x} ({:.9g})", word, format.bits / 4, to_double(format, word));
-}
-
-std::string ulps_text(const ElementFormat& format, std::uint32_t x, std::uint32_t y) {
-  const auto ulps = sim::ulp_distance(format, x, y);
-  if (!ulps) return "NaN against a number";
-  return *ulps == 0 ? "signs of zero" : fmt::format("{} ulp", *ulps);
-}
 
 /// The words of D, checked against the shape of the product.
 std::vector<std::uint32_t> read_output(const Options& o, std::size_t m, std::size_t n,
@@ -83,39 +74,7 @@ std::string k_range(const sim::TraceLine& line) {
 }
 
 std::string float_text(float x) {
-  return word_text(f32, std::bit_cast<std::uint32_t>(x));
-}
-
-/// The sums of the first mismatching output, around the place where they begin to differ.
-void print_trace(const GemmOptions::Problem& p, const GemmModel& model, std::size_t row,
-                 std::size_t column) {
-  const sim::OutputTrace trace = sim::trace_output(p.a, p.b, model, row, column);
-  if (trace.lines.empty()) return;
-  if (trace.part_at) {
-    const auto& line = trace.lines[*trace.part_at];
-    fmt::print(
-        "running sums  of ({}, {}) differ from the exact ones from {} (accumulator {}): {} {}, "
-        "exact {}\n",
-        row, column, k_range(line), line.accumulator, p.exact ? "an FP32 accumulator" : "model",
-        float_text(line.model), float_text(*line.exact));
-  } else if (trace.lines[0].exact) {
-    fmt::print(
-        "running sums  of ({}, {}): every partial sum is exact in FP32 ({} chunks), so neither "
-        "order nor rounding of the accumulation explains the mismatch\n",
-        row, column, trace.lines.size());
-  }
-  constexpr std::size_t most = 12;
-  const std::size_t middle = trace.part_at.value_or(0);
-  const std::size_t first = middle > most / 2 ? middle - most / 2 : 0;
-  for (std::size_t i = first; i < trace.lines.size() && i < first + most; ++i) {
-    const auto& line = trace.lines[i];
-    fmt::print("  chunk {:>4}  k {:>6} to {:<6}  acc {}  {}{}\n", line.step, line.first_k,
-               line.last_k - 1, line.accumulator, float_text(line.model),
-               trace.part_at == i ? "  <- parts from the exact sum" : "");
-  }
-  if (first + most < trace.lines.size()) {
-    fmt::print("  ... {} more\n", trace.lines.size() - first - most);
-  }
+  return sim::word_text(f32, std::bit_cast<std::uint32_t>(x));
 }
 
 /// Where two schedules of one instruction part on one output.
@@ -179,25 +138,6 @@ bool print_search(const GemmOptions::Problem& p, const GemmModel& model,
   return true;
 }
 
-void print_diagnosis(const GemmOptions::Problem& p, const GemmModel& model,
-                     std::span<const std::uint32_t> expected,
-                     std::span<const std::uint32_t> output) {
-  const sim::Diagnosis d = sim::diagnose(p.a, p.b, model, expected, output, p.c);
-  for (const std::string& text : d.observations) fmt::print("observed      {}\n", text);
-  for (const sim::Hypothesis& h : d.hypotheses) {
-    if (h.explains_all) {
-      fmt::print("explained by  {}: every word agrees then\n", h.name);
-    } else {
-      fmt::print("closer with   {}: {} of {} sampled words differ then, {} under the model\n",
-                 h.name, h.sample_mismatches, h.sampled, d.sample_mismatches);
-    }
-  }
-  if (d.hypotheses.empty()) {
-    fmt::print("explained by  none of {} usual mistakes of layout, scale and arithmetic\n",
-               d.tried);
-  }
-}
-
 void run(const Options& o) {
   GemmOptions::Problem p = o.gemm.load();
   GemmModel& model = p.model;
@@ -216,24 +156,16 @@ void run(const Options& o) {
   fmt::print("model         {}\n", GemmOptions::describe(p));
   fmt::print("operands      A {}, B {}; {}\n", p.text_a, p.text_b, GemmOptions::describe_k(p));
   fmt::print("compared      {} words of {}\n", result.words, dtype_of_output(*format).name);
+  fmt::print("{}", sim::mismatch_text(*format, result, expected, output, n));
   if (result.mismatches == 0) {
-    fmt::print("mismatches    0\n");
     if (o.search) (void)print_search(p, model, output, 0, false);
     return;
   }
-  fmt::print("mismatches    {} ({:.3g} %), largest {} ulp", result.mismatches,
-             100.0 * static_cast<double>(result.mismatches) / static_cast<double>(result.words),
-             result.largest_ulps);
-  if (result.nan_against != 0) fmt::print(", {} NaN against a number", result.nan_against);
-  if (result.zero_signs != 0) fmt::print(", {} signs of zero", result.zero_signs);
-  const std::size_t row = result.first / n;
-  const std::size_t column = result.first % n;
-  fmt::print("\nfirst         ({}, {}): model {}, output {}, {}\n", row, column,
-             word_text(*format, expected[result.first]), word_text(*format, output[result.first]),
-             ulps_text(*format, expected[result.first], output[result.first]));
-  print_trace(p, model, row, column);
+  fmt::print("{}", sim::trace_text(p.a, p.b, model, result.first / n, result.first % n));
   const bool found = o.search && print_search(p, model, output, result.first, true);
-  if (!found && !o.quick) print_diagnosis(p, model, expected, output);
+  if (!found && !o.quick) {
+    fmt::print("{}", sim::diagnosis_text(p.a, p.b, model, expected, output, p.c));
+  }
   throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
 }
 

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Installs what lowbit needs from the distribution's packages (tried on Debian 12 and 13), as root or
 # with sudo. Packages that are there already are left alone, so that it needs no network then.
-# usage: scripts/install.sh [build|test]    build: to build the command; test (default): everything
+# usage: scripts/install.sh [build|python|test]    build: to build the command; python: for `pip install .`;
+#                                                  test (default): everything
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config git
   libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libeigen3-dev libtbb-dev)
-test=(catch2 python3)
+python=(python3-dev python3-venv)
+test=(catch2 python3 make "${python[@]}")
 # Without these the rest still builds and the command says what is missing.
 optional=(clang-format-14 doxygen verilator libsystemc-dev iverilog yosys berkeley-abc opensta
   qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
@@ -23,10 +25,14 @@ install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --n
 
 command -v apt-get >/dev/null || { echo "install.sh: no apt-get here; install by hand: ${build[*]}" >&2; exit 5; }
 needed=("${build[@]}")
-[ "${1:-test}" = build ] || needed+=("${test[@]}")
+case ${1:-test} in
+  build) ;;
+  python) needed+=("${python[@]}") ;;
+  *) needed+=("${test[@]}") ;;
+esac
 mapfile -t required < <(missing "${needed[@]}")
 wanted=()
-[ "${1:-test}" = build ] || mapfile -t wanted < <(missing "${optional[@]}")
+[ "${1:-test}" != test ] || mapfile -t wanted < <(missing "${optional[@]}")
 if [ $((${#required[@]} + ${#wanted[@]})) -gt 0 ]; then
   as_root apt-get update -q
   [ ${#required[@]} = 0 ] || install "${required[@]}"

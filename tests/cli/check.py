@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 import memory
+import names
 import outputs
 import tensors
 import verify
@@ -322,6 +323,7 @@ def main():
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)
             memory.copies(lowbit, folder, check)
+            names.run(lowbit, check, folder)
             verify.propagated(lowbit, folder, check)
             verify.recorded(lowbit, folder, check)
             verify.malformed(lowbit, folder, check)
