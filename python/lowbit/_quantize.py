@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+from . import _lowbit, _show
+from ._arrays import as_array, as_bytes, as_float32
+from ._lowbit import Quantized
+
+Quantized.__repr__ = _show.text
+Quantized._repr_html_ = _show.html
+
+
+def quantize(
+    x,
+    format,
+    *,
+    rule=None,
+    dialect="canonical",
+    axis=-1,
+    transpose=False,
+    block_2d=False,
+    hadamard=False,
+    amax=None,
+    scale_max=None,
+    nonfinite="error",
+    rounding="nearest",
+    random0=None,
+    random1=None,
+    dtype=None,
+):
+    """Quantizes an array to a block format, as `lowbit quantize` does.
+
+    x: floats of any shape; float64 is rounded once to float32. Its rows run along `axis`.
+    format: a name of `formats()`, with a rule or without, as "nvfp4:mse". rule: the same, apart.
+    dialect: whose arithmetic, a name of `dialects()`.
+    transpose: quantize the transposed matrix. block_2d: one scale for each square block.
+    hadamard: the 16-point random Hadamard transform first. amax: the tensor's, instead of measuring it.
+    scale_max: the largest block scale, 448 or 256. nonfinite: "error", "saturate" or "propagate".
+    rounding: "nearest", "stochastic" or "stochastic_unbiased", which need random0 (and random1 where the rule
+    has two candidates): one number in [0, 1) for each element of the padded matrix.
+    dtype: what an array of unsigned integers holds, as "BF16".
+    Raises UsageError and InvalidInputError.
+
+    >>> import lowbit, numpy
+    >>> q = lowbit.quantize(numpy.array([[0.5, 1, 2, 3, 4, 6, -6, 0] * 2], "float32"), "nvfp4")
+    >>> q.values
+    array([[ 33,  84, 118,  15,  33,  84, 118,  15]], dtype=uint8)
+    >>> q.scales, q.amax
+    (array([[126]], dtype=uint8), 6.0)
+    """
+    array, name = as_array(x, dtype)
+    return _lowbit.quantize(
+        array,
+        format,
+        rule=rule or "",
+        dialect=dialect,
+        axis=axis,
+        transpose=transpose,
+        block_2d=block_2d,
+        hadamard=hadamard,
+        amax=amax,
+        scale_max=scale_max,
+        nonfinite=nonfinite,
+        rounding=rounding,
+        random0=as_float32(random0),
+        random1=as_float32(random1),
+        dtype=name,
+    )
+
+
+def quantized(
+    values, scales, amax=1.0, *, format, rule=None, dialect="canonical", columns=None, scale_max=None, block_2d=False
+):
+    """Codes and scale bytes that another program made, as a `Quantized`.
+
+    values: bytes [rows, bytes of a row], scales: bytes [rows, blocks of a row], laid out as `Quantized` has
+    them; amax: the tensor's (ignored for MX). columns: where the last block is padded.
+
+    >>> import lowbit, numpy
+    >>> q = lowbit.quantized(numpy.full((1, 8), 0x77, "uint8"), numpy.array([[126]], "uint8"), 6.0, format="nvfp4")
+    >>> q.dequantize()[0, :2]
+    array([6., 6.], dtype=float32)
+    """
+    return _lowbit.assemble(
+        as_bytes(values, "values"),
+        as_bytes(scales, "scales"),
+        float(amax),
+        format=format,
+        rule=rule or "",
+        dialect=dialect,
+        columns=columns,
+        scale_max=scale_max,
+        block_2d=block_2d,
+    )
+
+
+def load(path, name=None):
+    """Reads a tensor of a file that `lowbit quantize` or `Quantized.save` wrote.
+
+    name: which tensor, where the file holds several; a dictionary of all is `{n: load(path, n) for n in tensor_names(path)}`.
+    """
+    return _lowbit.load(path, name or "")
+
+
+def tensor_names(path):
+    """The block-quantized tensors of a file."""
+    return _lowbit.names_in(path)

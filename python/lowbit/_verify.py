@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+from . import _lowbit
+from ._arrays import as_array
+from ._lowbit import Quantized
+from ._quantize import load, quantized
+from .errors import UsageError
+
+
+class Report:
+    """What `verify_quantize` found. True where every byte is the same; printed, the text of `lowbit verify quantize`.
+
+    equal, dialect, blocks, different (blocks), scales, codes, amax_differs, first ((row, block) or None), text.
+    agreeing: the dialects that give these very bytes, where they were searched.
+    """
+
+    def __init__(self, facts, agreeing=()):
+        self.__dict__.update(facts)
+        self.agreeing = tuple(agreeing)
+
+    def __bool__(self):
+        return self.equal
+
+    def __str__(self):
+        return self.text
+
+    __repr__ = __str__
+
+
+def verify_quantize(
+    x,
+    dump=None,
+    *,
+    values=None,
+    scales=None,
+    tensor_scale=None,
+    amax=None,
+    format=None,
+    rule=None,
+    dialect="",
+    columns=None,
+    scale_max=None,
+    block_2d=False,
+    nonfinite="",
+    amax_given=False,
+    dtype=None,
+):
+    """Holds codes and scale bytes of another program to what x quantizes to, byte for byte.
+
+    dump: a `Quantized`, or the path of a file that holds one; or the parts: values, scales and amax, or tensor_scale (amax /
+    C; MX formats have neither), with format. dialect: a name; "auto" tries every dialect and reports the one with the fewest
+    different blocks, the first in the order of `dialects()` where several agree; "" takes the dump's own.
+
+    >>> import lowbit, numpy
+    >>> x = numpy.linspace(-4, 4, 64, dtype="float32").reshape(2, 32)
+    >>> q = lowbit.quantize(x, "nvfp4")
+    >>> report = lowbit.verify_quantize(x, values=q.values, scales=q.scales, amax=q.amax, format="nvfp4", dialect="auto")
+    >>> bool(report), report.dialect
+    (True, 'canonical')
+    """
+    if dump is None:
+        if values is None or scales is None or format is None:
+            raise UsageError("give dump, or values, scales and format")
+        if amax is None:
+            amax = 1.0
+            if tensor_scale is not None:
+                shape = quantized(
+                    values, scales, 1.0, format=format, rule=rule, columns=columns, scale_max=scale_max, block_2d=block_2d
+                )
+                amax = _amax_of(tensor_scale, shape.encode_constant)
+        dump = quantized(
+            values, scales, amax, format=format, rule=rule, columns=columns, scale_max=scale_max, block_2d=block_2d
+        )
+    elif not isinstance(dump, Quantized):
+        dump = load(dump)
+    array, name = as_array(x, dtype)
+
+    def hold_to(whose):
+        return _lowbit.verify_quantize(array, name, dump, whose, nonfinite, amax_given)
+
+    if dialect != "auto":
+        return Report(hold_to(dialect))
+    found = []
+    for each in _lowbit.dialects():
+        try:
+            found.append(hold_to(each["name"]))
+        except UsageError:  # the dialect does not have the rule
+            continue
+    best = min(found, key=lambda facts: (facts["different"], facts["amax_differs"]))
+    return Report(best, [facts["dialect"] for facts in found if facts["equal"]])
+
+
+def explain(x, *, block, format, dialects=("canonical",), nonfinite="error", amax=None, axis=-1, dtype=None):
+    """How one block is quantized, step by step, in each of the dialects: a text.
+
+    x: the whole array, since the block depends on its amax. block: (row, index along the row), counted along `axis`.
+
+    >>> import lowbit, numpy
+    >>> x = numpy.linspace(-4, 4, 64, dtype="float32").reshape(2, 32)
+    >>> print(lowbit.explain(x, block=(0, 1), format="nvfp4").splitlines()[0])
+    row 0, block 1: nvfp4 static_6 canonical
+    """
+    if isinstance(dialects, str):
+        dialects = (dialects,)
+    row, index = block
+    if row < 0 or index < 0:
+        raise UsageError(f"block {block}: row and index count from 0")
+    array, name = as_array(x, dtype)
+    return "\n".join(
+        _lowbit.explain(array, name, row, index, format, dialect, nonfinite, amax, axis) for dialect in dialects
+    )
+
+
+def _amax_of(tensor_scale, constant):
+    """The float32 whose quotient by C, in float32, is the tensor scale: their product, or a neighbour of it."""
+    import numpy as np
+
+    scale, constant = np.float32(tensor_scale), np.float32(constant)
+    guess = np.float32(scale * constant)
+    for candidate in (guess, np.nextafter(guess, np.float32(0)), np.nextafter(guess, np.float32(np.inf))):
+        if np.float32(candidate / constant) == scale:
+            return float(candidate)
+    return float(guess)

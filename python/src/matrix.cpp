@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "matrix.hpp"
+
+#include <fmt/format.h>
+
+#include "lowbit/element_format.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/layout.hpp"
+
+namespace lowbit::python {
+
+Matrix matrix_of(const TensorInfo& tensor, int axis, bool transposed) {
+  const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
+  const AxisView view = view_along(shape, axis);
+  Matrix matrix{to_f32(tensor), view.rows(), view.length};
+  std::vector<float> moved;
+  if (view.inner != 1) {
+    moved.resize(matrix.values.size());
+    gather_rows(matrix.values, view, moved);
+    matrix.values.swap(moved);
+  }
+  if (transposed) {
+    moved.resize(matrix.values.size());
+    transpose(matrix.values, matrix.rows, matrix.columns, moved);
+    matrix.values.swap(moved);
+    std::swap(matrix.rows, matrix.columns);
+  }
+  return matrix;
+}
+
+NonFinite nonfinite_named(const std::string& name) {
+  if (const auto policy = find_nonfinite(name)) return *policy;
+  throw Error(ErrorKind::usage,
+              fmt::format("nonfinite='{:.40}': not error, saturate or propagate", name));
+}
+
+ElementRounding rounding_named(const std::string& name) {
+  if (const auto rounding = find_element_rounding(name)) return *rounding;
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("rounding='{:.40}': not nearest, stochastic or stochastic_unbiased", name));
+}
+
+const ElementFormat& output_named(const std::string& name) {
+  for (const ElementFormat* format : {&f32, &f16, &bf16}) {
+    if (format->name == name) return *format;
+  }
+  throw Error(ErrorKind::usage, fmt::format("output='{:.40}': not f32, f16 or bf16", name));
+}
+
+}  // namespace lowbit::python

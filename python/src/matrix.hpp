@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// What several files of the module share: names that are words of Python calls, and the rows that
+// are quantized.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lowbit/quantize_record.hpp"
+#include "lowbit/tensor_file.hpp"
+
+namespace lowbit::python {
+
+/// The rows that are quantized: along the axis, transposed where asked for.
+struct Matrix {
+  std::vector<float> values;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+};
+/// \throws Error(usage) for an axis that is not there.
+[[nodiscard]] Matrix matrix_of(const TensorInfo& tensor, int axis, bool transposed);
+
+/// \throws Error(usage) for other names.
+[[nodiscard]] NonFinite nonfinite_named(const std::string& name);
+[[nodiscard]] ElementRounding rounding_named(const std::string& name);
+[[nodiscard]] const ElementFormat& output_named(const std::string& name);
+
+}  // namespace lowbit::python

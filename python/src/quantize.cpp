@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+// quantize, dequantize, and the files between them.
+#include "lowbit/quantize.hpp"
+
+#include <fmt/format.h>
+#include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include "arrays.hpp"
+#include "float_environment.hpp"
+#include "lowbit/dequantize_as.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/evaluate.hpp"
+#include "lowbit/layout.hpp"
+#include "lowbit/names.hpp"
+#include "lowbit/version.hpp"
+#include "matrix.hpp"
+#include "module.hpp"
+#include "quantized.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace lowbit::python {
+namespace {
+
+using FloatArray = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+
+std::span<const float> floats(const std::optional<FloatArray>& array) {
+  return array ? std::span<const float>(array->data(), array->size()) : std::span<const float>();
+}
+
+Quantized quantize_array(const AnyArray& x, const std::string& format, const std::string& rule,
+                         const std::string& dialect, int axis, bool transposed, bool block_2d,
+                         bool hadamard, std::optional<float> amax, std::optional<float> scale_max,
+                         const std::string& nonfinite, const std::string& rounding,
+                         const std::optional<FloatArray>& random0,
+                         const std::optional<FloatArray>& random1, const std::string& dtype) {
+  const TensorInfo tensor = tensor_of(x, dtype);
+  QuantizeRecord wanted;
+  wanted.dialect = &dialect_named(dialect);
+  const FormatChoice choice = format_choice_named(format, rule, wanted.dialect);
+  wanted.format = choice.format;
+  wanted.rule = choice.rule.value_or(default_rule(*choice.format, wanted.dialect));
+  wanted.scale_max = scale_max;
+  wanted.amax_given = amax.has_value();
+  wanted.block_2d = block_2d;
+  wanted.nonfinite = nonfinite_named(nonfinite);
+  wanted.rounding = rounding_named(rounding);
+  if (hadamard) wanted.transforms = {"hadamard"};
+  QuantizeOptions request = request_of(wanted, amax.value_or(0.0F));
+  request.input_type = input_type_of(*tensor.dtype);
+  request.random0 = floats(random0);
+  request.random1 = floats(random1);
+
+  const Computing computing;
+  const Matrix matrix = matrix_of(tensor, axis, transposed);
+  Quantized result;
+  result.named.name = tensor.name;
+  result.named.tensor = quantize(matrix.values, matrix.rows, matrix.columns, request);
+  result.named.record = record_of(request);
+  result.named.record.axis = axis;
+  result.named.record.transposed = transposed;
+  result.named.record.shape = tensor.shape;
+  result.named.record.dtype = tensor.dtype;
+  return result;
+}
+
+/// Somebody else's bytes as a block tensor.
+Quantized assemble(const Bytes& values, const Bytes& scales, float amax, const std::string& format,
+                   const std::string& rule, const std::string& dialect,
+                   std::optional<std::size_t> columns, std::optional<float> scale_max,
+                   bool block_2d) {
+  Quantized q;
+  QuantizeRecord& record = q.named.record;
+  record.dialect = &dialect_named(dialect);
+  const FormatChoice choice = format_choice_named(format, rule, record.dialect);
+  record.format = choice.format;
+  record.rule = choice.rule.value_or(default_rule(*choice.format, record.dialect));
+  record.scale_max = scale_max;
+  record.block_2d = block_2d;
+  if (values.ndim() != 2 || scales.ndim() != 2) {
+    throw Error(ErrorKind::usage,
+                fmt::format("values and scales have {} and {} dimensions where each needs 2",
+                            values.ndim(), scales.ndim()));
+  }
+  BlockTensor& t = q.named.tensor;
+  t.format = choice.format;
+  t.rows = values.shape(0);
+  const std::size_t per_byte = choice.format->storage_bits() == 4 ? 2 : 1;
+  t.columns = columns.value_or(values.shape(1) * per_byte);
+  if (values.shape(1) != t.value_bytes_per_row() || scales.shape(0) != t.rows ||
+      scales.shape(1) != t.blocks_per_row()) {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("values [{}, {}] and scales [{}, {}] do not fit: {} of {} columns takes values "
+                    "[{}, {}] and scales [{}, {}]",
+                    values.shape(0), values.shape(1), scales.shape(0), scales.shape(1),
+                    choice.format->name, t.columns, t.rows, t.value_bytes_per_row(), t.rows,
+                    t.blocks_per_row()));
+  }
+  t.values.assign(values.data(), values.data() + values.size());
+  t.scales.assign(scales.data(), scales.data() + scales.size());
+  if (t.format->family() == ScaleFamily::nv) {
+    t.amax = amax;
+    t.encode_constant = t.format->largest_element() *
+                        scale_max.value_or(default_scale_max(*t.format, *record.rule));
+  }
+  record.shape = {t.rows, t.columns};
+  q.named.name = "x";
+  return q;
+}
+
+/// Back to the shape and orientation before quantization.
+nb::object dequantize_array(const Quantized& q, bool as_quantized) {
+  const BlockTensor& t = q.tensor();
+  std::vector<float> values;
+  std::vector<std::size_t> shape{t.rows, t.columns};
+  {
+    const Computing computing;
+    values.resize(t.rows * t.columns);
+    dequantize_as(dtype_f32, t, *q.record().dialect, values);
+    if (!as_quantized && q.record().shape) {
+      shape.assign(q.record().shape->begin(), q.record().shape->end());
+      const AxisView view = view_along(shape, q.record().axis);
+      if (view.rows() * view.length != values.size()) {
+        throw Error(ErrorKind::invalid_input,
+                    "the record's shape does not hold the tensor's elements");
+      }
+      std::vector<float> moved;
+      if (q.record().transposed) {
+        moved.resize(values.size());
+        transpose(values, t.rows, t.columns, moved);
+        values.swap(moved);
+      }
+      if (view.inner != 1) {
+        moved.resize(values.size());
+        scatter_rows(values, view, moved);
+        values.swap(moved);
+      }
+    }
+  }
+  return numpy_from(std::move(values), std::move(shape));
+}
+
+/// The first values of row 0, which cost no more than a block, whatever the tensor's size.
+nb::object first_values(const Quantized& q, std::size_t count) {
+  const BlockTensor& t = q.tensor();
+  BlockTensor block;
+  block.format = t.format;
+  block.amax = t.amax;
+  block.encode_constant = t.encode_constant;
+  if (t.rows == 0 || t.columns == 0) return numpy_from(std::vector<float>(), {0});
+  block.rows = 1;
+  block.columns = std::min(t.columns, static_cast<std::size_t>(t.format->block_size));
+  block.values.assign(t.values.begin(),
+                      t.values.begin() + static_cast<std::ptrdiff_t>(block.value_bytes_per_row()));
+  block.scales.assign(t.scales.begin(), t.scales.begin() + 1);
+  std::vector<float> values(block.columns);
+  {
+    const FloatEnvironment environment;
+    dequantize(block, values, q.record().dialect);
+  }
+  values.resize(std::min(values.size(), count));
+  const std::size_t size = values.size();
+  return numpy_from(std::move(values), {size});
+}
+
+void save(const Quantized& q, const std::filesystem::path& path, const std::string& name,
+          const std::string& scale_layout) {
+  const auto layout = find_scale_layout(scale_layout);
+  if (!layout) {
+    throw Error(ErrorKind::usage,
+                fmt::format("scale_layout='{:.40}': neither linear nor swizzled", scale_layout));
+  }
+  NamedBlockTensor named = q.named;
+  named.name = name;
+  named.record.scale_layout = *layout;
+  const nb::gil_scoped_release released;
+  write_block_tensors(path, std::span(&named, 1), {{"lowbit.version", LOWBIT_VERSION}});
+}
+
+std::vector<std::string> names_in(const std::filesystem::path& path) {
+  const nb::gil_scoped_release released;
+  return block_tensor_names(TensorFile::open(path));
+}
+
+Quantized load(const std::filesystem::path& path, const std::string& name) {
+  const nb::gil_scoped_release released;
+  return {read_block_tensor(path, name)};
+}
+
+}  // namespace
+
+void add_quantize(nb::module_& m) {
+  nb::class_<Quantized>(
+      m, "Quantized",
+      "A block-quantized matrix and how it came about. Made by `quantize`, `quantized` and "
+      "`load`; immutable.")
+      .def_prop_ro(
+          "values",
+          [](nb::handle_t<Quantized> self) {
+            const BlockTensor& t = nb::cast<const Quantized&>(self).tensor();
+            return numpy_view(t.values.data(), {t.rows, t.value_bytes_per_row()}, self);
+          },
+          nb::sig("def values(self) -> numpy.typing.NDArray[numpy.uint8]"),
+          "Codes, uint8 [rows, bytes of a row]: 4-bit ones two a byte, the even column in the low "
+          "nibble; others "
+          "a byte each. Rows are padded with code 0 to whole blocks. Read-only, no copy.")
+      .def_prop_ro(
+          "scales",
+          [](nb::handle_t<Quantized> self) {
+            const BlockTensor& t = nb::cast<const Quantized&>(self).tensor();
+            return numpy_view(t.scales.data(), {t.rows, t.blocks_per_row()}, self);
+          },
+          nb::sig("def scales(self) -> numpy.typing.NDArray[numpy.uint8]"),
+          "Scale bytes, uint8 [rows, blocks of a row]. Read-only, no copy.")
+      .def_prop_ro(
+          "amax", [](const Quantized& q) { return q.tensor().amax; },
+          "The tensor's largest magnitude, or the one that was given; 1 for MX formats.")
+      .def_prop_ro(
+          "encode_constant", [](const Quantized& q) { return q.tensor().encode_constant; },
+          "C of docs/formats.md, section 4: the tensor scale is amax / C.")
+      .def_prop_ro("format",
+                   [](const Quantized& q) { return std::string(q.tensor().format->name); })
+      .def_prop_ro(
+          "rule",
+          [](const Quantized& q) {
+            return std::string(name_of(q.record().rule.value_or(default_rule(*q.tensor().format))));
+          })
+      .def_prop_ro("dialect",
+                   [](const Quantized& q) { return std::string(q.record().dialect->name); })
+      .def_prop_ro(
+          "block_size", [](const Quantized& q) { return q.tensor().format->block_size; },
+          "Elements that a scale byte covers along a row.")
+      .def_prop_ro("rows", [](const Quantized& q) { return q.tensor().rows; })
+      .def_prop_ro(
+          "columns", [](const Quantized& q) { return q.tensor().columns; }, "Without padding.")
+      .def_prop_ro(
+          "shape",
+          [](const Quantized& q) {
+            const BlockTensor& t = q.tensor();
+            return nb::tuple(
+                nb::cast(q.record().shape.value_or(std::vector<std::uint64_t>{t.rows, t.columns})));
+          },
+          nb::sig("def shape(self) -> tuple[int, ...]"), "Of the array before quantization.")
+      .def("dequantize", &dequantize_array, nb::kw_only(), "as_quantized"_a = false,
+           nb::sig("def dequantize(self, *, as_quantized: bool = False) -> "
+                   "numpy.typing.NDArray[numpy.float32]"),
+           "The values as float32, in the shape before quantization; with as_quantized the matrix "
+           "[rows, "
+           "columns] whose rows run along the blocks. A Hadamard transform stays applied.")
+      .def("save", &save, "path"_a, nb::kw_only(), "name"_a = "x", "scale_layout"_a = "linear",
+           "Writes the tensor to a safetensors file, whole or not at all, as `lowbit quantize` "
+           "does.\n\n"
+           "scale_layout: linear, or swizzled for the 128x4 tiles of block-scaled tensor cores.")
+      .def_prop_ro(
+          "code_bits", [](const Quantized& q) { return q.tensor().format->storage_bits(); },
+          "Bits that a code takes in `values`: 4 or 8.")
+      .def("first_values", &first_values, "count"_a,
+           "The first values of row 0, at most a block of them.");
+  m.def("quantize", &quantize_array, "x"_a, "format"_a, nb::kw_only(), "rule"_a, "dialect"_a,
+        "axis"_a, "transpose"_a, "block_2d"_a, "hadamard"_a, "amax"_a.none(), "scale_max"_a.none(),
+        "nonfinite"_a, "rounding"_a, "random0"_a.none(), "random1"_a.none(), "dtype"_a);
+  m.def("assemble", &assemble, "values"_a, "scales"_a, "amax"_a, nb::kw_only(), "format"_a,
+        "rule"_a, "dialect"_a, "columns"_a.none(), "scale_max"_a.none(), "block_2d"_a);
+  m.def("load", &load, "path"_a, "name"_a);
+  m.def("names_in", &names_in, "path"_a);
+}
+
+}  // namespace lowbit::python

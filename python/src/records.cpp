@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// The registries: block formats with their rules, dialects, metrics, instructions.
+#include <nanobind/stl/string.h>
+
+#include "lowbit/block_format.hpp"
+#include "lowbit/dialect.hpp"
+#include "lowbit/metrics.hpp"
+#include "lowbit/sim/instruction.hpp"
+#include "module.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace lowbit::python {
+namespace {
+
+std::string text(std::string_view view) {
+  return std::string(view);
+}
+
+nb::list formats() {
+  nb::list all;
+  for (const BlockFormat& format : block_formats()) {
+    nb::list rules;
+    for (const ScaleRule rule : scale_rules()) {
+      if (is_valid_rule(format, rule)) rules.append(text(name_of(rule)));
+    }
+    nb::dict d;
+    d["name"] = text(format.name);
+    d["element"] = text(format.element->name);
+    d["integer"] =
+        format.integer == nullptr ? nb::object(nb::none()) : nb::cast(text(format.integer->name));
+    d["scale"] = text(format.scale->name);
+    d["block_size"] = format.block_size;
+    d["bits_per_element"] = format.bits_per_element();
+    d["rules"] = rules;
+    d["default_rule"] = text(name_of(default_rule(format)));
+    all.append(d);
+  }
+  return all;
+}
+
+nb::list dialect_list() {
+  nb::list all;
+  for (const Dialect& dialect : dialects()) {
+    nb::dict d;
+    d["name"] = text(dialect.name);
+    d["summary"] = text(dialect.summary);
+    all.append(d);
+  }
+  return all;
+}
+
+nb::list metric_list() {
+  nb::list all;
+  for (const Metric& metric : metrics()) {
+    nb::dict d;
+    d["name"] = text(metric.name);
+    d["heading"] = text(metric.heading);
+    d["style"] = static_cast<int>(metric.style);
+    d["formula"] = text(metric.formula);
+    all.append(d);
+  }
+  return all;
+}
+
+nb::list instruction_names() {
+  nb::list all;
+  for (const sim::Instruction& instruction : sim::instructions())
+    all.append(text(instruction.name));
+  return all;
+}
+
+}  // namespace
+
+void add_records(nb::module_& m) {
+  m.def("formats", &formats, nb::sig("def formats() -> list[dict[str, typing.Any]]"),
+        "Every block format: name, element, integer, scale, block_size, bits_per_element, rules, "
+        "default_rule.");
+  m.def("dialects", &dialect_list, nb::sig("def dialects() -> list[dict[str, typing.Any]]"),
+        "Every dialect: name, summary.");
+  m.def("metrics", &metric_list, nb::sig("def metrics() -> list[dict[str, typing.Any]]"),
+        "Every metric of `evaluate`: name, heading, style, formula.");
+  m.def("instructions", &instruction_names, nb::sig("def instructions() -> list[str]"),
+        "Every tensor-core instruction, as `mma` takes it.");
+}
+
+}  // namespace lowbit::python

@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Makes a virtual environment with the package, built against an installed lowbit, and what its tests need.
+# usage: install.sh PYTHON ENVIRONMENT PREFIX SOURCE    exit 77: pip cannot get what is needed
+set -eu
+python=$1 environment=$2 prefix=$3 source=$4
+skip() {
+  echo "skipped: $*"
+  exit 77
+}
+"$python" -m venv --help > /dev/null 2>&1 || skip "$python has no venv (Debian: apt install python3-venv)"
+[ -x "$environment/bin/python" ] || "$python" -m venv "$environment" || skip "no virtual environment by $python"
+pip="$environment/bin/python -m pip --disable-pip-version-check -q --retries 1 --timeout 20"
+"$environment/bin/python" -c 'import nanobind, scikit_build_core, pytest, hypothesis, ml_dtypes, pandas, mypy' 2> /dev/null ||
+  $pip install 'nanobind>=2.4' 'scikit-build-core>=0.10' numpy pytest hypothesis ml_dtypes pandas mypy ||
+  skip "pip cannot get the packages that the tests need (no network?)"
+$pip install --no-build-isolation --no-deps --force-reinstall "$source" -C build-dir="$environment/build" \
+  -C cmake.define.LOWBIT_PYTHON_OF_INSTALLED=ON -C cmake.define.lowbit_ROOT="$prefix"

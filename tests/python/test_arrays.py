@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""What is passed as an array: every layout gives the bytes of its plain copy, what is no array of floats is an exception."""
+import array
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import lowbit
+import numpy as np
+import pytest
+from conftest import awkward
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
+
+
+def same(a, b):
+    return a.values.tobytes() == b.values.tobytes() and a.scales.tobytes() == b.scales.tobytes() and a.amax == b.amax
+
+
+def test_strides(x):
+    plain = lowbit.quantize(x, "nvfp4")
+    wide = np.zeros((12, 160), np.float32)
+    wide[::2, ::2] = x
+    assert same(lowbit.quantize(wide[::2, ::2], "nvfp4"), plain)
+    assert same(lowbit.quantize(x[::-1, ::-1].copy()[::-1, ::-1], "nvfp4"), plain)
+    assert same(lowbit.quantize(np.asfortranarray(x), "nvfp4"), plain)
+    assert same(lowbit.quantize(np.broadcast_to(x[:1], x.shape), "nvfp4"), lowbit.quantize(np.repeat(x[:1], 6, 0), "nvfp4"))
+
+
+def test_read_only_and_misaligned(x):
+    plain = lowbit.quantize(x, "nvfp4")
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    assert same(lowbit.quantize(frozen, "nvfp4"), plain)
+    for offset in range(1, 4):
+        raw = bytearray(offset) + x.tobytes()
+        shifted = np.frombuffer(raw, np.uint8, offset=offset).view(np.float32).reshape(x.shape)
+        assert not shifted.flags.aligned
+        assert same(lowbit.quantize(shifted, "nvfp4"), plain)
+    assert same(lowbit.quantize(x.astype(">f4"), "nvfp4"), plain)
+
+
+def test_element_types(x):
+    bf16 = x.astype(ml_dtypes.bfloat16)
+    assert same(lowbit.quantize(bf16, "nvfp4:mse"), lowbit.quantize(bf16.view(np.uint16), "nvfp4:mse", dtype="BF16"))
+    assert same(lowbit.quantize(bf16, "nvfp4"), lowbit.quantize(bf16.astype(np.float32), "nvfp4"))
+    assert same(lowbit.quantize(x.astype(np.float64), "nvfp4"), lowbit.quantize(x, "nvfp4"))
+    for narrow, name in [(ml_dtypes.float8_e4m3fn, "F8_E4M3"), (ml_dtypes.float8_e5m2, "F8_E5M2")]:
+        codes = np.arange(96, dtype=np.uint8).reshape(2, 48)
+        assert same(lowbit.quantize(codes.view(narrow), "nvfp4"), lowbit.quantize(codes, "nvfp4", dtype=name))
+        assert same(lowbit.quantize(codes.view(narrow), "nvfp4"), lowbit.quantize(codes.view(narrow).astype(np.float32), "nvfp4"))
+
+
+def test_buffers_and_dlpack(x):
+    plain = lowbit.quantize(x, "nvfp4")
+    assert same(lowbit.quantize(memoryview(x), "nvfp4"), plain)
+    flat = lowbit.quantize(array.array("f", x.ravel().tolist()), "nvfp4")
+    assert flat.dequantize().shape == (x.size,)
+
+    class Foreign:  # what another library's array looks like
+        def __dlpack__(self, **options):
+            return x.__dlpack__()
+
+        def __dlpack_device__(self):
+            return (1, 0)
+
+    assert same(lowbit.quantize(Foreign(), "nvfp4"), plain)
+
+    class OnGpu(Foreign):
+        def __dlpack_device__(self):
+            return (2, 0)
+
+    with pytest.raises(lowbit.UsageError, match="main memory"):
+        lowbit.quantize(OnGpu(), "nvfp4")
+    assert lowbit.quantize([[1.0, 2.0, 3.0, 6.0] * 4], "nvfp4").amax == 6.0
+
+
+def test_torch(x):
+    torch = pytest.importorskip("torch")
+    plain = lowbit.quantize(x, "nvfp4")
+    assert same(lowbit.quantize(torch.from_numpy(x.copy()).requires_grad_(), "nvfp4"), plain)
+    assert same(lowbit.quantize(torch.from_numpy(x).T.contiguous().T, "nvfp4"), plain)
+    bf16 = torch.from_numpy(x).bfloat16()
+    assert same(lowbit.quantize(bf16, "nvfp4"), lowbit.quantize(bf16.float().numpy(), "nvfp4"))
+
+
+@pytest.mark.parametrize("bad", [
+    np.zeros((2, 16), np.int32), np.zeros((2, 16), bool), np.zeros((2, 16), complex), np.zeros((2, 16), np.longdouble),
+    np.array([["a"]]), np.array([None]), np.zeros((2, 16), [("f", "f4")]), None, "text", object(), {1: 2}, np.zeros((2, 16), np.uint16),
+    np.zeros(2, "M8[s]"),
+], ids=lambda b: type(b).__name__ + str(getattr(b, "dtype", "")))
+def test_what_is_no_array_of_floats(bad):
+    with pytest.raises((lowbit.UsageError, TypeError, ValueError)):
+        lowbit.quantize(bad, "nvfp4")
+
+
+@pytest.mark.parametrize("options", [
+    {"dtype": "F33"}, {"dtype": "F16"}, {"dtype": "U8"}, {"axis": 2}, {"axis": -3}, {"rounding": "up"}, {"nonfinite": "ignore"},
+    {"amax": -1.0}, {"amax": float("nan")}, {"scale_max": 100.0}, {"rounding": "stochastic"}, {"dialect": "nobody"}, {"rule": "floor"},
+    {"rounding": "stochastic", "random0": np.zeros(3, np.float32)},
+])
+def test_options_without_meaning(x, options):
+    with pytest.raises(lowbit.Error):
+        lowbit.quantize(x, "nvfp4", **options)
+
+
+@pytest.mark.parametrize("values,scales", [
+    (np.zeros((2, 8), np.uint8), np.zeros((2, 2), np.uint8)), (np.zeros((2, 7), np.uint8), np.zeros((2, 1), np.uint8)),
+    (np.zeros(8, np.uint8), np.zeros(1, np.uint8)), (np.zeros((2, 8), np.float32), np.zeros((2, 1), np.uint8)),
+    (np.zeros((3, 8), np.uint8), np.zeros((2, 1), np.uint8)),
+])
+def test_parts_that_do_not_fit(values, scales):
+    with pytest.raises(lowbit.UsageError):
+        lowbit.quantized(values, scales, 1.0, format="nvfp4")
+
+
+def test_results_are_read_only_and_outlive_their_owner(x):
+    q = lowbit.quantize(x, "nvfp4")
+    values, copy = q.values, q.values.tobytes()
+    with pytest.raises(ValueError):
+        values[0, 0] = 1
+    del q
+    junk = [np.ones(1000, np.uint8) for _ in range(100)]
+    assert values.tobytes() == copy and junk
+
+
+def test_nan_is_refused_by_place(x):
+    x = x.copy()
+    x[3, 7] = np.nan
+    with pytest.raises(lowbit.InvalidInputError, match="3"):
+        lowbit.quantize(x, "nvfp4")
+
+
+def test_repr(x):
+    q = lowbit.quantize(x, "nvfp4:mse")
+    assert "nvfp4:mse canonical, 6 x 80" in repr(q) and f"0x{q.scales[0, 0]:02x}" in repr(q)
+    assert q._repr_html_().count("<td>") == 32
+    assert "0 x 16" in repr(lowbit.quantize(np.zeros((0, 16), np.float32), "nvfp4"))
+    assert "mxfp8_e4m3" in repr(lowbit.quantize(x, "mxfp8_e4m3"))
+
+
+# glibc's fenv_t on x86-64: MXCSR is its last word.
+FTZ, DAZ, UPWARD = 0x8000, 0x0040, 0x4000
+
+
+class Environment:
+    def __init__(self):
+        self.libm = ctypes.CDLL("libm.so.6")
+
+    def get(self):
+        state = (ctypes.c_uint32 * 8)()
+        self.libm.fegetenv(state)
+        return state
+
+    def set(self, bits):
+        state = self.get()
+        state[7] = bits
+        self.libm.fesetenv(state)
+
+    def mxcsr(self):
+        return self.get()[7] & ~0x3F
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="MXCSR is of x86-64")
+@pytest.mark.parametrize("bits", [FTZ | DAZ, UPWARD, FTZ | DAZ | UPWARD])
+def test_the_float_environment_does_not_matter_and_stays(bits):
+    x = awkward(64, 64, seed=8)
+    x[5] *= np.float32(1e-38)  # subnormals
+    big = np.random.default_rng(1).standard_normal((64, 4096)).astype(np.float32) * np.float32(2e-39)
+    calls = [
+        lambda: lowbit.quantize(x, "nvfp4:mse").values.tobytes(),
+        lambda: lowbit.quantize(big, "mxfp4").scales.tobytes(),
+        lambda: lowbit.quantize(x, "if4").dequantize().tobytes(),
+        lambda: [(t["mse"], t["max_abs_error"]) for t in lowbit.evaluate(big, ["nvfp4", "if4"], threads=2).totals],
+        lambda: lowbit.exact_gemm(*[lowbit.quantize(x, "nvfp4")] * 2).tobytes(),
+    ]
+    clean = [call() for call in calls]
+    environment = Environment()
+    before = environment.mxcsr()
+    try:
+        environment.set((before & ~0xE040) | bits)
+        assert environment.mxcsr() & (FTZ | DAZ | UPWARD) == bits
+        set_to = environment.mxcsr()
+        results = [call() for call in calls]
+        after = environment.mxcsr()
+        with pytest.raises(lowbit.UsageError):
+            lowbit.quantize(x, "nvfp5")
+        after_error = environment.mxcsr()
+    finally:
+        environment.set(before)
+    assert results == clean
+    assert after == set_to == after_error
+
+
+def test_threads_run_while_it_computes():
+    x = np.random.default_rng(0).standard_normal((1024, 4096)).astype(np.float32)
+    wanted = lowbit.quantize(x, "if4")
+    ticks, results = [], []
+    worker = threading.Thread(target=lambda: results.append(lowbit.quantize(x, "if4")))
+    worker.start()
+    while worker.is_alive():
+        ticks.append(time.monotonic())
+        time.sleep(0.001)
+    worker.join()
+    # With the GIL held, this thread would not have run until the call was over.
+    assert len(ticks) > 5 and same(results[0], wanted)
+
+
+def test_interrupt_in_a_long_call():
+    program = (
+        "import lowbit, numpy, sys\n"
+        "x = numpy.random.default_rng(0).standard_normal((8192, 8192)).astype('float32')\n"
+        "print('ready', flush=True)\n"
+        "try:\n"
+        "    while True: lowbit.evaluate(x, ['if4', 'nvfp4:mse', 'if3', 'mxfp4'], threads=2)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    child.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    out, _ = child.communicate(timeout=60)
+    assert out == "interrupted\n" and child.returncode == 0
+    assert time.monotonic() - start < 20

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""Every function gives what the command gives, byte for byte, over all formats and rules."""
+import json
+
+import lowbit
+import numpy as np
+import pytest
+from conftest import DATA, awkward, read, write
+
+PAIRS = [(f["name"], rule) for f in lowbit.formats() for rule in f["rules"]]
+
+
+def same_file(command, tmp_path, array, arguments, **options):
+    """lowbit.quantize and save give the very file of `lowbit quantize`."""
+    source = write(tmp_path / "in.safetensors", t=array)
+    command("quantize", source, "-o", tmp_path / "command.safetensors", "--tensor", "t", *arguments)
+    layout = options.pop("scale_layout", "linear")
+    dtype = "BF16" if array.dtype == np.uint16 else None
+    q = lowbit.quantize(array, dtype=dtype, **options)
+    q.save(tmp_path / "python.safetensors", name="t", scale_layout=layout)
+    assert (tmp_path / "python.safetensors").read_bytes() == (tmp_path / "command.safetensors").read_bytes()
+    return q
+
+
+@pytest.mark.parametrize("format,rule", PAIRS)
+def test_quantize_and_dequantize(command, tmp_path, x, format, rule):
+    for name, array in {"f32": x, "f16": x.astype(np.float16), "bf16": (x.view(np.uint32) >> 16).astype(np.uint16)}.items():
+        array = np.where(np.isfinite(array), array, array.dtype.type(0)) if name == "f16" else array
+        q = same_file(command, tmp_path, array, ["--format", format, "--rule", rule], format=f"{format}:{rule}")
+        command("dequantize", tmp_path / "command.safetensors", "-o", tmp_path / "back.safetensors")
+        back = read(tmp_path / "back.safetensors")["t"]
+        assert q.dequantize().tobytes() == back.tobytes()
+        loaded = lowbit.load(tmp_path / "command.safetensors")
+        assert loaded.values.tobytes() == q.values.tobytes() and loaded.scales.tobytes() == q.scales.tobytes()
+        assert (loaded.format, loaded.rule, loaded.shape) == (format, rule, x.shape)
+
+
+@pytest.mark.parametrize("dialect", [d["name"] for d in lowbit.dialects()])
+@pytest.mark.parametrize("format", ["nvfp4", "if4", "mxfp4", "if3"])
+def test_dialects(command, tmp_path, dialect, format):
+    x = awkward(4, 64, seed=3)
+    code, _ = run_status(command, tmp_path, x, format, dialect)
+    if code:
+        with pytest.raises(lowbit.UsageError):
+            lowbit.quantize(x, format, dialect=dialect)
+        return
+    q = same_file(command, tmp_path, x, ["--format", format, "--dialect", dialect], format=format, dialect=dialect)
+    command("dequantize", tmp_path / "command.safetensors", "-o", tmp_path / "back.safetensors")
+    assert q.dequantize().tobytes() == read(tmp_path / "back.safetensors")["t"].tobytes()
+
+
+def run_status(command, tmp_path, x, format, dialect):
+    import subprocess
+
+    source = write(tmp_path / "in.safetensors", t=x)
+    done = subprocess.run([command.path, "quantize", source, "-o", tmp_path / "try.safetensors", "--format", format,
+                           "--dialect", dialect], capture_output=True)
+    return done.returncode, done.stderr
+
+
+OPTIONS = [
+    (["--axis", "0"], {"axis": 0}),
+    (["--transpose"], {"transpose": True}),
+    (["--block-2d"], {"block_2d": True}),
+    (["--rht"], {"hadamard": True}),
+    (["--amax", "9000"], {"amax": 9000.0}),
+    (["--scale-max", "256"], {"scale_max": 256.0}),
+    (["--scale-layout", "swizzled"], {"scale_layout": "swizzled"}),
+]
+
+
+@pytest.mark.parametrize("arguments,options", OPTIONS, ids=lambda o: str(o))
+def test_options(command, tmp_path, arguments, options):
+    x = awkward(32, 96, seed=1)
+    same_file(command, tmp_path, x, ["--format", "nvfp4", "--rule", "mse", *arguments], format="nvfp4", rule="mse", **options)
+
+
+@pytest.mark.parametrize("policy", ["saturate", "propagate"])
+def test_nonfinite(command, tmp_path, x, policy):
+    x = x.copy()
+    x[3, 5], x[4, 70], x[5, 1] = np.nan, np.inf, -np.inf
+    same_file(command, tmp_path, x, ["--format", "nvfp4", "--nonfinite", policy], format="nvfp4", nonfinite=policy)
+
+
+@pytest.mark.parametrize("rounding", ["stochastic", "stochastic_unbiased"])
+def test_stochastic(command, tmp_path, x, rounding):
+    random = np.random.default_rng(5).random((2, 6, 80), dtype=np.float32)
+    write(tmp_path / "random.safetensors", rand0=random[0], rand1=random[1])
+    same_file(command, tmp_path, x, ["--format", "nvfp4", f"--{rounding.replace('_', '-')}", "--random", tmp_path / "random.safetensors"],
+              format="nvfp4", rounding=rounding, random0=random[0], random1=random[1])
+
+
+@pytest.mark.parametrize("shape,axis", [((16,), 0), ((3, 5, 48), 1), ((2, 3, 4, 20), -1), ((40, 7), 0), ((1, 1), -1), ((0, 16), -1)])
+def test_shapes(command, tmp_path, shape, axis):
+    x = np.random.default_rng(2).standard_normal(shape).astype(np.float32)
+    q = same_file(command, tmp_path, x, ["--format", "nvfp4", "--axis", str(axis)], format="nvfp4", axis=axis)
+    assert q.dequantize().shape == shape == q.shape
+
+
+def test_evaluate_prints_what_eval_prints(command):
+    formats = [f"{format}:{rule}" for format, rule in PAIRS]
+    arguments = [word for format in formats for word in ("--format", format)]
+    sample = DATA / "minilm_sample.safetensors"
+    table = lowbit.evaluate(sample, formats)
+    assert str(table) + "\n" == command("eval", sample, *arguments)
+    report = json.loads(command("eval", sample, *arguments, "--json", "-"))
+    wanted = [result for tensor in report["tensors"] for result in tensor["results"]]
+    assert len(wanted) == len(table.rows) > 0
+    for row, want in zip(table.rows, wanted):
+        for name, number in want.items():
+            assert row[name] == number or (number is None and not np.isfinite(row[name]))
+
+
+def test_evaluate_of_an_array(command, tmp_path, x):
+    write(tmp_path / "in.safetensors", x=x)
+    for options, arguments in [({}, []), ({"axis": 0}, ["--axis", "0"]), ({"scale_max": 256.0}, ["--scale-max", "256"])]:
+        table = lowbit.evaluate(x, ["nvfp4", "mxfp4"], **options)
+        assert str(table) + "\n" == command("eval", tmp_path / "in.safetensors", "--format", "nvfp4", "--format", "mxfp4", *arguments)
+
+
+@pytest.mark.parametrize("output", ["f32", "f16", "bf16"])
+@pytest.mark.parametrize("tensor_scale", ["exact", "fp32", "none"])
+def test_exact_gemm(command, tmp_path, output, tensor_scale):
+    rng = np.random.default_rng(4)
+    a = lowbit.quantize(rng.standard_normal((9, 64)).astype(np.float32), "nvfp4:mse")
+    b = lowbit.quantize(rng.standard_normal((5, 64)).astype(np.float32), "if4")
+    a.save(tmp_path / "a.safetensors")
+    b.save(tmp_path / "b.safetensors")
+    command("gemm", "--a", tmp_path / "a.safetensors", "--b", tmp_path / "b.safetensors", "--model", "exact",
+            "--tensor-scale", tensor_scale, "--output-type", output, "--out", tmp_path / "d.safetensors")
+    d = lowbit.exact_gemm(a, b, output=output, tensor_scale=tensor_scale)
+    assert d.shape == (9, 5) and d.tobytes() == read(tmp_path / "d.safetensors")["D"].tobytes()
+
+
+INSTRUCTIONS = [
+    "mma.Hopper.m64n8k16.f32.f16.f16.f32",
+    "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3",
+]
+
+
+def test_mma(command, tmp_path):
+    rng = np.random.default_rng(6)
+    tried = 0
+    for name in lowbit.instructions():
+        facts = lowbit._lowbit.instruction(name)
+        wide = {"f16": np.float16, "bf16": np.uint16, "tf32": np.float32}
+        k = 2 * facts["k"]
+
+        def codes(element, bits, shape):
+            if element in wide:
+                values = rng.standard_normal(shape).astype(np.float32)
+                if element == "bf16":
+                    return (values.view(np.uint32) >> 16).astype(np.uint16)
+                return values.astype(wide[element])
+            if bits == 4:
+                return rng.integers(0, 256, shape, np.uint8)
+            return rng.integers(0, 1 << (6 if "3m2" in element or "2m3" in element else 7), shape, np.uint8)
+
+        if facts["a_bits"] != facts["b_bits"]:
+            continue
+        items = k // 2 if facts["a_bits"] == 4 else k
+        arrays = {"A": codes(facts["a"], facts["a_bits"], (5, items)), "B": codes(facts["b"], facts["b_bits"], (items, 3)),
+                  "C": rng.standard_normal((5, 3)).astype(np.float32 if facts["c"] == "f32" else np.float16)}
+        scales = {}
+        if facts["scale"]:
+            blocks = k // facts["block"]
+            scales = {"scale_a": rng.integers(1, 120, (5, blocks), np.uint8), "scale_b": rng.integers(1, 120, (blocks, 3), np.uint8)}
+            arrays |= {"scale_A": scales["scale_a"], "scale_B": scales["scale_b"]}
+        write(tmp_path / "in.safetensors", **arrays)
+        command("mma", name, "--in", tmp_path / "in.safetensors", "--out", tmp_path / "d.safetensors")
+        d = lowbit.mma(name, arrays["A"], arrays["B"], arrays["C"], **scales)
+        assert d.tobytes() == read(tmp_path / "d.safetensors")["D"].tobytes(), name
+        tried += 1
+    assert tried > 50
+
+
+@pytest.mark.parametrize("arguments,call", [
+    (["--format", "nvfp5"], {"format": "nvfp5"}),
+    (["--format", "mxfp4", "--rule", "mse"], {"format": "mxfp4", "rule": "mse"}),
+    (["--format", "nvfp4:mse", "--rule", "mae"], {"format": "nvfp4:mse", "rule": "mae"}),
+    (["--format", "nvfp4", "--dialect", "canonicle"], {"format": "nvfp4", "dialect": "canonicle"}),
+])
+def test_errors_are_the_commands_line(command, tmp_path, x, arguments, call):
+    source = write(tmp_path / "in.safetensors", x=x)
+    code, line = command.fails("quantize", source, "-o", tmp_path / "out.safetensors", *arguments)
+    with pytest.raises(lowbit.Error) as raised:
+        lowbit.quantize(x, **call)
+    assert (raised.value.exit_code, str(raised.value)) == (code, line)
+
+
+def test_error_of_a_file(command, tmp_path):
+    (tmp_path / "bad.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    code, line = command.fails("dequantize", tmp_path / "bad.safetensors", "-o", tmp_path / "out.safetensors")
+    with pytest.raises(lowbit.InvalidInputError) as raised:
+        lowbit.load(tmp_path / "bad.safetensors")
+    assert (raised.value.exit_code, str(raised.value)) == (code, line)

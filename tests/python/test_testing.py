@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Assertions, reports and explanations: each fault that is planted is found where it is."""
+import lowbit
+import lowbit.testing
+import numpy as np
+import pytest
+from conftest import awkward, write
+
+
+def parts(x, format, **options):
+    q = lowbit.quantize(x, format, **options)
+    return q.values.copy(), q.scales.copy(), q.amax
+
+
+@pytest.mark.parametrize("format", [f["name"] for f in lowbit.formats()])
+def test_equal_and_one_bit_off(x, format):
+    values, scales, amax = parts(x, format)
+    lowbit.testing.assert_quantized_equal(x, values, scales, amax, format=format)
+    values[4, 3] ^= 1
+    with pytest.raises(lowbit.MismatchError, match="row 4, block 0") as raised:
+        lowbit.testing.assert_quantized_equal(x, values, scales, amax, format=format)
+    assert isinstance(raised.value, AssertionError) and "1 of" in str(raised.value)
+    values[4, 3] ^= 1
+    scales[5, -1] ^= 1
+    with pytest.raises(lowbit.MismatchError, match=f"row 5, block {scales.shape[1] - 1}"):
+        lowbit.testing.assert_quantized_equal(x, values, scales, amax, format=format)
+
+
+def test_amax_is_compared_bit_for_bit(x):
+    values, scales, amax = parts(x, "nvfp4")
+    with pytest.raises(lowbit.MismatchError, match="amax"):
+        lowbit.testing.assert_quantized_equal(x, values, scales, np.nextafter(np.float32(amax), np.float32(0)), format="nvfp4")
+    stale = float(np.float32(2 * amax))
+    values, scales, _ = parts(x, "nvfp4", amax=stale)
+    lowbit.testing.assert_quantized_equal(x, values, scales, stale, format="nvfp4", amax_given=True)
+    with pytest.raises(lowbit.MismatchError):
+        lowbit.testing.assert_quantized_equal(x, values, scales, stale, format="nvfp4")
+
+
+def test_text_is_that_of_verify_quantize(command, tmp_path, x):
+    source = write(tmp_path / "in.safetensors", t=x)
+    values, scales, amax = parts(x, "nvfp4:mse")
+    values[2, 9] ^= 0x30
+    dump = lowbit.quantized(values, scales, amax, format="nvfp4:mse", scale_max=256.0)
+    dump.save(tmp_path / "dump.safetensors", name="t")
+    code, _ = command.fails("verify", "quantize", source, tmp_path / "dump.safetensors")
+    assert code == 1
+    import subprocess
+
+    out = subprocess.run([command.path, "verify", "quantize", source, tmp_path / "dump.safetensors"], capture_output=True, text=True).stdout
+    report = lowbit.verify_quantize(x, tmp_path / "dump.safetensors")
+    assert not report and report.text.splitlines()[0].split(": ", 1)[1] == out.splitlines()[0].split(": ", 1)[1]
+    assert (report.different, report.codes, report.scales, report.first) == (1, 1, 0, (2, 1))
+
+
+@pytest.mark.parametrize("dialect", [d["name"] for d in lowbit.dialects()])
+def test_auto_names_the_dialect(dialect):
+    x = awkward(64, 256, seed=11)
+    try:
+        q = lowbit.quantize(x, "nvfp4:mse", dialect=dialect)
+    except lowbit.UsageError:
+        pytest.skip("the dialect has no such rule")
+    report = lowbit.verify_quantize(x, values=q.values, scales=q.scales, amax=q.amax, format="nvfp4:mse", dialect="auto")
+    assert report and dialect in report.agreeing
+
+
+def test_tensor_scale(x):
+    for format in ["nvfp4", "nvfp4:mse", "if4"]:
+        q = lowbit.quantize(x, format)
+        scale = np.float32(q.amax) / np.float32(q.encode_constant)
+        assert lowbit.verify_quantize(x, values=q.values, scales=q.scales, tensor_scale=scale, format=format)
+
+
+def test_explain(x):
+    text = lowbit.explain(x, block=(0, 0), format="nvfp4:mse", dialects=("canonical", "fos_pytorch"))
+    q = lowbit.quantize(x, "nvfp4:mse")
+    assert text.count("candidate 6") == text.count("candidate 4") == 2 and f"scale byte 0x{q.scales[0, 0]:02x}" in text
+    assert "row 0, block 0: nvfp4 mse fos_pytorch" in text
+    for block in [(6, 0), (0, 5), (-1, 0)]:
+        with pytest.raises(lowbit.UsageError):
+            lowbit.explain(x, block=block, format="nvfp4")
+
+
+def test_gemm(command, tmp_path):
+    rng = np.random.default_rng(0)
+    a = lowbit.quantize(rng.standard_normal((8, 128)).astype(np.float32), "nvfp4")
+    b = lowbit.quantize(rng.standard_normal((4, 128)).astype(np.float32), "nvfp4")
+    d = lowbit.exact_gemm(a, b)
+    lowbit.testing.assert_gemm_equal(a, b, d)
+    lowbit.testing.assert_gemm_equal(a, b, lowbit.exact_gemm(a, b, output="bf16"))
+    wrong = d.copy()
+    wrong[3, 2] = np.nextafter(wrong[3, 2], np.float32(9e9))
+    with pytest.raises(lowbit.MismatchError) as raised:
+        lowbit.testing.assert_gemm_equal(a, b, wrong)
+    text = str(raised.value)
+    assert text.startswith("mismatches    1 ") and "first         (3, 2)" in text and "largest 1 ulp" in text
+    a.save(tmp_path / "a.safetensors")
+    b.save(tmp_path / "b.safetensors")
+    write(tmp_path / "d.safetensors", D=wrong)
+    import subprocess
+
+    out = subprocess.run([command.path, "verify", "gemm", "--a", tmp_path / "a.safetensors", "--b", tmp_path / "b.safetensors",
+                          "--output", tmp_path / "d.safetensors", "--model", "exact"], capture_output=True, text=True)
+    assert out.returncode == 1 and text in out.stdout
+    with pytest.raises(lowbit.UsageError):
+        lowbit.testing.assert_gemm_equal(a, b, d[:, :3])
+    with pytest.raises(lowbit.UsageError):
+        lowbit.testing.assert_gemm_equal(np.zeros((8, 128), np.float32), b, d)
+
+
+def test_gemm_of_an_instruction():
+    rng = np.random.default_rng(1)
+    name = next(n for n in lowbit.instructions() if "f32.f16.f16.f32" in n)
+    a, b = rng.standard_normal((2, 8, 64)).astype(np.float16)
+    d = lowbit.mma(name, a, b.T)
+    lowbit.testing.assert_gemm_equal(a, b, d, model=name)
+    d[0, 0] += 1
+    with pytest.raises(lowbit.MismatchError, match=r"first         \(0, 0\)"):
+        lowbit.testing.assert_gemm_equal(a, b, d, model=name, diagnosis=False)
