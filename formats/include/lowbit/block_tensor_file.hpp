@@ -41,9 +41,9 @@ struct NamedBlockTensor {
 /// metadata entry NAME.format.
 [[nodiscard]] std::vector<std::string> block_tensor_names(const TensorFile& file);
 
+/// Reads one tensor. An empty name means the file's only one.
 /// \param file  an open file
 /// \param name  of the tensor; empty: the file's only one
-/// Reads one tensor. An empty name means the file's only one.
 /// \param path  of the file, for messages.
 /// \throws Error(usage) where the name is missing or ambiguous; Error(invalid_input), naming file
 ///         and entry, for entries of the wrong dtype or shape, missing, malformed or unknown

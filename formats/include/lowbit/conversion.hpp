@@ -54,14 +54,14 @@ struct Exact {
 };
 
 /// Rounds an exact value to a code of the format.
-/// \param format  of the code
-/// \param value  the exact value
-/// \param policy  rounding, overflow, NaN and the sign of zero
-/// \param random  u in [0, 1), used by Rounding::stochastic only.
 /// Integer formats clamp to +-max (never the most negative two's complement code) and have no
 /// negative zero. Unsigned formats turn negative values into code 0, as E8M0 does anything below
 /// 2^-127. A NaN result is always the positive one.
 /// Thread-safe, no allocation.
+/// \param format  of the code
+/// \param value  the exact value
+/// \param policy  rounding, overflow, NaN and the sign of zero
+/// \param random  u in [0, 1), used by Rounding::stochastic only.
 [[nodiscard]] constexpr std::uint32_t round_pack(const ElementFormat& format, const Exact& value,
                                                  const ConversionPolicy& policy = {},
                                                  float random = 0.0F);

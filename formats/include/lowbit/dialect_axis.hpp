@@ -39,8 +39,9 @@ struct DialectAxis {
 /// The axis of that name, or nullptr.
 [[nodiscard]] const DialectAxis* find_dialect_axis(std::string_view name);
 
+/// Sets an axis by words.
+/// \param text  "axis=value"
 /// \param dialect  the record to change
-/// Sets an axis by words. \param text  "axis=value"
 /// \throws Error(usage) for an axis or a value that is not there, naming those that are.
 void set_dialect_axis(Dialect& dialect, std::string_view text);
 

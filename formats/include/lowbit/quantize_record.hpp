@@ -74,9 +74,9 @@ struct QuantizeRecord {
 /// What the request says. Axis, transposition, layouts, shape and dtype are the caller's to add.
 [[nodiscard]] QuantizeRecord record_of(const QuantizeOptions& request);
 
-/// \param record  of a quantized file
 /// The request that gives the same bytes again. Random numbers and the input type are the caller's
 /// to add. \param amax  NAME.amax, used where the record says that it was given
+/// \param record  of a quantized file
 /// \throws Error(usage) for transforms that this version does not know.
 [[nodiscard]] QuantizeOptions request_of(const QuantizeRecord& record, float amax);
 

@@ -69,13 +69,13 @@ struct Selection {
 [[nodiscard]] std::string_view selection_help();
 
 /// Applies the rules to each file by itself:
-/// \param files  open files
-/// \param rules  names, layout and axis
 /// - tensors that are not float, or have no elements, are left out in any case;
 /// - what a name pattern includes is taken, whatever it is, and nothing else;
 /// - otherwise weights are taken: rank 2 or more, at least 16 inputs and 2 outputs, at least 1,024
 ///   elements, and no name that says embedding, norm, bias, position or recorded activation;
 /// - of a file with one tensor, or in which nothing is a weight, every float tensor is taken.
+/// \param files  open files
+/// \param rules  names, layout and axis
 /// \param paths  of the files, for messages
 /// \throws Error(invalid_input) for an axis that a tensor does not have.
 [[nodiscard]] Selection select_tensors(std::span<const TensorFile> files,

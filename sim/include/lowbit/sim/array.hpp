@@ -159,10 +159,10 @@ struct ArrayResult {
 };
 
 /// Replays a layer tile by tile, as events: the same cycles as stepping it (test_array.cpp).
+/// Thread-safe. Seconds for a hundred million tiles.
 /// \param config  the array
 /// \param shape  the layer
 /// \param trace  where not null, the timing of every tile (of the first million).
-/// Thread-safe. Seconds for a hundred million tiles.
 [[nodiscard]] ArrayResult replay_layer(const ArrayConfig& config, const GemmShape& shape,
                                        std::vector<TileTiming>* trace = nullptr);
 

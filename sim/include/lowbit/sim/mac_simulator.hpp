@@ -57,11 +57,11 @@ struct MacVariant {
 /// Every unit in this build; empty where Verilator was missing.
 [[nodiscard]] std::span<const MacVariant> mac_variants();
 
+/// Runs the compiled unit of the stream's shape. Each call starts from reset; calls may run at the
+/// same time, but for SystemC.
 /// \param stream  the beats; its shape names the unit
 /// \param options  stalls, resets, waveform
 /// \param backend  what simulates the unit
-/// Runs the compiled unit of the stream's shape. Each call starts from reset; calls may run at the
-/// same time, but for SystemC.
 /// \param expected  one result per segment, as mac_model gives them.
 /// \throws Error(unavailable) where that unit is not compiled in, naming those that are, or
 ///         Verilator or SystemC was missing at build time; Error(usage) for options out of range.

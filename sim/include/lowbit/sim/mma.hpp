@@ -83,6 +83,7 @@ struct MmaRange {
 };
 
 /// D = A B + C, one instruction after the other along K on each output.
+/// Calls on disjoint rows may run at the same time.
 /// \param instruction  whose arithmetic
 /// \param a  rows of A
 /// \param b  columns of B
@@ -90,7 +91,6 @@ struct MmaRange {
 /// \param d  a.vectors() x b.vectors() words of the D format, row-major: C on entry, D on return.
 ///           (An instruction whose C is FP16 and D FP32 takes C widened to FP32, which is exact.)
 /// \param threads  how many share the rows; the result does not depend on it.
-/// Calls on disjoint rows may run at the same time.
 /// \throws Error (invalid_input) where the operands' lengths differ or d has another size.
 void mma(const Instruction& instruction, const MmaOperand& a, const MmaOperand& b,
          std::span<std::uint32_t> d, const MmaRange& range = {}, unsigned threads = 1);
