@@ -22,6 +22,7 @@ struct QuantizedDifference {
   std::size_t first_row = 0;    ///< of the first different block, where there is one
   std::size_t first_block = 0;  ///< index of that block along its row
 
+  /// Whether no block and no amax differs.
   [[nodiscard]] bool equal() const { return different == 0 && !amax_differs; }
 };
 
@@ -31,6 +32,10 @@ struct QuantizedDifference {
 
 /// The line that `lowbit verify quantize` prints, without its end, and where blocks differ, the
 /// decisions of the first one on lines of their own.
+/// \param difference  what compare_quantized() found
+/// \param name  of the tensor
+/// \param wanted  what quantize() gives
+/// \param other  the dump
 /// \param values, request  what `wanted` is the quantization of: rows x columns, after axis and
 ///                         transposition
 [[nodiscard]] std::string difference_text(const QuantizedDifference& difference,

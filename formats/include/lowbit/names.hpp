@@ -19,6 +19,7 @@ namespace lowbit {
 
 /// The record of that name. \throws Error(usage)
 [[nodiscard]] const BlockFormat& block_format_named(std::string_view name);
+/// The record of that name. \throws Error(usage)
 [[nodiscard]] const Dialect& dialect_named(std::string_view name);
 /// The rule of that name, which must be one of the format's in the dialect (canonical where null).
 /// \throws Error(usage)
@@ -27,10 +28,12 @@ namespace lowbit {
 
 /// A block format, and the rule where one was written.
 struct FormatChoice {
-  const BlockFormat* format = nullptr;
-  std::optional<ScaleRule> rule{};
+  const BlockFormat* format = nullptr;  ///< never null
+  std::optional<ScaleRule> rule{};      ///< absent where none was written
 };
 /// F[:RULE], as `nvfp4` or `nvfp4:mse`.
+/// \param text  F or F:RULE
+/// \param dialect  canonical where null
 /// \param rule     the rule where it is written apart; empty: none. \throws Error(usage) where both
 ///                 name one and they differ.
 [[nodiscard]] FormatChoice format_choice_named(std::string_view text, std::string_view rule = {},

@@ -37,8 +37,8 @@ enum class QuantizerMode : std::uint8_t {
 /// 10 pJ per 64-bit word of an 8 KiB SRAM in 45 nm at 0.9 V (M. Horowitz, "Computing's energy
 /// problem", ISSCC 2014), whose 20 pJ at 32 KiB and 100 pJ at 1 MiB the law meets within 13 %.
 struct SramModel {
-  double bytes = 8192;
-  double pj_per_byte = 1.25;
+  double bytes = 8192;                             ///< capacity at which pj_per_byte holds
+  double pj_per_byte = 1.25;                       ///< pJ per byte of an access at that capacity
   [[nodiscard]] double at(double capacity) const;  ///< pJ per byte; capacity > 0
 };
 

@@ -16,6 +16,10 @@ namespace lowbit::sim {
 /// A word in hexadecimal and, in parentheses, its value.
 [[nodiscard]] std::string word_text(const ElementFormat& format, std::uint32_t word);
 
+/// \param format  of the words
+/// \param result  of compare_words()
+/// \param expected  M x N words of the model
+/// \param output  M x N words to compare
 /// Counts, and the first mismatch. \param columns  N, of the row-major M x N words
 [[nodiscard]] std::string mismatch_text(const ElementFormat& format, const WordComparison& result,
                                         std::span<const std::uint32_t> expected,

@@ -14,6 +14,7 @@
 
 namespace lowbit::sim {
 
+/// The measured figures of one MAC unit.
 struct MacFigures {
   std::string unit;     ///< "exact"
   std::string format;   ///< of blocks: "if4"
@@ -35,7 +36,9 @@ struct MacFigures {
 [[nodiscard]] std::vector<MacFigures> read_mac_figures(const std::filesystem::path& path);
 
 /// The first row of an exact unit in this format by this recipe, or nothing.
-/// \param format  name of a block format: "if4"  \param recipe  "area"
+/// \param rows  figures of shipped_mac_figures() or read_mac_figures()
+/// \param format  name of a block format: "if4"
+/// \param recipe  "area"
 [[nodiscard]] std::optional<MacFigures> exact_unit_figures(std::span<const MacFigures> rows,
                                                            std::string_view format,
                                                            std::string_view recipe);
