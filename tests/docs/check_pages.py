@@ -70,6 +70,15 @@ def check_folders():
         check(f"`{folder}`" in page, f"docs/architecture.md: no word about {folder}")
 
 
+def check_index():
+    """docs/README.md lists every page once."""
+    text = (ROOT / "docs/README.md").read_text()
+    listed = re.findall(r"\[([\w]+\.md)\]\(", text.partition("| page |")[2])
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md", "api.md", "glossary.md"}
+    for page in sorted(pages):
+        check(listed.count(page) == 1, f"docs/README.md lists {page} {listed.count(page)} times")
+
+
 def check_glossary():
     words = re.findall(r"^\| ([^|]+?) \| .* \|$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)[1:]
     words = [word for word in words if not word.startswith("---")]
@@ -167,6 +176,7 @@ for page in PAGES:
     check_links(page, text)
     check_paths(page, text)
 check_glossary()
+check_index()
 check_folders()
 if len(sys.argv) > 1:
     check_readme_table(sys.argv[1])
