@@ -4,15 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "dequantize/value_table.hpp"
 #include "io/error_text.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/layout.hpp"
 #include "quantize/engine.hpp"
@@ -23,6 +21,7 @@ namespace lowbit {
 namespace {
 
 using detail::Engine;
+using detail::for_each_index;
 using detail::LoadedPiece;
 using detail::MatrixSource;
 using detail::Piece;
@@ -52,37 +51,6 @@ void read_piece(const TensorInfo& tensor, const AxisView& view, const Piece& pie
     }
     r += side;
   }
-}
-
-/// Calls work(index, buffers of this thread) for every index, on several threads; the exception of
-/// the lowest index that failed comes out, as it would with one thread.
-template <typename Buffers, typename Work>
-void for_each_index(std::size_t count, unsigned threads, const Work& work) {
-  std::atomic<std::size_t> next{0};
-  std::mutex failure_mutex;
-  std::size_t failed_at = count;
-  std::exception_ptr failure;
-  const auto run = [&] {
-    Buffers buffers;
-    for (std::size_t i = next++; i < count; i = next++) {
-      try {
-        work(i, buffers);
-      } catch (...) {
-        const std::lock_guard lock(failure_mutex);
-        if (i < failed_at) {
-          failed_at = i;
-          failure = std::current_exception();
-        }
-        next = count;
-      }
-    }
-  };
-  std::vector<std::jthread> helpers;
-  const auto wanted = std::min<std::size_t>(std::max(threads, 1U), count);
-  for (std::size_t t = 1; t < wanted; ++t) helpers.emplace_back(run);
-  run();
-  helpers.clear();
-  if (failure) std::rethrow_exception(failure);
 }
 
 AxisView checked_view(const TensorInfo& tensor, int axis) {

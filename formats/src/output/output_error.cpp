@@ -8,8 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
-#include "parallel.hpp"
 
 namespace lowbit {
 namespace {

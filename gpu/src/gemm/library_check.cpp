@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
-#include <mutex>
-#include <thread>
+#include <vector>
 
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/gpu/gemm_layout.hpp"
 #include "lowbit/gpu/mma_f16_layout.hpp"
 #include "lowbit/sim/mma.hpp"
@@ -83,55 +82,47 @@ LibraryCheck check_with_library(const LibraryProblem& p) {
   }
   // Slabs of columns: few enough to share A's operand well, enough of them for every core. The
   // model takes 16 columns at once.
-  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t cores = lowbit::detail::thread_count(0);
   const std::size_t slab = std::clamp<std::size_t>(p.columns / (2 * cores) / 16 * 16, 16, 256);
-  LibraryCheck result;
-  std::mutex mutex;
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (;;) {
-      const std::size_t start = next.fetch_add(slab);
-      if (start >= p.columns) return;
-      const std::size_t count = std::min(slab, p.columns - start);
-      std::vector<float> total(p.rows * count);
-      std::vector<std::uint32_t> partial(p.rows * count);
-      for (std::size_t s = 0; s < orders.size(); ++s) {
-        std::fill(partial.begin(), partial.end(), 0U);
-        if (!orders[s].empty()) {
-          const sim::MmaOperand operand(instruction, sim::MmaSide::b,
-                                        gather(p.b, start, count, p.k, orders[s]), count,
-                                        orders[s].size());
-          sim::mma(instruction, a_operands[s], operand, partial);
-        }
-        for (std::size_t i = 0; i < total.size(); ++i) {
-          const auto part = std::bit_cast<float>(partial[i]);
-          total[i] = s == 0 ? part : total[i] + part;
-        }
+  std::vector<LibraryCheck> of_slab((p.columns + slab - 1) / slab);
+  lowbit::detail::parallel_chunks(p.columns, slab, 0, [&](std::size_t start, std::size_t last) {
+    const std::size_t count = last - start;
+    std::vector<float> total(p.rows * count);
+    std::vector<std::uint32_t> partial(p.rows * count);
+    for (std::size_t s = 0; s < orders.size(); ++s) {
+      std::fill(partial.begin(), partial.end(), 0U);
+      if (!orders[s].empty()) {
+        const sim::MmaOperand operand(instruction, sim::MmaSide::b,
+                                      gather(p.b, start, count, p.k, orders[s]), count,
+                                      orders[s].size());
+        sim::mma(instruction, a_operands[s], operand, partial);
       }
-      std::uint64_t wrong = 0;
-      std::string first;
       for (std::size_t i = 0; i < total.size(); ++i) {
-        const std::size_t row = i / count;
-        const std::size_t column = start + i % count;
-        auto want = std::bit_cast<std::uint32_t>(p.alpha * total[i]);
-        if ((want & 0x7FFFFFFFU) > 0x7F800000U) want = 0x7FFFFFFFU;
-        const auto got = std::bit_cast<std::uint32_t>(p.d[row * p.columns + column]);
-        if (got == want) continue;
-        if (wrong++ == 0) {
-          first = fmt::format("library: D[{},{}] is {:08x}, the model says {:08x}",
-                              p.first_row + row, p.first_column + column, got, want);
-        }
+        const auto part = std::bit_cast<float>(partial[i]);
+        total[i] = s == 0 ? part : total[i] + part;
       }
-      const std::scoped_lock lock(mutex);
-      result.compared += total.size();
-      result.mismatched += wrong;
-      if (result.first.empty()) result.first = first;
     }
-  };
-  std::vector<std::thread> threads;
-  const std::size_t slabs = (p.columns + slab - 1) / slab;
-  for (std::size_t t = 0; t < std::min(cores, slabs); ++t) threads.emplace_back(work);
-  for (std::thread& thread : threads) thread.join();
+    LibraryCheck& check = of_slab[start / slab];
+    check.compared = total.size();
+    for (std::size_t i = 0; i < total.size(); ++i) {
+      const std::size_t row = i / count;
+      const std::size_t column = start + i % count;
+      auto want = std::bit_cast<std::uint32_t>(p.alpha * total[i]);
+      if ((want & 0x7FFFFFFFU) > 0x7F800000U) want = 0x7FFFFFFFU;
+      const auto got = std::bit_cast<std::uint32_t>(p.d[row * p.columns + column]);
+      if (got == want) continue;
+      if (check.mismatched++ == 0) {
+        check.first = fmt::format("library: D[{},{}] is {:08x}, the model says {:08x}",
+                                  p.first_row + row, p.first_column + column, got, want);
+      }
+    }
+  });
+  LibraryCheck result;
+  for (const LibraryCheck& check : of_slab) {
+    result.compared += check.compared;
+    result.mismatched += check.mismatched;
+    if (result.first.empty()) result.first = check.first;
+  }
   return result;
 }
 

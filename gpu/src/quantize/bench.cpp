@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
-#include "harness/parallel.hpp"
 #include "harness/test_inputs.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/device.hpp"
 #include "lowbit/gpu/quantize_harness.hpp"
@@ -26,7 +26,7 @@ std::vector<BenchResult> bench_quantize(const QuantizeKernel& kernel, const Benc
 
   std::vector<float> x(count);
   std::vector<std::uint8_t> raw(input_bytes);
-  detail::in_parallel(count, 4096, [&](std::size_t first, std::size_t last) {
+  lowbit::detail::parallel_parts(count, 4096, [&](std::size_t first, std::size_t last) {
     const auto part = std::span(x).subspan(first, last - first);
     detail::make_input(InputKind::normal, InputType::bfloat16, 1, first, part);
     detail::to_raw(part, InputType::bfloat16, raw.data() + 2 * first);

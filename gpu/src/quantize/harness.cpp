@@ -13,8 +13,8 @@
 #include <mutex>
 #include <optional>
 
-#include "harness/parallel.hpp"
 #include "harness/test_inputs.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/gpu/device.hpp"
 #include "lowbit/hadamard.hpp"
@@ -24,8 +24,8 @@ namespace lowbit::gpu {
 namespace {
 
 using detail::element_bytes;
-using detail::in_parallel;
 using detail::InputKind;
+using lowbit::detail::parallel_parts;
 
 constexpr std::size_t guard = 256;
 constexpr int guard_byte = 0x5A;
@@ -110,7 +110,7 @@ void compare(const Case& c, std::span<const std::uint8_t> values,
   // The amax first: strips need the whole tensor's.
   float expected_amax = 0;
   std::mutex lock;
-  in_parallel(rows, 32, [&](std::size_t first, std::size_t last) {
+  parallel_parts(rows, 32, [&](std::size_t first, std::size_t last) {
     const float m = measure_amax(c.values.subspan(first * columns, (last - first) * columns),
                                  last - first, columns, base);
     const std::lock_guard guarded(lock);
@@ -125,7 +125,7 @@ void compare(const Case& c, std::span<const std::uint8_t> values,
   const std::size_t blocks = (columns + static_cast<std::size_t>(format.block_size) - 1) /
                              static_cast<std::size_t>(format.block_size);
   const bool swizzled = c.config.scale_layout == ScaleLayout::swizzled;
-  in_parallel(rows, 32, [&](std::size_t first, std::size_t last) {
+  parallel_parts(rows, 32, [&](std::size_t first, std::size_t last) {
     QuantizeOptions options = base;
     options.amax = expected_amax;
     const BlockTensor expected =
@@ -179,7 +179,7 @@ void check_guards(std::span<const std::uint8_t> bytes, std::size_t from, std::si
 /// Index of the first NaN or infinity, all ones if there is none.
 std::uint64_t first_nonfinite(std::span<const float> x) {
   std::atomic<std::uint64_t> first{std::numeric_limits<std::uint64_t>::max()};
-  in_parallel(x.size(), 65536, [&](std::size_t begin, std::size_t end) {
+  parallel_parts(x.size(), 65536, [&](std::size_t begin, std::size_t end) {
     const auto found = std::find_if(x.begin() + static_cast<std::ptrdiff_t>(begin),
                                     x.begin() + static_cast<std::ptrdiff_t>(end),
                                     [](float v) { return !std::isfinite(v); });
@@ -199,7 +199,7 @@ Outcome run(const QuantizeKernel& kernel, const Case& c, HostMemory& host) {
   const std::size_t values_size = value_bytes(format, c.rows, c.columns);
   const std::size_t scales_size = scale_bytes(format, c.rows, c.columns, c.config.scale_layout);
   const auto raw = host.raw.take(input_bytes);
-  in_parallel(c.values.size(), 4096, [&](std::size_t first, std::size_t last) {
+  parallel_parts(c.values.size(), 4096, [&](std::size_t first, std::size_t last) {
     detail::to_raw(c.values.subspan(first, last - first), c.config.input_type,
                    raw.data() + first * element_bytes(c.config.input_type));
   });
@@ -397,7 +397,7 @@ void bulk_cases(const QuantizeKernel& kernel, const VerifyOptions& options, Host
     c.name = fmt::format("{} {}x{}{}{} {} seed {}+{}", type_name(type), rows, columns,
                          c.config.block_2d ? " 2D" : "", c.config.hadamard ? " hadamard" : "",
                          name_of(kind), options.seed, i);
-    in_parallel(count, 4096, [&](std::size_t first, std::size_t last) {
+    parallel_parts(count, 4096, [&](std::size_t first, std::size_t last) {
       detail::make_input(kind, type, options.seed * tensors_a_seed + i, first,
                          std::span(x).subspan(first, last - first));
     });

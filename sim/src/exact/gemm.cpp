@@ -9,11 +9,13 @@
 
 #include "gemm/operand_coding.hpp"
 #include "lowbit/conversion.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/sim/exact.hpp"
-#include "parallel.hpp"
 
 namespace lowbit::sim {
+
+using lowbit::detail::parallel_chunks;
 namespace {
 
 /// One operand on the grid of the smaller block size, K padded with zeros.

@@ -8,10 +8,12 @@
 #include <cmath>
 
 #include "lowbit/conversion.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
-#include "parallel.hpp"
 
 namespace lowbit::sim {
+
+using lowbit::detail::parallel_chunks;
 namespace {
 
 float as_float(const Instruction& instruction, std::uint32_t word) {

@@ -7,12 +7,14 @@
 #include <array>
 #include <bit>
 
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/sim/mma_core.hpp"
-#include "parallel.hpp"
 #include "tensor_core/lanes.hpp"
 
 namespace lowbit::sim {
+
+using lowbit::detail::parallel_chunks;
 
 using detail::lane_count;
 
