@@ -16,5 +16,6 @@ lowbit_resolve.sv
 lowbit_accumulate.sv
 lowbit_mac_exact_core.sv
 lowbit_stream.sv
+lowbit_unit_stream.sv
 lowbit_acc_to_fp32.sv
 lowbit_mac_exact.sv

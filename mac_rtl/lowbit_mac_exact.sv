@@ -27,27 +27,29 @@ module lowbit_mac_exact #(
     output logic [31:0]           out_fp32_o,
     output logic [1:0]            out_flags_o
 );
-  localparam int OPERAND_W = 16 + 2 * BITS * LANES;
   // What bit 0 of the accumulator weighs, over the formats' denominator.
   localparam int EXPONENT = lowbit_formats::has_e8m0_scale(FORMAT) != 0
       ? WINDOW_LSB : 2 * lowbit_formats::unit_exponent(FORMAT) - 18;
 
-  logic                 core_valid;
-  logic                 core_first;
-  logic                 core_last;
-  logic [OPERAND_W-1:0] operands;
-  logic                 sum_valid;
-  logic [ACC_W-1:0]     sum;
-  logic [1:0]           sum_flags;
-  logic                 result_valid;
-  logic [ACC_W-1:0]     acc;
-  logic [31:0]          fp32;
-  logic [1:0]           flags;
+  logic                  core_valid;
+  logic                  core_first;
+  logic                  core_last;
+  logic [7:0]            core_a_scale;
+  logic [7:0]            core_w_scale;
+  logic [BITS*LANES-1:0] core_a_codes;
+  logic [BITS*LANES-1:0] core_w_codes;
+  logic                  sum_valid;
+  logic [ACC_W-1:0]      sum;
+  logic [1:0]            sum_flags;
+  logic                  result_valid;
+  logic [ACC_W-1:0]      acc;
+  logic [31:0]           fp32;
+  logic [1:0]            flags;
 
-  lowbit_stream #(
-      .OPERAND_W(OPERAND_W),
-      .RESULT_W (ACC_W + 34),
-      .DEPTH    (DEPTH)
+  lowbit_unit_stream #(
+      .CODES_W (BITS * LANES),
+      .RESULT_W(ACC_W + 34),
+      .DEPTH   (DEPTH)
   ) i_stream (
       .clk_i,
       .rst_ni,
@@ -55,16 +57,22 @@ module lowbit_mac_exact #(
       .in_ready_o,
       .in_first_i,
       .in_last_i,
-      .in_operands_i  ({a_scale_i, w_scale_i, a_codes_i, w_codes_i}),
-      .core_valid_o   (core_valid),
-      .core_first_o   (core_first),
-      .core_last_o    (core_last),
-      .core_operands_o(operands),
-      .result_valid_i (result_valid),
-      .result_i       ({flags, fp32, acc}),
+      .a_scale_i,
+      .w_scale_i,
+      .a_codes_i,
+      .w_codes_i,
+      .core_valid_o  (core_valid),
+      .core_first_o  (core_first),
+      .core_last_o   (core_last),
+      .core_a_scale_o(core_a_scale),
+      .core_w_scale_o(core_w_scale),
+      .core_a_codes_o(core_a_codes),
+      .core_w_codes_o(core_w_codes),
+      .result_valid_i(result_valid),
+      .result_i      ({flags, fp32, acc}),
       .out_valid_o,
       .out_ready_i,
-      .out_result_o   ({out_flags_o, out_fp32_o, out_acc_o})
+      .out_result_o  ({out_flags_o, out_fp32_o, out_acc_o})
   );
 
   lowbit_mac_exact_core #(
@@ -80,10 +88,10 @@ module lowbit_mac_exact #(
       .valid_i  (core_valid),
       .first_i  (core_first),
       .last_i   (core_last),
-      .a_scale_i(operands[2*BITS*LANES+8+:8]),
-      .w_scale_i(operands[2*BITS*LANES+:8]),
-      .a_codes_i(operands[BITS*LANES+:BITS*LANES]),
-      .w_codes_i(operands[0+:BITS*LANES]),
+      .a_scale_i(core_a_scale),
+      .w_scale_i(core_w_scale),
+      .a_codes_i(core_a_codes),
+      .w_codes_i(core_w_codes),
       .valid_o  (sum_valid),
       .acc_o    (sum),
       .flags_o  (sum_flags)

@@ -14,5 +14,6 @@ lowbit_integer_scale.sv
 lowbit_resolve.sv
 lowbit_fp32_pkg.sv
 lowbit_stream.sv
+lowbit_unit_stream.sv
 lowbit_mac_gst_core.sv
 lowbit_mac_gst.sv

@@ -21,20 +21,21 @@ module lowbit_mac_gst #(
     output logic [31:0]        out_fp32_o,
     output logic [1:0]         out_flags_o
 );
-  localparam int OPERAND_W = 2 * SCALE_W + 8 * LANES;
+  logic               core_valid;
+  logic               core_first;
+  logic               core_last;
+  logic [SCALE_W-1:0] core_a_scale;
+  logic [SCALE_W-1:0] core_w_scale;
+  logic [4*LANES-1:0] core_a_codes;
+  logic [4*LANES-1:0] core_w_codes;
+  logic               result_valid;
+  logic [31:0]        result;
+  logic               nan_scale;
 
-  logic                 core_valid;
-  logic                 core_first;
-  logic                 core_last;
-  logic [OPERAND_W-1:0] operands;
-  logic                 result_valid;
-  logic [31:0]          result;
-  logic                 nan_scale;
-
-  lowbit_stream #(
-      .OPERAND_W(OPERAND_W),
-      .RESULT_W (33),
-      .DEPTH    (DEPTH)
+  lowbit_unit_stream #(
+      .SCALE_W(SCALE_W),
+      .CODES_W(4*LANES),
+      .DEPTH  (DEPTH)
   ) i_stream (
       .clk_i,
       .rst_ni,
@@ -42,16 +43,22 @@ module lowbit_mac_gst #(
       .in_ready_o,
       .in_first_i,
       .in_last_i,
-      .in_operands_i  ({a_scale_i, w_scale_i, a_codes_i, w_codes_i}),
-      .core_valid_o   (core_valid),
-      .core_first_o   (core_first),
-      .core_last_o    (core_last),
-      .core_operands_o(operands),
-      .result_valid_i (result_valid),
-      .result_i       ({nan_scale, result}),
+      .a_scale_i,
+      .w_scale_i,
+      .a_codes_i,
+      .w_codes_i,
+      .core_valid_o  (core_valid),
+      .core_first_o  (core_first),
+      .core_last_o   (core_last),
+      .core_a_scale_o(core_a_scale),
+      .core_w_scale_o(core_w_scale),
+      .core_a_codes_o(core_a_codes),
+      .core_w_codes_o(core_w_codes),
+      .result_valid_i(result_valid),
+      .result_i      ({nan_scale, result}),
       .out_valid_o,
       .out_ready_i,
-      .out_result_o   ({out_flags_o[0], out_fp32_o})
+      .out_result_o  ({out_flags_o[0], out_fp32_o})
   );
 
   lowbit_mac_gst_core #(
@@ -62,10 +69,10 @@ module lowbit_mac_gst #(
       .valid_i    (core_valid),
       .first_i    (core_first),
       .last_i     (core_last),
-      .a_scale_i  (operands[8*LANES+SCALE_W+:SCALE_W]),
-      .w_scale_i  (operands[8*LANES+:SCALE_W]),
-      .a_codes_i  (operands[4*LANES+:4*LANES]),
-      .w_codes_i  (operands[0+:4*LANES]),
+      .a_scale_i  (core_a_scale),
+      .w_scale_i  (core_w_scale),
+      .a_codes_i  (core_a_codes),
+      .w_codes_i  (core_w_codes),
       .valid_o    (result_valid),
       .fp32_o     (result),
       .nan_scale_o(nan_scale)

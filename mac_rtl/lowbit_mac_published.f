@@ -1,4 +1,5 @@
 lowbit_fp32_pkg.sv
 lowbit_stream.sv
+lowbit_unit_stream.sv
 lowbit_mac_published_core.sv
 lowbit_mac_published.sv

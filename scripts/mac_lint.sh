@@ -6,8 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../mac_rtl"
 mapfile -t exact < lowbit_mac_exact_core.f
 fp32=(lowbit_fp32_pkg.sv)
-published=("${fp32[@]}" lowbit_stream.sv lowbit_mac_published_core.sv lowbit_mac_published.sv)
-exact_unit=("${exact[@]}" lowbit_stream.sv lowbit_acc_to_fp32.sv lowbit_mac_exact.sv)
+published=("${fp32[@]}" lowbit_stream.sv lowbit_unit_stream.sv lowbit_mac_published_core.sv lowbit_mac_published.sv)
+exact_unit=("${exact[@]}" lowbit_stream.sv lowbit_unit_stream.sv lowbit_acc_to_fp32.sv lowbit_mac_exact.sv)
 block=("${fp32[@]}")
 for f in "${exact[@]}"; do
   case $f in lowbit_window.sv | lowbit_accumulate.sv | lowbit_mac_exact_core.sv) ;; *) block+=("$f") ;; esac
@@ -61,11 +61,11 @@ check lowbit_mac_exact "FORMAT=$(number IF4) LANES=2 PIPELINE=1 ACC_W=96" "${exa
 check lowbit_mac_exact "FORMAT=$(number MXFP4) LANES=32 PIPELINE=1 ACC_W=128 WINDOW_LSB=0" "${exact_unit[@]}"
 check lowbit_mac_exact "FORMAT=$(number MXFP8_E4M3) LANES=16" "${exact_unit[@]}"
 for format in IF4 IF6_E3M2; do
-  check lowbit_mac_block_fp32 "FORMAT=$(number $format) LANES=4" "${block[@]}" lowbit_stream.sv \
+  check lowbit_mac_block_fp32 "FORMAT=$(number $format) LANES=4" "${block[@]}" lowbit_stream.sv lowbit_unit_stream.sv \
     lowbit_mac_block_fp32_core.sv lowbit_mac_block_fp32.sv
 done
 for lanes in 16 32; do
-  check lowbit_mac_gst "LANES=$lanes" "${block[@]}" lowbit_stream.sv lowbit_mac_gst_core.sv lowbit_mac_gst.sv
+  check lowbit_mac_gst "LANES=$lanes" "${block[@]}" lowbit_stream.sv lowbit_unit_stream.sv lowbit_mac_gst_core.sv lowbit_mac_gst.sv
 done
 for bits in 4 8; do
   check lowbit_mac_integer_core "BITS=$bits" lowbit_mac_integer_core.sv

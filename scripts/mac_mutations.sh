@@ -37,7 +37,7 @@ mutate() {
     gst) lanes=64 sources+=("${exact[@]}" lowbit_mac_gst_core.sv) ;;
   esac
   if [ "$unit" = published ]; then sources+=(lowbit_mac_published_core.sv); fi
-  sources+=(lowbit_stream.sv "lowbit_mac_$unit.sv")
+  sources+=(lowbit_stream.sv lowbit_unit_stream.sv "lowbit_mac_$unit.sv")
   (
     cd "$work" || exit 1
     verilator --cc --trace --trace-depth 1 -O3 --x-assign fast --x-initial fast --noassert -Wno-WIDTH -Wno-UNUSED --Mdir v --prefix Vmutant \
