@@ -6,7 +6,7 @@
 // with last_i. Tiles must start at least COLS clocks apart.
 `default_nettype none
 module lowbit_array_os #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter int ROWS = 4,
     parameter int COLS = 4,
     parameter int LANES = 16,

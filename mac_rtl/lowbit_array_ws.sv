@@ -9,7 +9,7 @@
 // must not move for ROWS + COLS - 1 clocks from then.
 `default_nettype none
 module lowbit_array_ws #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter int ROWS = 4,
     parameter int COLS = 4,
     parameter int LANES = 16,

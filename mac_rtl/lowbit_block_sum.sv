@@ -3,7 +3,7 @@
 // overflow. Combinational, or with PIPELINE a register between the lanes and their sum.
 `default_nettype none
 module lowbit_block_sum #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter bit INT_EN = 1'b1,
     parameter int LANES = 16,
     parameter int PIPELINE = 0,

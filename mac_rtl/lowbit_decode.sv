@@ -9,7 +9,7 @@
 // shift is a third smaller than a multiplier of whole magnitudes.
 `default_nettype none
 module lowbit_decode #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter bit INT_EN = 1'b1,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int SIG_W = lowbit_formats::significand_bits(FORMAT, INT_EN),

@@ -4,7 +4,7 @@
 // so that no row needs sign extension and none an adder of its own for the two's complement.
 `default_nettype none
 module lowbit_lane #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter bit INT_EN = 1'b1,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int PROD_W = lowbit_formats::product_bits(FORMAT)

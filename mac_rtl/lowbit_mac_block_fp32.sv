@@ -2,7 +2,7 @@
 // The block-exact MAC with an FP32 accumulator behind the stream interface of docs/mac.md.
 `default_nettype none
 module lowbit_mac_block_fp32 #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter int LANES = 16,
     parameter int DEPTH = 16,
     localparam int BITS = lowbit_formats::element_bits(FORMAT)

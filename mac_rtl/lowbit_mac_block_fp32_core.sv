@@ -10,7 +10,7 @@
 //   5  FP32 accumulator
 `default_nettype none
 module lowbit_mac_block_fp32_core #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter int LANES = 16,
     localparam int BITS = lowbit_formats::element_bits(FORMAT)
 ) (

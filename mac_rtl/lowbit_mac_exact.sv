@@ -2,7 +2,7 @@
 // The exact MAC behind the stream interface of docs/mac.md, with its FP32 epilogue.
 `default_nettype none
 module lowbit_mac_exact #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter bit INT_EN = lowbit_formats::has_integers(FORMAT) != 0,
     parameter int LANES = 16,
     parameter int PIPELINE = 0,  // 1: two or three registers more, for a higher frequency

@@ -11,7 +11,7 @@
 // last_i the next beat starts a segment even where first_i is low.
 `default_nettype none
 module lowbit_mac_exact_core #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     parameter bit INT_EN = lowbit_formats::has_integers(FORMAT) != 0,
     parameter int LANES = 16,
     parameter int ACC_W = lowbit_formats::accumulator_bits(FORMAT),

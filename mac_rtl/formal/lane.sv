@@ -3,7 +3,7 @@
 // unit's in them. Not part of a unit.
 `default_nettype none
 module value_reference #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int MAN = lowbit_formats::mantissa_bits(FORMAT),
     localparam int EXP = lowbit_formats::exponent_bits(FORMAT),
@@ -36,7 +36,7 @@ module value_reference #(
 endmodule
 
 module lane_reference #(
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int PROD_W = lowbit_formats::product_bits(FORMAT)
 ) (
@@ -61,7 +61,7 @@ endmodule
 // `product_o` of the unit is row - 2^PROD_W + increment, as lowbit_lane.sv promises.
 module lane_case #(
     parameter bit REFERENCE = 0,
-    parameter int FORMAT = 13,
+    parameter int FORMAT = lowbit_formats::IF4,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int PROD_W = lowbit_formats::product_bits(FORMAT)
 ) (
@@ -104,7 +104,7 @@ endmodule
 // Two lanes and their sum in one piece, a cross-check of the argument by parts.
 module two_lanes_case #(
     parameter bit REFERENCE = 0,
-    parameter int FORMAT = 13
+    parameter int FORMAT = lowbit_formats::IF4
 ) (
     input  logic [7:0]  a_i,
     input  logic [7:0]  w_i,
