@@ -15,6 +15,7 @@
 
 #include "commands.hpp"
 #include "file_arguments.hpp"
+#include "installed_files.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/output_file.hpp"
@@ -22,10 +23,6 @@
 #include "lowbit/sim/mac_accuracy.hpp"
 #include "lowbit/sim/mac_operands.hpp"
 #include "lowbit/tensor_file.hpp"
-
-#ifndef LOWBIT_SOURCE_DIR
-#define LOWBIT_SOURCE_DIR "."
-#endif
 
 namespace lowbit::cli {
 namespace {
@@ -84,10 +81,8 @@ fs::path cache_folder(const std::string& chosen) {
 
 /// lowbit_gate_sim beside this command, or Icarus where it is not there.
 std::string gate_simulator() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  const fs::path beside = self.parent_path() / "lowbit_gate_sim";
-  return !error && fs::exists(beside) ? beside.string() : "icarus";
+  const fs::path beside = command_folder() / "lowbit_gate_sim";
+  return fs::exists(beside) ? beside.string() : "icarus";
 }
 
 /// Where each form goes: several may be written at once, one of them to standard output or to -o.
@@ -120,14 +115,9 @@ void report(Options o) {
                        {"nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3"});
     }
   }
-  const char* moved = std::getenv("LOWBIT_SOURCE_DIR");
-  const fs::path source = moved != nullptr ? moved : LOWBIT_SOURCE_DIR;
-  const fs::path script = source / "scripts" / "synth" / "report.py";
-  if (!fs::exists(script)) {
-    throw Error(ErrorKind::unavailable,
-                script.string() + ": not found; set LOWBIT_SOURCE_DIR to lowbit's sources");
-  }
-  const fs::path sample = o.sample.empty() ? source / "tests" / "data" / "minilm_sample.safetensors"
+  const fs::path files = installed_files();
+  const fs::path script = files / "scripts" / "synth" / "report.py";
+  const fs::path sample = o.sample.empty() ? files / "tests" / "data" / "minilm_sample.safetensors"
                                            : fs::path(o.sample);
   const nlohmann::ordered_json forms = outputs(o);
   for (const auto& [form, path] : forms.items()) {
