@@ -55,14 +55,21 @@ int integer_factor(const BlockFormat& f) {
   return (e.numerator * f.exact_denominator() << -f.element->unit_exponent()) / e.denominator;
 }
 
-/// Largest |a * w| of two blocks, times the scale significands (at most 15 * 15, nothing for E8M0)
-/// where `scaled`, times the factors of float and integer blocks where `factors`.
+/// Largest product of the significands of two scales: 15 * 15 for E4M3, 1 where scales are powers
+/// of two.
+std::uint64_t largest_scale_product(const BlockFormat& f) {
+  const std::uint64_t significand = (std::uint64_t{2} << f.scale->mantissa_bits) - 1;
+  return significand * significand;
+}
+
+/// Largest |a * w| of two blocks, times largest_scale_product where
+/// `scaled`, times the factors of float and integer blocks where `factors`.
 std::uint64_t largest_product(const BlockFormat& f, bool scaled, bool factors) {
   const auto factor = [&](int value) { return static_cast<std::uint64_t>(factors ? value : 1); };
   std::uint64_t largest = largest_magnitude(*f.element) * factor(f.exact_denominator());
   if (f.is_adaptive())
     largest = std::max(largest, largest_magnitude(*f.integer) * factor(integer_factor(f)));
-  return largest * largest * (scaled && f.family() == lowbit::ScaleFamily::nv ? 15 * 15 : 1);
+  return largest * largest * (scaled ? largest_scale_product(f) : 1);
 }
 
 /// Bits of the largest scaled product of two blocks times the factor of the first one alone.
@@ -72,7 +79,7 @@ int half_factored_bits(const BlockFormat& f) {
                       of_integer = largest_magnitude(*f.integer);
   const std::uint64_t first = std::max(of_float * static_cast<std::uint64_t>(f.exact_denominator()),
                                        of_integer * static_cast<std::uint64_t>(integer_factor(f)));
-  return std::bit_width(first * std::max(of_float, of_integer) * 15 * 15);
+  return std::bit_width(first * std::max(of_float, of_integer) * largest_scale_product(f));
 }
 
 template <typename Value>
@@ -119,6 +126,15 @@ int main() {
     for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     fmt::print("  localparam int {} = {};\n", name, id++);
   }
+  // One number for all of them: IF formats have E4M3 scales.
+  int flag = 0;
+  for (const BlockFormat& f : lowbit::block_formats()) {
+    if (f.is_adaptive()) flag = std::countr_zero(f.integer_flag());
+  }
+  fmt::print(
+      "  // The bit of an IF format's scale byte that says that the block holds integers.\n"
+      "  localparam int INTEGER_FLAG = {};\n",
+      flag);
   fmt::print("\n");
   function("element_bits", "Bits of an element code.",
            [](const BlockFormat& f) { return f.element->bits; });

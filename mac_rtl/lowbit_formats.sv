@@ -28,6 +28,8 @@ package lowbit_formats;
   localparam int MXFP8_E4M3 = 21;
   localparam int MXFP8_E5M2 = 22;
   localparam int MXINT8 = 23;
+  // The bit of an IF format's scale byte that says that the block holds integers.
+  localparam int INTEGER_FLAG = 7;
 
   // Bits of an element code.
   function automatic int element_bits(input int format);

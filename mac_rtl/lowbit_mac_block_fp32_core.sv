@@ -42,8 +42,8 @@ module lowbit_mac_block_fp32_core #(
   logic [7:0]          significand;
   logic [4:0]          shift;
   logic                nan_scale;
-  assign a_integer = HAS_INT & a_scale_i[7];
-  assign w_integer = HAS_INT & w_scale_i[7];
+  assign a_integer = HAS_INT & a_scale_i[lowbit_formats::INTEGER_FLAG];
+  assign w_integer = HAS_INT & w_scale_i[lowbit_formats::INTEGER_FLAG];
   lowbit_block_sum #(
       .FORMAT(FORMAT),
       .INT_EN(HAS_INT),

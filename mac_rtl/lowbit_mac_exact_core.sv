@@ -55,8 +55,8 @@ module lowbit_mac_exact_core #(
   logic [1:0] integer_q;
   logic [STAGES:1] first_q, last_q;
   assign start = valid_i & (first_i | ~open);
-  assign a_integer = HAS_INT & a_scale_i[7];
-  assign w_integer = HAS_INT & w_scale_i[7];
+  assign a_integer = HAS_INT & a_scale_i[lowbit_formats::INTEGER_FLAG];
+  assign w_integer = HAS_INT & w_scale_i[lowbit_formats::INTEGER_FLAG];
   lowbit_block_sum #(
       .FORMAT(FORMAT),
       .INT_EN(HAS_INT),

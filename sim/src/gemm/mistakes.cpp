@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lowbit/conversion.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/scale_layout.hpp"
 
@@ -56,10 +57,9 @@ BlockTensor with_transposed_scales(BlockTensor t) {
 }
 
 BlockTensor without_scales(BlockTensor t) {
-  const bool nv = t.format->family() == ScaleFamily::nv;
+  const auto one = static_cast<std::uint8_t>(from_float(*t.format->scale, 1.0F));
   for (std::uint8_t& s : t.scales) {
-    const auto flag = static_cast<std::uint8_t>(t.format->is_adaptive() ? s & 0x80 : 0);
-    s = static_cast<std::uint8_t>(nv ? flag | 0x38 : 0x7F);  // 1.0
+    s = static_cast<std::uint8_t>(one | (s & t.format->integer_flag()));
   }
   return t;
 }
@@ -77,7 +77,7 @@ BlockTensor with_shifted_scales(BlockTensor t, int by) {
 }
 
 BlockTensor with_flags_ignored(BlockTensor t) {
-  for (std::uint8_t& s : t.scales) s &= 0x7F;
+  for (std::uint8_t& s : t.scales) s = t.format->scale_magnitude(s);
   return t;
 }
 
@@ -156,7 +156,6 @@ struct Scales {
   Scale a, b;
   [[nodiscard]] bool both() const { return !a.is_one() && !b.is_one(); }
   [[nodiscard]] bool can_be_inverted() const { return a.amax > 0 && b.amax > 0; }
-  [[nodiscard]] bool has_constant(float c) const { return a.constant == c || b.constant == c; }
   [[nodiscard]] Scales with_constant(float c) const { return {{a.amax, c}, {b.amax, c}}; }
 };
 constexpr Scale one{1, 1};
@@ -196,13 +195,39 @@ constexpr ScaleMistake scale_mistakes[] = {
     {"tensor scales without the encode constants (amax alone)",
      [](const Scales& s) { return s.a.constant != 1 || s.b.constant != 1; },
      [](const Scales& s) { return s.with_constant(1); }},
-    {"encode constant 1536 (448 -> 256) where the tensors have 2688",
-     [](const Scales& s) { return s.has_constant(2688); },
-     [](const Scales& s) { return s.with_constant(1536); }},
-    {"encode constant 2688 (256 -> 448) where the tensors have 1536",
-     [](const Scales& s) { return s.has_constant(1536); },
-     [](const Scales& s) { return s.with_constant(2688); }},
 };
+
+/// C = Q * M with the other of the two M that a format can have: the largest scale, or the one that
+/// leaves room for second_element().
+void wrong_encode_constants(const GemmCase& gemm, const BlockTensor& a, const BlockTensor& b,
+                            const Attempt& attempt) {
+  using Largest = float (*)(const BlockFormat&);
+  constexpr Largest full = [](const BlockFormat& f) { return f.largest_scale(); };
+  constexpr Largest reduced = [](const BlockFormat& f) { return f.headroom_scale(); };
+  struct Exchange {
+    Largest is, should_be;
+  };
+  for (const Exchange exchange : {Exchange{full, reduced}, Exchange{reduced, full}}) {
+    const auto constant = [](const BlockTensor& t, Largest m) {
+      return t.format->largest_element() * m(*t.format);
+    };
+    if (a.encode_constant != constant(a, exchange.is) &&
+        b.encode_constant != constant(b, exchange.is))
+      continue;
+    const BlockFormat& f = a.encode_constant == constant(a, exchange.is) ? *a.format : *b.format;
+    Mistaken v =
+        unchanged(gemm, fmt::format("encode constant {} ({} -> {}) where the tensors have {}",
+                                    f.largest_element() * exchange.should_be(f), exchange.is(f),
+                                    exchange.should_be(f), f.largest_element() * exchange.is(f)));
+    BlockTensor xa = a;
+    BlockTensor xb = b;
+    xa.encode_constant = constant(a, exchange.should_be);
+    xb.encode_constant = constant(b, exchange.should_be);
+    v.a = std::move(xa);
+    v.b = std::move(xb);
+    attempt(v);
+  }
+}
 
 /// How the model applies tensor scales, or does not.
 struct Application {
@@ -251,6 +276,7 @@ void in_tensor_scales(const GemmCase& gemm, const BlockTensor& a, const BlockTen
     v.b = std::move(xb);
     attempt(v);
   }
+  wrong_encode_constants(gemm, a, b, attempt);
   for (const Application& how : applied_otherwise) {
     if (model.instruction != nullptr || how.exact_model == model.tensor_scale) continue;
     Mistaken v = unchanged(gemm, how.name);

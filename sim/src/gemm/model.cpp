@@ -39,6 +39,7 @@ void check_nan_scales(const BlockTensor& t, NanScale nan_scale, MmaSide side) {
 PreparedOperand block_scaled(const BlockTensor& t, const Instruction& instruction, MmaSide side,
                              const Schedule& schedule, NanScale nan_scale) {
   const ElementFormat& element = *(side == MmaSide::a ? instruction.a : instruction.b);
+  const ElementFormat& scale_format = *t.format->scale;
   const bool mx = t.format->family() == ScaleFamily::mx;
   const auto refuse = [&](const std::string& why) {
     throw Error(ErrorKind::usage, fmt::format("{} is {}, which {} cannot take: {}", name_of(side),
@@ -75,8 +76,11 @@ PreparedOperand block_scaled(const BlockTensor& t, const Instruction& instructio
     }
     for (std::size_t b = 0; b < blocks; ++b) {
       std::uint8_t scale = t.scale(r, b * block / size);
-      if (!mx) scale &= 0x7F;
-      if (nan_scale == NanScale::largest && scale == (mx ? 0xFF : 0x7F)) --scale;
+      // A sign bit is a flag, or nothing.
+      scale = static_cast<std::uint8_t>(scale & scale_format.magnitude_mask());
+      if (nan_scale == NanScale::largest && scale > scale_format.max_code()) {
+        scale = static_cast<std::uint8_t>(scale_format.max_code());
+      }
       scales[r * blocks + b] = scale;
     }
   }

@@ -55,8 +55,8 @@ OperandCoding make_coding(const BlockFormat& format) {
   const ElementFormat& scale = *format.scale;
   c.scale_exponent = scale.unit_exponent();
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
-    const std::uint32_t magnitude = nv ? byte & 0x7F : byte;
-    Number n = decode(scale, magnitude);
+    // A sign bit is a flag, or nothing.
+    Number n = decode(scale, byte & scale.magnitude_mask());
     if (n.number_class == NumberClass::nan) {
       c.scale_is_nan[byte] = true;
       n = decode(scale, scale.max_code());
@@ -68,7 +68,7 @@ OperandCoding make_coding(const BlockFormat& format) {
       c.scale_significand[byte] <<= c.scale_shift[byte];
       c.scale_shift[byte] = 0;
     }
-    c.block_kind[byte] = format.is_adaptive() && byte >= 0x80 ? 1 : 0;
+    c.block_kind[byte] = format.is_integer_block(static_cast<std::uint8_t>(byte)) ? 1 : 0;
     c.largest_significand =
         std::max<std::int64_t>(c.largest_significand, c.scale_significand[byte]);
   }

@@ -50,12 +50,13 @@ Scale decode_scale(const ElementFormat& format, unsigned byte, MacDefect defect)
   const unsigned magnitude = byte & format.magnitude_mask();
   Scale s;
   s.nan = format.nan_code() == magnitude;
-  if (&format == &e8m0 || format == e8m0) return {1, static_cast<int>(byte) - 127, s.nan};
+  if (format.is_exponent_only()) return {1, static_cast<int>(byte) - format.bias, s.nan};
   const bool as_480 = defect == nan_scale_as_480;
-  const unsigned field = magnitude >> 3;
-  s.significand =
-      static_cast<int>((s.nan && !as_480 ? magnitude - 1 : magnitude) & 7) + (field != 0 ? 8 : 0);
-  s.exponent = static_cast<int>(std::max(field, 1U)) - 10;
+  const unsigned hidden = 1U << format.mantissa_bits;
+  const unsigned field = magnitude >> format.mantissa_bits;
+  const unsigned mantissa = (s.nan && !as_480 ? format.max_code() : magnitude) & (hidden - 1);
+  s.significand = static_cast<int>(mantissa + (field != 0 ? hidden : 0));
+  s.exponent = static_cast<int>(std::max(field, 1U)) - 1 + format.unit_exponent();
   if (field == 0 && defect == subnormal_scale_zero) s.significand = 0;
   if (field == 0 && defect == subnormal_scale_doubled) ++s.exponent;
   return s;
@@ -152,7 +153,7 @@ class Model {
   }
 
   [[nodiscard]] int integer(std::uint32_t scale) const {
-    return format_.is_adaptive() && (scale & 0x80) != 0 ? 1 : 0;
+    return format_.is_integer_block(static_cast<std::uint8_t>(scale)) ? 1 : 0;
   }
 
   void add(std::size_t beat) {
@@ -173,10 +174,12 @@ class Model {
 
   /// The published order of roundings, each operation one IEEE float operation.
   void add_published(std::size_t beat, const Scale& a, const Scale& w, const BeatFlags& f) {
-    constexpr float one = 6.0F / 7.0F;
-    constexpr float two = 36.0F / 49.0F;
-    static_assert(std::bit_cast<std::uint32_t>(one) == 0x3F5B6DB7);
-    static_assert(std::bit_cast<std::uint32_t>(two) == 0x3F3C14E6);
+    // Of one and of two integer blocks, each rounded once: 6/7 and 36/49 for IF4.
+    const Ratio unit_ratio = format_.integer_unit();
+    const auto n = static_cast<float>(unit_ratio.numerator);
+    const auto d = static_cast<float>(unit_ratio.denominator);
+    const float one = n / d;
+    const float two = (n * n) / (d * d);
     const int ulp = defect_ == constant_last_place ? 1 : 0;
     float scale =
         std::ldexp(static_cast<float>(a.significand * w.significand), a.exponent + w.exponent);

@@ -18,6 +18,7 @@ class GstAccumulator {
   void add(const BeatStream& stream, std::size_t beat, MacDefect defect) {
     const Instruction& i = mutated(defect);
     const int lanes = stream.shape().lanes;
+    const ElementFormat& scales = *stream.shape().format->scale;
     std::array<std::uint32_t, 64> a{};
     std::array<std::uint32_t, 64> w{};
     std::array<std::uint8_t, 4> a_scale{};
@@ -28,18 +29,19 @@ class GstAccumulator {
       w[static_cast<std::size_t>(lane)] = stream.w_code(beat, lane);
     }
     for (std::size_t g = 0; g < 4; ++g) {
-      a_scale[g] = scale(stream.a_scale(beat) >> (8 * g), defect);
-      w_scale[g] = scale(stream.w_scale(beat) >> (8 * g), defect);
+      a_scale[g] = scale(scales, stream.a_scale(beat) >> (8 * g), defect);
+      w_scale[g] = scale(scales, stream.w_scale(beat) >> (8 * g), defect);
     }
     value_ = dot(i, a, w, value_, a_scale, w_scale);
   }
 
  private:
-  std::uint8_t scale(std::uint32_t byte, MacDefect defect) {
-    byte &= 0x7F;
-    if (byte == 0x7F) nan_scale_ = true;
-    return static_cast<std::uint8_t>(byte < 8 && defect == MacDefect::subnormal_scale_zero ? 0
-                                                                                           : byte);
+  std::uint8_t scale(const ElementFormat& format, std::uint32_t byte, MacDefect defect) {
+    byte &= format.magnitude_mask();
+    if (byte == format.nan_code()) nan_scale_ = true;
+    const bool subnormal = byte >> format.mantissa_bits == 0;
+    return static_cast<std::uint8_t>(subnormal && defect == MacDefect::subnormal_scale_zero ? 0
+                                                                                            : byte);
   }
 
   static const Instruction& mutated(MacDefect defect) {

@@ -128,23 +128,29 @@ class Generator {
           return random_.between(120, 134);
       }
     }
-    const unsigned flag = shape_.format->is_adaptive() ? random_.below(2) << 7 : 0;
+    const ElementFormat& format = *shape_.format->scale;
+    const unsigned flag =
+        shape_.format->is_adaptive() ? random_.below(2) * shape_.format->integer_flag() : 0;
+    const unsigned binade = 1U << format.mantissa_bits;
+    const unsigned highest =
+        format.nan_code() & ~(binade - 1);  // codes from here on have the largest exponent
     // A NaN hides the rest of a tensor-core sum, so NaN scales are rare for `gst`.
-    const unsigned top = shape_.unit == MacUnit::gst && random_.below(32) != 0 ? 0x7E : 0x7F;
+    const unsigned top = shape_.unit == MacUnit::gst && random_.below(32) != 0 ? format.max_code()
+                                                                               : format.nan_code();
     switch (pattern) {
       case uniform:
         return random_.below(top + 1) |
-               (shape_.format->is_adaptive() ? flag : random_.below(2) << 7);
+               (shape_.format->is_adaptive() ? flag : random_.below(2) * format.sign_mask());
       case zero_blocks:
         return flag | (random_.below(3) == 0 ? 0 : random_.below(top + 1));
       case subnormal_scales:
-        return flag | random_.below(8);
+        return flag | random_.below(binade);
       case largest_scales:
-        return flag | random_.between(0x78, top);
+        return flag | random_.between(highest, top);
       case wide_scales:
-        return flag | (beat % 2 == 0 ? random_.below(12) : random_.between(0x70, top));
+        return flag | (beat % 2 == 0 ? random_.below(12) : random_.between(highest - binade, top));
       case maximal:
-        return flag | 0x7E;
+        return flag | format.max_code();
       default:
         return flag | random_.between(0x28, 0x48);
     }
@@ -177,7 +183,7 @@ class Generator {
   /// none.
   unsigned negated(unsigned code, std::uint32_t scale_bytes, int lane) const {
     const unsigned byte = (scale_bytes >> (8 * (lane / 16 % shape_.scale_bytes()))) & 0xFF;
-    const bool integer = shape_.format->is_adaptive() && (byte & 0x80) != 0;
+    const bool integer = shape_.format->is_integer_block(static_cast<std::uint8_t>(byte));
     const ElementFormat& e = integer ? *shape_.format->integer : element_;
     if (e.coding == Coding::twos_complement) return (0U - code) & e.code_mask();
     return code ^ e.sign_mask();
