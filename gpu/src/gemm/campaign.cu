@@ -9,6 +9,12 @@ namespace {
 
 constexpr int block_threads = 128;
 
+// Scale bytes: E4M3's codes, with its sign bit for the flag of integer blocks.
+constexpr std::uint32_t scale_magnitude = e4m3.magnitude_mask();
+constexpr std::uint32_t scale_largest = e4m3.max_code();
+constexpr std::uint32_t scale_nan = e4m3.nan_code();
+constexpr std::uint32_t integer_flag = e4m3.sign_mask();
+
 __device__ std::uint64_t mix(std::uint64_t x) {  // splitmix64
   x += 0x9E3779B97F4A7C15ULL;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -52,8 +58,8 @@ __global__ void generate_kernel(GemmFormat format, InputKind kind, std::uint64_t
     case InputKind::cancel:
       break;
     case InputKind::raw:
-      scale = static_cast<std::uint32_t>(r & 0x7F);
-      scale = scale == 0x7F ? 0x7E : scale;
+      scale = static_cast<std::uint32_t>(r & scale_magnitude);
+      scale = scale == scale_nan ? scale_largest : scale;
       break;
     case InputKind::benign:
       scale = 0x38 + static_cast<std::uint32_t>(r & 7);
@@ -66,12 +72,12 @@ __global__ void generate_kernel(GemmFormat format, InputKind kind, std::uint64_t
                                    : scale;
       break;
     case InputKind::nan_scale:
-      if ((own & 0x3FFF) == 0) scale = 0x7F;
+      if ((own & 0x3FFF) == 0) scale = scale_nan;
       break;
   }
   // NVFP4 ignores bit 7; the others read it as the integer flag.
   const bool integer = (r >> 63) != 0;
-  scale |= integer ? 0x80 : 0;
+  scale |= integer ? integer_flag : 0;
   std::uint64_t word = 0;
   for (int i = 0; i < 16; ++i) {
     std::uint32_t code =
@@ -130,7 +136,7 @@ __global__ void expand_kernel(GemmFormat format, bool swap_scales, int rows, int
   const int scale_block = swap_scales && (block ^ 1) < k_blocks ? block ^ 1 : block;
   const std::uint32_t scale = scales[row * k_blocks + scale_block];
   const std::uint32_t own_scale = scales[index];  // the flag stays with the block
-  const bool integer = format != GemmFormat::nvfp4 && (own_scale & 0x80) != 0;
+  const bool integer = format != GemmFormat::nvfp4 && (own_scale & integer_flag) != 0;
   const int field = static_cast<int>(scale >> 3 & 15);
   const int significand = static_cast<int>(scale & 7) + (field != 0 ? 8 : 0);
   const int exponent = (field != 0 ? field : 1) - 10;
@@ -141,7 +147,7 @@ __global__ void expand_kernel(GemmFormat format, bool swap_scales, int rows, int
         static_cast<std::uint32_t>(word >> (4 * i) & (format == GemmFormat::if3 ? 7 : 15));
     const int units = code_units(format, integer, code) * factor * significand;
     const std::uint32_t half =
-        (scale & 0x7F) == 0x7F
+        (scale & scale_magnitude) == scale_nan
             ? 0x7FFF
             : exact_half(units, exponent - (format == GemmFormat::if3 ? 0 : 1) - expand_prescale);
     out[index * 16 + i] = static_cast<std::uint16_t>(half);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "lowbit/hadamard.hpp"
+#include "lowbit/input_type.hpp"
 
 namespace lowbit::gpu::detail {
 namespace {
@@ -41,9 +42,10 @@ float element(InputKind kind, InputType type, std::uint64_t seed, std::uint64_t 
     case InputKind::wide_blocks:
       return x * power(static_cast<int>(block % (half ? 20 : 41)) - (half ? 14 : 20));
     case InputKind::ties: {
-      // The tensor's amax is 6 * 448. Every format's C is a power of two times a divisor of that,
-      // so scales are powers of two where a block's amax is 6, 4 or 7 times a power of two.
-      if (index % 8192 == 0) return 2688.0F;
+      // The tensor's amax is E2M1's largest value times E4M3's, 6 * 448. Every format's C is a
+      // power of two times a divisor of that, so scales are powers of two where a block's amax is
+      // 6, 4 or 7 times a power of two.
+      if (index % 8192 == 0) return lowbit::largest_finite(e2m1) * lowbit::largest_finite(e4m3);
       constexpr float steps[] = {0.25F, 0.75F, 1.25F,  1.75F,  2.5F, 3.5F, 5.0F,
                                  6.0F,  4.0F,  7.0F,   0.5F,   1.5F, 4.5F, 5.5F,
                                  6.5F,  0.0F,  0.125F, 0.375F, 7.5F, 3.0F};
@@ -87,15 +89,7 @@ void make_input(InputKind kind, InputType type, std::uint64_t seed, std::uint64_
                 std::span<float> out) {
   for (std::size_t i = 0; i < out.size(); ++i) {
     float x = element(kind, type, seed, first + i);
-    if (type == InputType::bfloat16) {
-      std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
-      bits += 0x7FFF + (bits >> 16 & 1);
-      x = std::bit_cast<float>(bits & 0xFFFF0000U);
-    } else if (type == InputType::float16) {
-      // The hardware's conversion is not at hand everywhere; _Float16 is (GCC 12 and later,
-      // x86-64).
-      x = static_cast<float>(static_cast<_Float16>(x));
-    }
+    x = round_to_input_type(x, type);
     const float largest = largest_finite(type);
     out[i] = std::fabs(x) <= largest ? x : std::copysign(largest, x);
   }

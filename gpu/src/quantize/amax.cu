@@ -28,7 +28,7 @@ __device__ __forceinline__ std::uint32_t larger_halves(std::uint32_t a, std::uin
 /// The larger half if it is finite; else the maximum by the policy (rare: one half at a time).
 template <Input kType>
 __device__ std::uint32_t sixteen_bit_magnitude(std::uint32_t half, Policy policy) {
-  constexpr std::uint32_t infinity = kType == Input::bf16 ? 0x7F80 : 0x7C00;
+  constexpr std::uint32_t infinity = kType == Input::bf16 ? bf16_infinity : f16_infinity;
   if (half < infinity) return half;
   return policy == Policy::saturate && half == infinity ? infinity - 1 : 0;
 }
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(threads) amax_vectors(const __grid_constant__ 
   const std::uint32_t stride = gridDim.x * threads;
   constexpr int unroll = 4;
   constexpr std::uint32_t infinity =
-      kType == Input::f32 ? 0x7F800000 : (kType == Input::bf16 ? 0x7F80 : 0x7C00);
+      kType == Input::f32 ? f32_infinity : (kType == Input::bf16 ? bf16_infinity : f16_infinity);
   for (std::uint32_t i = blockIdx.x * threads + threadIdx.x; i < a.items; i += unroll * stride) {
     uint4 v[unroll];
 #pragma unroll

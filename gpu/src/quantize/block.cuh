@@ -319,7 +319,7 @@ LOWBIT_HD std::uint32_t quantize_nv(const float (&x)[16], const Signs& signs, fl
       LOWBIT_UNROLL
       for (int w = 0; w < F::words; ++w) out[w] = 0;
     }
-    return adaptive && second ? chosen | 0x80 : chosen;
+    return adaptive && second ? chosen | integer_flag : chosen;
   }
 }
 

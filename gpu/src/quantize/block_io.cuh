@@ -112,7 +112,7 @@ __device__ __forceinline__ void to_floats(std::uint32_t pair, float& low, float&
 /// \return the largest magnitude
 __device__ __noinline__ inline std::uint32_t replace_nonfinite(const Arguments& a, Raw& raw,
                                                                std::uint32_t segment) {
-  const std::uint32_t infinity = a.type == Input::bf16 ? 0x7F80 : 0x7C00;
+  const std::uint32_t infinity = a.type == Input::bf16 ? bf16_infinity : f16_infinity;
   std::uint32_t m = 0;
   for (int i = 15; i >= 0; --i) {
     const int shift = 16 * (i % 2);
@@ -137,7 +137,7 @@ template <bool kNibbles>
 __device__ __forceinline__ bool unpack(const Arguments& a, Raw& raw, std::uint32_t segment,
                                        float (&x)[16], Signs& signs, float& b) {
   const bool is_bf16 = a.type == Input::bf16;
-  const std::uint32_t infinity = is_bf16 ? 0x7F80 : 0x7C00;
+  const std::uint32_t infinity = is_bf16 ? bf16_infinity : f16_infinity;
   signs = signs_of_pairs<kNibbles>(raw.pair);
   std::uint32_t m = 0;
 #pragma unroll

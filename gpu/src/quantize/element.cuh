@@ -31,6 +31,11 @@
 
 namespace lowbit::gpu::detail {
 
+/// Of a scale byte, which is E4M3 here: NaN, and the flag of integer blocks where a format has
+/// them.
+inline constexpr std::uint32_t nan_scale = e4m3.nan_code();
+inline constexpr std::uint32_t integer_flag = e4m3.sign_mask();
+
 LOWBIT_HD std::uint32_t bits_of(float x) {
   return std::bit_cast<std::uint32_t>(x);
 }

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(quantize_threads, 4)
     std::uint32_t out[F::words];
     std::uint32_t byte =
         quantize_nv<F, Selection::none>(x, signs, b, t, table, Alone{}, false, out);
-    if (nonfinite) byte = 0x7F;
+    if (nonfinite) byte = nan_scale;
     store_words<true>(a, item, out);
     store_scale<1>(a, item, byte);
   }
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(quantize_threads)
       byte = quantize_nv<F, kRule>(x, signs, b, t, table, Alone{}, a.exact, out);
     }
     if (t.amax == 0.0F || nonfinite) {
-      byte = nonfinite ? 0x7F : 0;
+      byte = nonfinite ? nan_scale : 0;
 #pragma unroll
       for (std::uint32_t& w : out) w = 0;
     }

@@ -14,13 +14,20 @@ __device__ __forceinline__ std::uint32_t divide(std::uint32_t n, const Divisor& 
   return (__umulhi(n, d.multiplier) + n) >> d.shift;
 }
 
+// Device code takes values of the records, not the records.
+inline constexpr std::uint32_t f32_infinity = f32.infinity_code();
+inline constexpr std::uint32_t f16_infinity = f16.infinity_code();
+inline constexpr std::uint32_t bf16_infinity = bf16.infinity_code();
+inline constexpr float f32_largest = lowbit::largest_finite(f32);
+inline constexpr float f16_largest = lowbit::largest_finite(f16);
+inline constexpr float bf16_largest = lowbit::largest_finite(bf16);
+
 __device__ __forceinline__ float largest_finite(Input type) {
-  return type == Input::f32 ? 3.40282347e38F
-                            : (type == Input::f16 ? 65504.0F : __uint_as_float(0x7F7F0000U));
+  return type == Input::f32 ? f32_largest : (type == Input::f16 ? f16_largest : bf16_largest);
 }
 
 __device__ __forceinline__ bool is_finite(float x) {
-  return (__float_as_uint(x) & 0x7F800000U) != 0x7F800000U;
+  return (__float_as_uint(x) & f32_infinity) != f32_infinity;
 }
 
 /// Applies the caller's policy to x in place. index: of x[0] in the tensor.

@@ -113,7 +113,8 @@ void check_request(const QuantizeConfig& c, const QuantizeBuffers& b) {
     refuse("a device pointer (input, values, scales or workspace) is null");
   }
   if (c.scale_max != 0 &&
-      (c.format->family() == ScaleFamily::mx || (c.scale_max != 448.0F && c.scale_max != 256.0F))) {
+      (c.format->family() == ScaleFamily::mx ||
+       (c.scale_max != c.format->largest_scale() && c.scale_max != c.format->headroom_scale()))) {
     refuse(fmt::format("the E4M3 maximum of {} cannot be {}", c.format->name, c.scale_max));
   }
 }
@@ -190,7 +191,9 @@ void launch_quantize(const QuantizeConfig& c, const QuantizeBuffers& b, Quantize
       c.rule == ScaleRule::mse || c.rule == ScaleRule::mae || c.rule == ScaleRule::abs_max;
   const bool four_over_six = selects && !format.is_adaptive();
   a.largest = c.rule == ScaleRule::static_4 ? 4.0F : format.largest_element();
-  const float scale_max = c.scale_max != 0 ? c.scale_max : (four_over_six ? 256.0F : 448.0F);
+  const float scale_max = c.scale_max != 0
+                              ? c.scale_max
+                              : (four_over_six ? format.headroom_scale() : format.largest_scale());
   a.constant = mx ? 1.0F : a.largest * scale_max;
 
   const std::size_t scales = scale_bytes(format, b.rows, b.columns, c.scale_layout);

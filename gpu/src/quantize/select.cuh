@@ -285,7 +285,7 @@ LOWBIT_HD bool quantize(const float (&x)[16], const Signs& signs, float b, const
     LOWBIT_UNROLL
     for (int w = 0; w < F::words; ++w) out[w] = 0;
   }
-  if (F::adaptive && second) byte |= 0x80;
+  if (F::adaptive && second) byte |= integer_flag;
   return decided;
 }
 
@@ -329,7 +329,7 @@ LOWBIT_HD std::uint32_t quantize_exactly(const float (&x)[16], const Signs& sign
   if (!second_is_nearer(error, error2)) return byte;
   LOWBIT_UNROLL
   for (int w = 0; w < F::words; ++w) out[w] = out2[w];
-  return F::adaptive ? byte | 0x80 : byte2;
+  return F::adaptive ? byte | integer_flag : byte2;
 }
 
 }  // namespace fast

@@ -143,7 +143,7 @@ __device__ __noinline__ void redo(const Arguments& a, const TensorScale& scale, 
   } else {
     byte = fast::quantize_exactly<F, kRule>(x, signs, b, t, out);
   }
-  if (nonfinite) byte = 0x7F;
+  if (nonfinite) byte = nan_scale;
   store_words<true>(a, item, out);
   store_scale<1>(a, item, byte);
 }

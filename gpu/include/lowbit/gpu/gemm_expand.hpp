@@ -18,6 +18,7 @@
 
 #include <cstdint>
 
+#include "lowbit/block_format.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/gpu/gemm.hpp"
 #include "lowbit/gpu/host_device.hpp"
@@ -29,27 +30,42 @@ inline constexpr int gemm_block = 16;
 /// Both operands are expanded times 2^-this.
 inline constexpr int expand_prescale = 10;
 
+namespace detail {
+
+/// The formats' records in constant expressions; tests/gpu holds them to the registry.
+inline constexpr BlockFormat if4_record{"if4", &e2m1, &int4, &e4m3, gemm_block};
+inline constexpr BlockFormat if3_record{"if3", &e2m0, &int3, &e4m3, gemm_block};
+/// d E of a format.
+constexpr int scaled_unit(const BlockFormat& f) {
+  return f.exact_denominator() * f.integer_unit().numerator / f.integer_unit().denominator;
+}
+
+}  // namespace detail
+
 /// d and d E: what one unit of a float and of an integer block counts.
 [[nodiscard]] constexpr int float_factor(GemmFormat f) {
-  return f == GemmFormat::if4 ? 7 : f == GemmFormat::if3 ? 3 : 1;
+  constexpr int of_if4 = detail::if4_record.exact_denominator();
+  constexpr int of_if3 = detail::if3_record.exact_denominator();
+  return f == GemmFormat::if4 ? of_if4 : f == GemmFormat::if3 ? of_if3 : 1;
 }
-/// f of integer blocks in the exact expansion (docs/gpu_gemm.md): 6 for IF4, 4 for IF3.
 [[nodiscard]] constexpr int integer_factor(GemmFormat f) {
-  return f == GemmFormat::if4 ? 6 : f == GemmFormat::if3 ? 4 : 0;
+  constexpr int of_if4 = detail::scaled_unit(detail::if4_record);
+  constexpr int of_if3 = detail::scaled_unit(detail::if3_record);
+  return f == GemmFormat::if4 ? of_if4 : f == GemmFormat::if3 ? of_if3 : 0;
 }
 
 namespace detail {
 
 inline double half_to_double(std::uint32_t h) {
-  const int field = static_cast<int>(h >> 10 & 31);
-  const double sig = (h & 1023) + (field != 0 ? 1024 : 0);
-  if (field == 31)
-    return (h & 1023) != 0 ? __builtin_nan("") : (h & 0x8000 ? -1 : 1) * __builtin_inf();
-  const double v = __builtin_ldexp(sig, (field != 0 ? field : 1) - 25);
-  return (h & 0x8000) != 0 ? -v : v;
+  return to_double(f16, h);
 }
 inline std::uint32_t double_to_half(double v) {
   return from_double(f16, v, {.overflow = Overflow::infinity});
+}
+
+/// The FP16 word of 2^4 * factor.
+constexpr std::uint32_t word_of_16_times(int factor) {
+  return round_pack(f16, {false, static_cast<std::uint64_t>(factor), 4});
 }
 
 // Three words to one, bit by bit, as one operation that the optimizer cannot spread over the words
@@ -134,11 +150,9 @@ LOWBIT_HD std::uint32_t e4m3x2_to_half2(std::uint32_t bytes) {
 #else
   std::uint32_t r = 0;
   for (int i = 0; i < 2; ++i) {
-    const std::uint32_t b = bytes >> (8 * i) & 0xFF;
-    const std::uint32_t field = b >> 3 & 15;
-    const double v = __builtin_ldexp((b & 7) + (field != 0 ? 8 : 0),
-                                     static_cast<int>(field != 0 ? field : 1) - 10);
-    r |= ((b & 0x7F) == 0x7F ? 0x7FFFU : double_to_half((b & 0x80) != 0 ? -v : v)) << (16 * i);
+    const std::uint32_t byte = bytes >> (8 * i) & e4m3.code_mask();
+    const bool nan = (byte & e4m3.magnitude_mask()) == e4m3.nan_code();
+    r |= (nan ? f16.magnitude_mask() : double_to_half(to_double(e4m3, byte))) << (16 * i);
   }
   return r;
 #endif
@@ -189,18 +203,18 @@ LOWBIT_HD BlockExpansion block_expansion(std::uint32_t scale, std::uint32_t adde
 template <GemmFormat F, int pair = 0>
 LOWBIT_HD void block_expansions(std::uint32_t scale_bytes, BlockExpansion& first,
                                 BlockExpansion& second) {
-  // FP16 words of 16 * factor: 16 = 0x4C00, 48, 64, 96, 112.
-  constexpr std::uint32_t float_word = F == GemmFormat::nvfp4 ? 0x4C00
-                                       : F == GemmFormat::if4 ? 0x5700
-                                                              : 0x5200;
-  // IF3 codes are expanded as 2v (one bit up in the nibble), so their factor is halved: 32.
-  // Negative, as the scale byte of an integer block, whose flag is where E4M3 has its sign, is
-  // converted to a negative number.
-  constexpr std::uint32_t integer_word = 0x8000 | (F == GemmFormat::if4 ? 0x5600 : 0x5000);
+  // FP16 words of 2^4 * factor. IF3 codes are expanded as 2v (one bit up in the nibble), so the
+  // factor of integer blocks is halved there. Negative, as the scale byte of an integer block,
+  // whose flag is where E4M3 has its sign, is converted to a negative number.
+  constexpr std::uint32_t float_word = detail::word_of_16_times(float_factor(F));
+  constexpr std::uint32_t integer_word =
+      f16.sign_mask() |
+      detail::word_of_16_times(F == GemmFormat::if3 ? integer_factor(F) / 2 : integer_factor(F));
   constexpr std::uint32_t both_words = 0x10001;
+  constexpr std::uint32_t four_magnitudes = 0x01010101 * e4m3.magnitude_mask();
   constexpr int shift = 16 * pair;
   if constexpr (F == GemmFormat::nvfp4) {
-    const std::uint32_t values = detail::e4m3x2_to_half2((scale_bytes & 0x7F7F7F7F) >> shift);
+    const std::uint32_t values = detail::e4m3x2_to_half2((scale_bytes & four_magnitudes) >> shift);
     const std::uint32_t s = detail::mul2(values, float_word * both_words);
     first = block_expansion<F>(detail::both<0>(s), 0, 0);
     second = block_expansion<F>(detail::both<1>(s), 0, 0);

@@ -50,6 +50,12 @@ LOWBIT_HD std::uint32_t pack_f32(std::int64_t s, int q, bool nearest) {
 LOWBIT_HD std::uint32_t fdpa_f16(const std::uint32_t* a, const std::uint32_t* b, int terms,
                                  std::uint32_t c, int fraction_bits, bool nearest) {
   constexpr int zero_exponent = -133;
+  constexpr int mantissa = f16.mantissa_bits;
+  constexpr int top_field = (1 << f16.exponent_bits) - 1;  // infinity and NaN
+  constexpr std::uint32_t magnitude_mask = f16.magnitude_mask();
+  constexpr std::uint32_t f16_sign = f16.sign_mask();
+  constexpr std::uint32_t hidden = 1U << mantissa;
+  constexpr int biases = 2 * f16.bias;
   const int c_field = static_cast<int>(c >> 23 & 0xFF);
   const std::uint32_t c_sig = (c & 0x7FFFFF) | (c_field != 0 ? 0x800000U : 0U);
   if (c_field == 0xFF) return 0x7FFFFFFF;
@@ -57,11 +63,11 @@ LOWBIT_HD std::uint32_t fdpa_f16(const std::uint32_t* a, const std::uint32_t* b,
   int largest = c_exponent;
   bool nan = false;
   for (int i = 0; i < terms; ++i) {
-    const int fa = static_cast<int>(a[i] >> 10 & 31);
-    const int fb = static_cast<int>(b[i] >> 10 & 31);
-    nan = nan || fa == 31 || fb == 31;
-    const bool zero = (a[i] & 0x7FFF) == 0 || (b[i] & 0x7FFF) == 0;
-    const int e = zero ? zero_exponent : (fa != 0 ? fa : 1) + (fb != 0 ? fb : 1) - 30;
+    const int fa = static_cast<int>(a[i] >> mantissa & top_field);
+    const int fb = static_cast<int>(b[i] >> mantissa & top_field);
+    nan = nan || fa == top_field || fb == top_field;
+    const bool zero = (a[i] & magnitude_mask) == 0 || (b[i] & magnitude_mask) == 0;
+    const int e = zero ? zero_exponent : (fa != 0 ? fa : 1) + (fb != 0 ? fb : 1) - biases;
     largest = e > largest ? e : largest;
   }
   if (nan) return 0x7FFFFFFF;
@@ -79,13 +85,14 @@ LOWBIT_HD std::uint32_t fdpa_f16(const std::uint32_t* a, const std::uint32_t* b,
   };
   std::int64_t sum = c_sig == 0 ? 0 : aligned(c_sig, c_exponent - 23, (c >> 31) != 0);
   for (int i = 0; i < terms; ++i) {
-    const int fa = static_cast<int>(a[i] >> 10 & 31);
-    const int fb = static_cast<int>(b[i] >> 10 & 31);
-    const std::uint32_t sa = (a[i] & 1023) | (fa != 0 ? 1024U : 0U);
-    const std::uint32_t sb = (b[i] & 1023) | (fb != 0 ? 1024U : 0U);
+    const int fa = static_cast<int>(a[i] >> mantissa & top_field);
+    const int fb = static_cast<int>(b[i] >> mantissa & top_field);
+    const std::uint32_t sa = (a[i] & (hidden - 1)) | (fa != 0 ? hidden : 0U);
+    const std::uint32_t sb = (b[i] & (hidden - 1)) | (fb != 0 ? hidden : 0U);
     if (sa == 0 || sb == 0) continue;
-    const int e = (fa != 0 ? fa : 1) + (fb != 0 ? fb : 1) - 30;
-    sum += aligned(static_cast<std::uint64_t>(sa) * sb, e - 20, ((a[i] ^ b[i]) & 0x8000) != 0);
+    const int e = (fa != 0 ? fa : 1) + (fb != 0 ? fb : 1) - biases;
+    sum += aligned(static_cast<std::uint64_t>(sa) * sb, e - 2 * mantissa,
+                   ((a[i] ^ b[i]) & f16_sign) != 0);
   }
   return sum == 0 ? 0 : pack_f32(sum, q, nearest);
 }
