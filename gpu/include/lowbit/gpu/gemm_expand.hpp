@@ -48,6 +48,7 @@ constexpr int scaled_unit(const BlockFormat& f) {
   constexpr int of_if3 = detail::if3_record.exact_denominator();
   return f == GemmFormat::if4 ? of_if4 : f == GemmFormat::if3 ? of_if3 : 1;
 }
+/// f of integer blocks in the exact expansion (docs/gpu_gemm.md): 6 for IF4, 4 for IF3.
 [[nodiscard]] constexpr int integer_factor(GemmFormat f) {
   constexpr int of_if4 = detail::scaled_unit(detail::if4_record);
   constexpr int of_if3 = detail::scaled_unit(detail::if3_record);
