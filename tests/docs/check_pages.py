@@ -142,21 +142,16 @@ def check_block(lowbit):
 
 def check_registries(lowbit):
     """Every block format, rule and dialect that the command lists is on its page, and every subcommand on some page."""
-    listed = subprocess.run([lowbit, "formats"], capture_output=True, text=True, check=True).stdout
-    blocks, _, dialects = listed.split("\n\n")[:3]
-    formats_page = (ROOT / "docs/formats.md").read_text()
-    patterns = re.findall(r"`([\w*]+)`", formats_page)
-    names, rules = set(), set()
-    for line in blocks.splitlines()[1:]:
-        names.add(line.split()[0])
-        rules.update(re.split(r"\s{2,}", line)[-1].split())
-    for name in names:
-        check(any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns), f"docs/formats.md: no word about {name}")
-    for rule in rules:
-        check(f"`{rule}`" in formats_page, f"docs/formats.md: no word about the rule {rule}")
-    for line in dialects.splitlines()[1:]:
-        check(f"`{line.split()[0]}`" in (ROOT / "docs/dialects.md").read_text(), f"docs/dialects.md: no word about {line.split()[0]}")
-    check(len(names) > 20 and len(rules) > 8 and len(dialects.splitlines()) > 4, "`lowbit formats`: the lists were not found")
+    listed = json.loads(subprocess.run([lowbit, "formats", "--json"], capture_output=True, text=True, check=True).stdout)
+    formats = listed["block_formats"]
+    rules = {rule.split(":")[0] for block_format in formats for rule in block_format["rules"]}
+    dialects = [dialect["name"] for dialect in listed["dialects"]]
+    check(len(formats) > 20 and len(rules) > 8 and len(dialects) > 3, "`lowbit formats --json`: the lists were not found")
+    for page, words in (("formats.md", [*(f["name"] for f in formats), *sorted(rules)]), ("dialects.md", dialects)):
+        # A word in backticks, or a pattern such as `nvfp*`.
+        patterns = re.findall(r"`([\w*]+)(?::\w+)?`", (ROOT / "docs" / page).read_text())
+        for word in words:
+            check(any(fnmatch.fnmatchcase(word, pattern) for pattern in patterns if pattern != "*"), f"docs/{page}: no word about {word}")
 
     every_page = "".join(page.read_text() for page in PAGES)
     todo, found = [[]], 0
