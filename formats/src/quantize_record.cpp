@@ -185,6 +185,8 @@ void each_field(Record& r, const Visit& visit) {
   visit("dialect", r.dialect, "a dialect; docs/dialects.md lists them",
         [](Text t) { return as_optional(find_dialect(t)); });
   visit("scale_max", r.scale_max, "a finite positive number", positive_number);
+  visit("search_radius", r.search_radius, "an integer", number<int>);
+  visit("importance_given", r.importance_given, wanted_truth, truth_of);
   visit("amax_given", r.amax_given, wanted_truth, truth_of);
   visit("axis", r.axis, "an integer", number<int>);
   visit("transposed", r.transposed, wanted_truth, truth_of);
@@ -228,6 +230,8 @@ QuantizeRecord record_of(const QuantizeOptions& request) {
   if (request.dialect != nullptr) record.dialect = request.dialect;
   record.rule = request.rule.value_or(default_rule(*request.format, request.dialect));
   record.scale_max = request.scale_max;
+  if (request.search_radius != 0) record.search_radius = request.search_radius;
+  if (!request.importance.empty()) record.importance_given = true;
   record.amax_given = request.amax.has_value();
   record.block_2d = request.block_2d;
   record.nonfinite = request.nonfinite;
@@ -242,6 +246,12 @@ QuantizeOptions request_of(const QuantizeRecord& record, float amax) {
   request.dialect = record.dialect;
   request.rule = record.rule;
   request.scale_max = record.scale_max;
+  request.search_radius = record.search_radius.value_or(0);
+  if (record.importance_given.value_or(false)) {
+    throw Error(ErrorKind::usage,
+                "its columns were weighted by an importance that the file does not hold; the bytes "
+                "cannot be computed again");
+  }
   if (record.amax_given) request.amax = amax;
   request.block_2d = record.block_2d;
   request.nonfinite = record.nonfinite;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "lowbit/dialect.hpp"
+#include "lowbit/dialect_axis.hpp"
 #include "lowbit/scale_rule.hpp"
 
 namespace lowbit {
@@ -20,6 +22,8 @@ constexpr auto names = std::to_array<std::pair<ScaleRule, std::string_view>>({
     {rceil, "rceil"},
     {ceil, "ceil"},
     {even, "even"},
+    {optimal, "optimal"},
+    {search, "search"},
 });
 
 constexpr auto rules = [] {
@@ -31,6 +35,15 @@ constexpr auto rules = [] {
 /// The others take the exponent of a rounded quotient, which is one rule.
 bool has_mx_rules(const Dialect* dialect) {
   return dialect == nullptr || dialect->mx_scale == MxScale::exact;
+}
+
+/// The search is defined on canonical's arithmetic: every axis has canonical's value.
+bool has_searches(const Dialect* dialect) {
+  if (dialect == nullptr) return true;
+  const std::span<const DialectAxis> axes = dialect_axes();
+  return std::all_of(axes.begin(), axes.end(), [&](const DialectAxis& axis) {
+    return axis.get(*dialect) == axis.get(canonical);
+  });
 }
 
 }  // namespace
@@ -69,6 +82,9 @@ bool is_valid_rule(const BlockFormat& format, ScaleRule rule, const Dialect* dia
     case ceil:
     case even:
       return format.family() == ScaleFamily::mx && has_mx_rules(dialect);
+    case optimal:
+    case search:
+      return has_searches(dialect);
   }
   return false;
 }

@@ -75,7 +75,8 @@ TEST_CASE("metrics of one MXFP4 block, by hand") {
   CHECK(s.blocks == 1);
   CHECK(value("mse", s) == error / 20);
   CHECK(value("rmse", s) == std::sqrt(error / 20));
-  CHECK(value("relative_rmse", s) == std::sqrt(error / original));
+  CHECK(find_metric("relative_rmse") == find_metric("rel_l2"));  // the old name
+  CHECK(value("rel_l2", s) == std::sqrt(error / original));
   CHECK(value("max_abs_error", s) == 1.0);
   CHECK(value("sqnr_db", s) == Approx(10 * std::log10(original / error)).epsilon(1e-14));
   CHECK(value("cosine", s) == (42 + 9.75 + 4) / (std::sqrt(original) * std::sqrt(quantized)));

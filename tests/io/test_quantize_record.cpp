@@ -37,6 +37,8 @@ TEST_CASE("every member of a record comes back, and only its own key changes") {
       {"dialect", [](auto& r) { r.dialect = find_dialect("fos_triton"); }},
       {"scale_max", [](auto& r) { r.scale_max = 448.0F; }},
       {"amax_given", [](auto& r) { r.amax_given = true; }},
+      {"search_radius", [](auto& r) { r.search_radius = 3; }},
+      {"importance_given", [](auto& r) { r.importance_given = true; }},
       {"axis", [](auto& r) { r.axis = -3; }},
       {"transposed", [](auto& r) { r.transposed = true; }},
       {"block_2d", [](auto& r) { r.block_2d = true; }},

@@ -7,20 +7,34 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "lowbit/error.hpp"
+#include "lowbit/layout.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/quantize.hpp"
+#include "lowbit/reference_codec.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit {
 
+/// What evaluate() and read_matrix() throw for NaN and infinities under NonFinite::error.
+class NonFiniteInput : public Error {
+ public:
+  explicit NonFiniteInput(const std::string& message) : Error(ErrorKind::invalid_input, message) {}
+};
+
 /// How a tensor is read for evaluation.
 struct EvaluateOptions {
-  int axis = -1;         ///< along which blocks run; negative ones count from the end
+  int axis = -1;  ///< along which blocks run; negative ones count from the end
+  /// The matrix that the tensor is taken for; wins over the axis.
+  std::optional<AxisView> view{};
   unsigned threads = 1;  ///< at least 1
-  /// Called with the number of elements done since the last call, one call at a time.
+  /// Called with the number of elements done since the last call, one call at a time. What it
+  /// throws ends the evaluation and comes out of evaluate().
   std::function<void(std::uint64_t)> progress{};
 };
 
@@ -33,5 +47,20 @@ struct EvaluateOptions {
 [[nodiscard]] std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
                                                     std::span<const QuantizeOptions> requests,
                                                     const EvaluateOptions& options);
+
+/// The tensor as a row-major matrix of view.rows() x view.length.
+/// \param nonfinite  propagate: NaN and infinities stay. \throws NonFiniteInput
+[[nodiscard]] std::vector<float> read_matrix(const TensorInfo& tensor, const AxisView& view,
+                                             NonFinite nonfinite);
+
+/// Statistics of the tensor under a reference codec. Nothing counts as clipped or as a block. Reads
+/// the tensor whole. \throws NonFiniteInput
+[[nodiscard]] ErrorStatistics evaluate(const TensorInfo& tensor, const AxisView& view,
+                                       const ReferenceCodec& codec, NonFinite nonfinite);
+
+/// Statistics of a tensor that stays as it is: no error, the bits of its type. \throws
+/// NonFiniteInput
+[[nodiscard]] ErrorStatistics kept_statistics(const TensorInfo& tensor, const AxisView& view,
+                                              NonFinite nonfinite);
 
 }  // namespace lowbit

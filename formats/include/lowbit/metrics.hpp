@@ -60,6 +60,8 @@ struct Metric {
 };
 /// Every metric, in the order of the tables.
 [[nodiscard]] std::span<const Metric> metrics();
+/// rel_l2 was relative_rmse up to version 0.1; the old name is accepted for one more version.
+inline constexpr std::string_view old_name_of_rel_l2 = "relative_rmse";
 /// The metric of that name, or nullptr.
 [[nodiscard]] const Metric* find_metric(std::string_view name);
 

@@ -37,8 +37,12 @@ struct QuantizeOptions {
   const Dialect* dialect = nullptr;     ///< canonical where null
   std::optional<float> scale_max{};     ///< M; default_scale_max(format, rule) where absent
   std::optional<float> amax{};          ///< A given by the caller instead of measured
-  bool block_2d = false;                ///< square blocks (16x16, 32x32 for MX)
-  TransformList transforms{};           ///< of the rows, one after another, before anything else
+  int search_radius = 0;                ///< K of the rule `search`: 1 or more; 0 for other rules
+  /// Weights of the columns' squared errors for the rules `optimal` and `search`, finite and not
+  /// negative; all 1 where empty.
+  std::span<const float> importance{};
+  bool block_2d = false;       ///< square blocks (16x16, 32x32 for MX)
+  TransformList transforms{};  ///< of the rows, one after another, before anything else
   OperandSide side = OperandSide::weights;    ///< which operand the matrix is
   NonFinite nonfinite = NonFinite::error;     ///< what NaN and infinities become
   InputType input_type = InputType::float32;  ///< type of the values before promotion to FP32

@@ -9,10 +9,12 @@
 ///   scale_max                 the largest block scale that was asked for, in decimal; absent where
 ///                             the rule's own was used
 ///   amax_given                true or false: NAME.amax was given by the caller, not measured
-///   axis, transposed, block_2d
-///   code_layout               rows: 4-bit codes two per byte along a row (block_tensor_file.hpp)
-///   scale_layout              linear or swizzled (scale_layout.hpp)
-///   weight_layout             how the dimensions of the tensor are meant; "last" where absent: the
+///   search_radius             K of the rule search; absent for other rules
+///   importance_given          true where columns were weighted, by numbers that are not kept; else
+///   absent axis, transposed, block_2d code_layout               rows: 4-bit codes two per byte
+///   along a row (block_tensor_file.hpp) scale_layout              linear or swizzled
+///   (scale_layout.hpp) weight_layout             how the dimensions of the tensor are meant;
+///   "last" where absent: the
 ///                             last one is the input dimension. Kept, not interpreted here
 ///   nonfinite, rounding       names
 ///   transforms                JSON list of names of what was applied first, in order;
@@ -50,12 +52,14 @@ struct QuantizeRecord {
   const BlockFormat* format = nullptr;                 ///< required
   std::optional<ScaleRule> rule{};                     ///< the format's default where absent
   const Dialect* dialect = find_dialect("canonical");  ///< never null
-  std::optional<float> scale_max{};  ///< M that was asked for; the rule's own where absent
-  bool amax_given = false;           ///< whether the caller gave A
-  int axis = -1;                     ///< along which blocks run
-  bool transposed = false;           ///< the matrix was transposed before it was quantized
-  bool block_2d = false;             ///< square blocks
-  std::string code_layout = "rows";  ///< the only one so far
+  std::optional<float> scale_max{};        ///< M that was asked for; the rule's own where absent
+  std::optional<int> search_radius{};      ///< K of the rule search; absent for others
+  std::optional<bool> importance_given{};  ///< true where the caller weighted the columns
+  bool amax_given = false;                 ///< whether the caller gave A
+  int axis = -1;                           ///< along which blocks run
+  bool transposed = false;                 ///< the matrix was transposed before it was quantized
+  bool block_2d = false;                   ///< square blocks
+  std::string code_layout = "rows";        ///< the only one so far
   ScaleLayout scale_layout = ScaleLayout::linear;  ///< of NAME.scales
   std::string weight_layout = "last";      ///< how the dimensions are meant; kept, not interpreted
   NonFinite nonfinite = NonFinite::error;  ///< the policy

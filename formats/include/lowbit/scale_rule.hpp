@@ -25,6 +25,8 @@ enum class ScaleRule : std::uint8_t {
   rceil,     ///< MX: least power of two for which nothing is clipped
   ceil,      ///< MX: floor, plus 1 unless amax is a power of two
   even,      ///< MX: floor of amax rounded to the element's mantissa
+  optimal,   ///< the byte with the least exact (weighted) sum of squared errors, of all
+  search,    ///< of those within QuantizeOptions::search_radius of the byte of static_6
 };
 /// Every rule, in the order above.
 [[nodiscard]] std::span<const ScaleRule> scale_rules();
@@ -36,6 +38,10 @@ enum class ScaleRule : std::uint8_t {
 /// Whether the rule codes each block in two ways and keeps the better one.
 [[nodiscard]] constexpr bool selects(ScaleRule rule) {
   return rule == ScaleRule::mse || rule == ScaleRule::mae || rule == ScaleRule::abs_max;
+}
+/// Whether the rule looks for the best byte; `canonical` arithmetic only.
+[[nodiscard]] constexpr bool searches(ScaleRule rule) {
+  return rule == ScaleRule::optimal || rule == ScaleRule::search;
 }
 /// Whether the pair exists (docs/formats.md).
 /// \param format  the block format

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,6 +65,12 @@ struct Selection {
   std::vector<LeftOutTensor> left_out;  ///< likewise, what no name pattern admits not among them
   std::vector<std::string> notes;       ///< one line each, where a file was taken as a whole
 };
+
+/// A tensor that is taken whatever it is, under the rules' layout or axis.
+/// \param metadata  of its file. \throws Error(invalid_input) for an axis that it does not have.
+[[nodiscard]] SelectedTensor selected(const TensorInfo& tensor,
+                                      const std::map<std::string, std::string>& metadata,
+                                      const SelectionRules& rules);
 
 /// The rules of select_tensors() for people, one per line.
 [[nodiscard]] std::string_view selection_help();

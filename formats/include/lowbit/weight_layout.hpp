@@ -48,4 +48,9 @@ inline constexpr std::uint64_t largest_kernel_width = 15;
 /// \throws Error(usage) for a shape that overflows.
 [[nodiscard]] AxisView view_of(std::span<const std::size_t> shape, WeightLayout layout);
 
+/// The matrix that a QuantizeRecord's weight_layout and axis stand for: the axis counts where the
+/// layout is "last". \throws Error(usage) for an unknown layout or an axis that is not there.
+[[nodiscard]] AxisView recorded_view(std::span<const std::size_t> shape,
+                                     std::string_view weight_layout, int axis);
+
 }  // namespace lowbit

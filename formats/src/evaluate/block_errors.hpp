@@ -11,6 +11,30 @@
 
 namespace lowbit::detail {
 
+/// \param limit  the largest magnitude that the element could have kept
+inline void add_element(double x, double q, double limit, ErrorStatistics& sums) {
+  const double error = q - x;
+  sums.squared_error += error * error;
+  sums.squared_value += x * x;
+  sums.squared_result += q * q;
+  sums.product += x * q;
+  const double magnitude = std::fabs(error);
+  if (!(magnitude <= sums.max_abs_error) && !std::isnan(sums.max_abs_error)) {
+    sums.max_abs_error = magnitude;
+  }
+  sums.clipped += std::fabs(x) > limit ? 1 : 0;
+  sums.nonzero += x != 0.0 ? 1 : 0;
+  sums.zeroed += x != 0.0 && q == 0.0 ? 1 : 0;
+}
+
+/// Elements of which no limit is known: nothing counts as clipped.
+inline void add_errors(std::span<const float> x, std::span<const float> q, ErrorStatistics& sums) {
+  sums.elements += x.size();
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    add_element(x[i], q[i], std::numeric_limits<double>::infinity(), sums);
+  }
+}
+
 class BlockErrors {
  public:
   /// \param amax, encode_constant  as in BlockTensor
@@ -52,21 +76,6 @@ class BlockErrors {
     if (scale == 0.0) return std::numeric_limits<double>::infinity();
     return format_.is_integer_block(scale_byte) ? integer_numerator_ * scale / integer_denominator_
                                                 : float_numerator_ * scale / float_denominator_;
-  }
-
-  static void add_element(double x, double q, double limit, ErrorStatistics& sums) {
-    const double error = q - x;
-    sums.squared_error += error * error;
-    sums.squared_value += x * x;
-    sums.squared_result += q * q;
-    sums.product += x * q;
-    const double magnitude = std::fabs(error);
-    if (!(magnitude <= sums.max_abs_error) && !std::isnan(sums.max_abs_error)) {
-      sums.max_abs_error = magnitude;
-    }
-    sums.clipped += std::fabs(x) > limit ? 1 : 0;
-    sums.nonzero += x != 0.0 ? 1 : 0;
-    sums.zeroed += x != 0.0 && q == 0.0 ? 1 : 0;
   }
 
   const BlockFormat& format_;

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <mutex>
 #include <optional>
 
 #include "dequantize/value_table.hpp"
+#include "evaluate/block_errors.hpp"
 #include "io/error_text.hpp"
 #include "lowbit/detail/parallel.hpp"
 #include "lowbit/dialect.hpp"
@@ -62,6 +64,17 @@ AxisView checked_view(const TensorInfo& tensor, int axis) {
   }
 }
 
+[[noreturn]] void reject_nonfinite(const TensorInfo& tensor, bool is_nan, std::size_t row,
+                                   std::size_t column) {
+  try {
+    reject({tensor.file, tensor.name, tensor.offset},
+           fmt::format("{} at row {}, column {}", is_nan ? "NaN" : "infinity", row, column),
+           "choose --nonfinite saturate, or exclude the tensor");
+  } catch (const Error& error) {
+    throw NonFiniteInput(error.what());
+  }
+}
+
 /// One request on the tensor.
 struct Work {
   Work(std::size_t rows, std::size_t columns, const QuantizeOptions& wanted, InputType type)
@@ -98,8 +111,9 @@ struct Buffers {
 /// The chunks of one tensor, for all requests.
 class Evaluation {
  public:
-  Evaluation(const TensorInfo& tensor, std::span<const QuantizeOptions> requests, int axis)
-      : tensor_(tensor), view_(checked_view(tensor, axis)) {
+  Evaluation(const TensorInfo& tensor, std::span<const QuantizeOptions> requests,
+             const EvaluateOptions& how)
+      : tensor_(tensor), view_(how.view ? *how.view : checked_view(tensor, how.axis)) {
     const InputType type = input_type_of(*tensor.dtype);
     bool may_cut_rows = true;
     for (const QuantizeOptions& request : requests) {
@@ -167,10 +181,7 @@ class Evaluation {
       return detail::load(source, piece, options,
                           detail::scalar_engine(work_.front()->request.format()), buffer);
     } catch (const detail::NonFiniteFound& found) {
-      reject({tensor_.file, tensor_.name, tensor_.offset},
-             fmt::format("{} at row {}, column {}", found.is_nan ? "NaN" : "infinity", found.row,
-                         found.column),
-             "choose --nonfinite saturate, or exclude the tensor");
+      reject_nonfinite(tensor_, found.is_nan, found.row, found.column);
     }
   }
 
@@ -187,7 +198,7 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
                                       std::span<const QuantizeOptions> requests,
                                       const EvaluateOptions& options) {
   if (requests.empty()) return {};
-  Evaluation evaluation(tensor, requests, options.axis);
+  Evaluation evaluation(tensor, requests, options);
   const std::size_t pieces = evaluation.pieces();
   const std::size_t count = evaluation.requests();
 
@@ -225,6 +236,44 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
   }
   for (std::size_t k = 0; k < count; ++k) add_tensor_scale(totals[k], *requests[k].format);
   return totals;
+}
+
+std::vector<float> read_matrix(const TensorInfo& tensor, const AxisView& view,
+                               NonFinite nonfinite) {
+  std::vector<float> matrix(view.rows() * view.length);
+  std::vector<float> run;
+  read_piece(tensor, view, {0, 0, view.rows(), view.length}, run, matrix);
+  const InputType type = input_type_of(*tensor.dtype);
+  for (std::size_t i = 0; i < matrix.size(); ++i) {
+    float& x = matrix[i];
+    if (std::isfinite(x)) continue;
+    if (nonfinite == NonFinite::error) {
+      reject_nonfinite(tensor, std::isnan(x), i / view.length, i % view.length);
+    }
+    if (nonfinite == NonFinite::saturate) {
+      x = std::isnan(x) ? 0.0F : std::copysign(largest_finite(type), x);
+    }
+  }
+  return matrix;
+}
+
+ErrorStatistics evaluate(const TensorInfo& tensor, const AxisView& view,
+                         const ReferenceCodec& codec, NonFinite nonfinite) {
+  const std::vector<float> x = read_matrix(tensor, view, nonfinite);
+  const std::vector<float> q = round_trip(codec, x, view.rows(), view.length);
+  ErrorStatistics sums;
+  detail::add_errors(x, q, sums);
+  sums.bits = codec.bits(view.rows(), view.length);
+  return sums;
+}
+
+ErrorStatistics kept_statistics(const TensorInfo& tensor, const AxisView& view,
+                                NonFinite nonfinite) {
+  const std::vector<float> x = read_matrix(tensor, view, nonfinite);
+  ErrorStatistics sums;
+  detail::add_errors(x, x, sums);
+  sums.bits = std::uint64_t{8} * tensor.bytes.size();
+  return sums;
 }
 
 }  // namespace lowbit

@@ -23,7 +23,7 @@ double mse(const Statistics& s) {
 double rmse(const Statistics& s) {
   return std::sqrt(mse(s));
 }
-double relative_rmse(const Statistics& s) {
+double rel_l2(const Statistics& s) {
   return s.squared_error == 0.0 ? 0.0 : std::sqrt(s.squared_error / s.squared_value);
 }
 double max_abs_error(const Statistics& s) {
@@ -53,8 +53,8 @@ double bits_per_element(const Statistics& s) {
 constexpr std::array<Metric, 10> registry{{
     {"mse", "MSE", MetricStyle::significant, "sum (q - x)^2 / n", mse},
     {"rmse", "RMSE", MetricStyle::significant, "sqrt(mse)", rmse},
-    {"relative_rmse", "rel. RMSE", MetricStyle::six_places,
-     "sqrt(sum (q - x)^2 / sum x^2); 0 where q = x", relative_rmse},
+    {"rel_l2", "rel. L2", MetricStyle::six_places, "sqrt(sum (q - x)^2 / sum x^2); 0 where q = x",
+     rel_l2},
     {"max_abs_error", "max |err|", MetricStyle::significant, "max |q - x|", max_abs_error},
     {"sqnr_db", "SQNR dB", MetricStyle::decibel,
      "10 log10(sum x^2 / sum (q - x)^2); infinite where q = x", sqnr_db},
@@ -125,6 +125,7 @@ std::span<const Metric> metrics() {
 }
 
 const Metric* find_metric(std::string_view name) {
+  if (name == old_name_of_rel_l2) name = "rel_l2";
   for (const Metric& metric : registry) {
     if (metric.name == name) return &metric;
   }

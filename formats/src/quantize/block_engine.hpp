@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <span>
+#include <string_view>
 
 #include "lowbit/block_trace.hpp"
 #include "quantize/element_rounding.hpp"
@@ -31,6 +32,7 @@ struct BlockInput {
   int count = 0;
   const float* random0 = nullptr;
   const float* random1 = nullptr;
+  const float* importance = nullptr;  ///< per element of a row; the same for each row
 
   [[nodiscard]] float amax() const { return amax_of({x, static_cast<std::size_t>(count)}); }
 };
@@ -61,6 +63,8 @@ class BlockEngine {
   static constexpr bool is_adaptive = !(Element == Integer);
 
  public:
+  static constexpr std::string_view engine_name = "scalar";
+
   BlockEngine(const TensorConstants& constants, BlockScratch& scratch)
       : t_(constants), first_(scratch.first), second_(scratch.second) {}
 
@@ -109,6 +113,30 @@ class BlockEngine {
     }
     round<Element>(c, in.count, in.random0);
     return c;
+  }
+
+  /// What run() did, for people.
+  void record(const BlockInput& in, float b, const Candidate& chosen, BlockTrace& trace) const {
+    trace.elements.assign(in.x, in.x + in.count);
+    trace.block_amax = b;
+    trace.chosen = &chosen == &second_ ? 1 : 0;
+    trace.scale_byte = chosen.scale_byte;
+    for (const Candidate* c : {&first_, &second_}) {
+      if (c == &second_ && !t_.selects) break;
+      const auto n = static_cast<std::size_t>(in.count);
+      CandidateTrace& out = trace.candidates.emplace_back();
+      out.kind = c->kind;
+      out.h = c->h;
+      out.scale_byte = t_.format->scale_magnitude(c->scale_byte);
+      out.scale = c->scale;
+      out.inverse = c->inverse;
+      out.scaled.assign(c->y.data(), c->y.data() + n);
+      out.codes.assign(c->codes.data(), c->codes.data() + n);
+      out.quantized.assign(c->q.data(), c->q.data() + n);
+      if (!t_.selects) continue;
+      out.values.assign(c->value.data(), c->value.data() + n);
+      out.error = c->error;
+    }
   }
 
  private:
@@ -348,29 +376,6 @@ class BlockEngine {
     float total = 0.0F;
     for (int i = 0; i < count; ++i) total += e[i];
     return total;
-  }
-
-  void record(const BlockInput& in, float b, const Candidate& chosen, BlockTrace& trace) const {
-    trace.elements.assign(in.x, in.x + in.count);
-    trace.block_amax = b;
-    trace.chosen = &chosen == &second_ ? 1 : 0;
-    trace.scale_byte = chosen.scale_byte;
-    for (const Candidate* c : {&first_, &second_}) {
-      if (c == &second_ && !t_.selects) break;
-      const auto n = static_cast<std::size_t>(in.count);
-      CandidateTrace& out = trace.candidates.emplace_back();
-      out.kind = c->kind;
-      out.h = c->h;
-      out.scale_byte = t_.format->scale_magnitude(c->scale_byte);
-      out.scale = c->scale;
-      out.inverse = c->inverse;
-      out.scaled.assign(c->y.data(), c->y.data() + n);
-      out.codes.assign(c->codes.data(), c->codes.data() + n);
-      out.quantized.assign(c->q.data(), c->q.data() + n);
-      if (!t_.selects) continue;
-      out.values.assign(c->value.data(), c->value.data() + n);
-      out.error = c->error;
-    }
   }
 
   static constexpr ConversionPolicy stochastic{.rounding = Rounding::stochastic};

@@ -35,6 +35,8 @@ struct BlockRun {
   /// Numbers of stochastic rounding, laid out like x; null where there are none.
   const float* random0 = nullptr;
   const float* random1 = nullptr;
+  /// Weights of the run's first row of blocks, one per column, the padding's 0; null: all 1.
+  const float* importance = nullptr;
   /// The elements before the range's power of two, with which results are compared: element (r, c)
   /// of the run's matrix at original[r * original_stride + c], without padding.
   const float* original = nullptr;
@@ -75,6 +77,8 @@ struct Engine {
 
 /// By the element formats alone. \throws Error(usage) for element formats that it does not know.
 [[nodiscard]] const Engine& scalar_engine(const BlockFormat& format);
+/// For the rules that search for the best scale byte.
+[[nodiscard]] const Engine& search_engine(const BlockFormat& format);
 /// The fastest engine that serves the request: chosen by format, rule, rounding and the values of
 /// the dialect's axes, never by the dialect's name.
 [[nodiscard]] const Engine& engine_for(const TensorConstants& constants);

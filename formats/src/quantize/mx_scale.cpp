@@ -54,6 +54,8 @@ std::uint8_t mx_scale_byte(const TensorConstants& t, float b) {
     case ScaleRule::static_6:
     case ScaleRule::static_4:
     case ScaleRule::rceil:
+    case ScaleRule::optimal:  // where the search begins
+    case ScaleRule::search:
       e = least_exponent_without_clipping(t, b);
       break;
     default:

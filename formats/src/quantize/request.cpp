@@ -29,6 +29,7 @@ Request::Request(std::size_t rows, std::size_t columns, const QuantizeOptions& o
     refuse(fmt::format("format {} has no rule {} in dialect {}", o.format->name, name_of(rule),
                        dialect));
   }
+  check_search(rule);
   if (columns_ != 0 && rows_ > std::numeric_limits<std::size_t>::max() / columns_) {
     refuse(fmt::format("a matrix of {} x {} does not fit in memory", rows_, columns_));
   }
@@ -46,6 +47,30 @@ Request::Request(std::size_t rows, std::size_t columns, const QuantizeOptions& o
   if (o.rounding == ElementRounding::nearest) return;
   check_random(o.random0, "rand0");
   if (selects(rule)) check_random(o.random1, "rand1");
+}
+
+void Request::check_search(ScaleRule rule) const {
+  const QuantizeOptions& o = options_;
+  if (rule == ScaleRule::search ? o.search_radius < 1 : o.search_radius != 0) {
+    refuse(fmt::format("rule {} with a search radius of {}: `search` needs 1 or more, others none",
+                       name_of(rule), o.search_radius));
+  }
+  if (searches(rule) && o.rounding != ElementRounding::nearest) {
+    refuse(fmt::format("rule {} rounds to nearest only", name_of(rule)));
+  }
+  if (o.importance.empty()) return;
+  if (!searches(rule)) {
+    refuse(fmt::format("rule {} looks at no importance; `optimal` and `search` do", name_of(rule)));
+  }
+  if (o.importance.size() != columns_) {
+    refuse(fmt::format("{} importances are given for {} columns", o.importance.size(), columns_));
+  }
+  for (std::size_t i = 0; i < o.importance.size(); ++i) {
+    if (o.importance[i] >= 0.0F && std::isfinite(o.importance[i])) continue;
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("the importance of column {} is {}, not a finite number of at least 0",
+                            i, o.importance[i]));
+  }
 }
 
 void Request::check_random(std::span<const float> random, std::string_view name) const {

@@ -29,6 +29,7 @@ class Request {
   }
 
  private:
+  void check_search(ScaleRule rule) const;
   void check_random(std::span<const float> random, std::string_view name) const;
   std::size_t rows_;
   std::size_t columns_;

@@ -194,6 +194,12 @@ BlockRun run_of(const LoadedPiece& loaded, const Request& request, const TensorC
   }
 
   const QuantizeOptions& o = request.options();
+  if (!o.importance.empty()) {
+    buffers.importance.assign(padded, 0.0F);
+    std::copy_n(o.importance.begin() + static_cast<std::ptrdiff_t>(piece.column), piece.columns,
+                buffers.importance.begin());
+    run.importance = buffers.importance.data();
+  }
   if (o.rounding == ElementRounding::nearest) return run;
   const std::size_t first = piece.row * request.padded_columns() + piece.column;
   const auto numbers = [&](std::span<const float> random, std::vector<float>& buffer) {

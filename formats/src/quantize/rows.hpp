@@ -64,6 +64,7 @@ struct RunBuffers {
   std::vector<float> x;
   std::vector<float> random0;
   std::vector<float> random1;
+  std::vector<float> importance;
 };
 
 /// The blocks of a piece whose rows are a multiple of the request's block rows, or the matrix's

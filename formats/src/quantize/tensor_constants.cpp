@@ -21,6 +21,7 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   t.dialect = options.dialect != nullptr ? options.dialect : &canonical;
   t.rule = options.rule.value_or(default_rule(*t.format, t.dialect));
   t.rounding = options.rounding;
+  t.search_radius = options.search_radius;
   t.input_type = options.input_type;
   t.scale_is_e4m3 = *t.format->scale == e4m3;
   t.selects = selects(t.rule);

@@ -13,6 +13,7 @@ struct TensorConstants {
   ScaleRule rule = ScaleRule::static_6;
   ElementRounding rounding = ElementRounding::nearest;
   InputType input_type = InputType::float32;
+  int search_radius = 0;         ///< of the rule `search`; 0: every byte
   bool scale_is_e4m3 = false;    ///< the scale format whose conversion is specialised
   bool selects = false;          ///< whether two candidates compete
   float amax = 0.0F;             ///< A

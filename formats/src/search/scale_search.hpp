@@ -217,7 +217,7 @@ class ScaleSearch {
     }
     const double wanted = std::ldexp(s.value[integer ? 1 : 0], shift_);
     // Values beyond this are far from the block, whose largest magnitude is below 2.
-    const auto factor = static_cast<float>(std::min(wanted, 0x1p80));
+    const auto factor = static_cast<float>(std::min(wanted, 0x1p40));
     const Sums found = sums<Format>(s.inverse, second_of(integer), factor);
     const double root = std::sqrt(double{found.error});
     const double margin = slack(root);

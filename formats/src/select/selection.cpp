@@ -132,6 +132,16 @@ bool NamePatterns::accepts(const std::string& name) const {
   return !names_tensors() || any_matches(compiled_->include, name);
 }
 
+SelectedTensor selected(const TensorInfo& tensor,
+                        const std::map<std::string, std::string>& metadata,
+                        const SelectionRules& rules) {
+  SelectedTensor entry{&tensor, 0, {}, WeightLayout::last};
+  // An axis wins, and a shape that no layout fits must not matter then.
+  if (!rules.axis) entry.layout = resolve_layout(rules.layout, tensor, metadata);
+  entry.view = view_for(tensor, entry.layout, rules.axis);
+  return entry;
+}
+
 std::string_view selection_help() {
   return "Weights of linear and convolution layers are taken: float tensors of rank 2 or more with "
          "at\n"
@@ -168,8 +178,8 @@ Selection select_tensors(std::span<const TensorFile> files, std::span<const std:
         continue;
       }
       ++floats;
-      entry.layout = resolve_layout(rules.layout, tensor, files[f].metadata());
-      entry.view = view_for(tensor, entry.layout, rules.axis);
+      entry = selected(tensor, files[f].metadata(), rules);
+      entry.file = f;
       std::string_view reason;
       if (!rules.all && !rules.names.names_tensors()) reason = reason_to_leave(tensor, entry.view);
       any_weight = any_weight || reason.empty();

@@ -94,4 +94,13 @@ AxisView view_of(std::span<const std::size_t> shape, WeightLayout layout) {
   return view_along(shape, -1);
 }
 
+AxisView recorded_view(std::span<const std::size_t> shape, std::string_view weight_layout,
+                       int axis) {
+  const std::optional<WeightLayout> layout = find_weight_layout(weight_layout);
+  if (!layout || *layout == WeightLayout::automatic) {
+    throw Error(ErrorKind::usage, fmt::format("there is no weight layout {}", weight_layout));
+  }
+  return *layout == WeightLayout::last ? view_along(shape, axis) : view_of(shape, *layout);
+}
+
 }  // namespace lowbit

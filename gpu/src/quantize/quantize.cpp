@@ -63,6 +63,10 @@ int rule_number(const BlockFormat& format, ScaleRule rule) {
       return 2;
     case ScaleRule::even:
       return 3;
+    case ScaleRule::optimal:
+    case ScaleRule::search:
+      throw Error(ErrorKind::usage,
+                  fmt::format("rule {}: no kernel searches for scales", name_of(rule)));
   }
   return 0;
 }
