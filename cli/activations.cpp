@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lowbit/error.hpp"
+#include "lowbit/evaluate.hpp"
 #include "lowbit/printable.hpp"
 
 namespace lowbit::cli {
@@ -33,8 +34,8 @@ std::map<std::string, std::string> read_map(const std::string& path) {
 
 }  // namespace
 
-RecordedInputs::RecordedInputs(const std::string& path, const std::string& map)
-    : path_(path), file_(TensorFile::open(path)), map_(read_map(map)) {}
+RecordedInputs::RecordedInputs(const std::string& path, const std::string& map, std::string ending)
+    : path_(path), file_(TensorFile::open(path)), map_(read_map(map)), ending_(std::move(ending)) {}
 
 RecordedInput RecordedInputs::checked(const TensorInfo& tensor, const std::string& weight,
                                       std::size_t columns) const {
@@ -56,7 +57,8 @@ std::optional<RecordedInput> RecordedInputs::find(const std::string& weight,
   }
   const std::string stem =
       weight.ends_with(ending) ? weight.substr(0, weight.size() - ending.size()) : weight;
-  for (const std::string& name : {stem + ".input", weight + ".input"}) {
+  for (const std::string& name :
+       {stem + ending_, weight + ending_, stem + ".input", weight + ".input"}) {
     if (const TensorInfo* tensor = file_.find(name)) return checked(*tensor, weight, columns);
   }
   const TensorInfo* only = nullptr;
@@ -68,6 +70,26 @@ std::optional<RecordedInput> RecordedInputs::find(const std::string& weight,
   }
   if (only == nullptr) return std::nullopt;
   return checked(*only, weight, columns);
+}
+
+std::vector<float> column_importance(const RecordedInputs& inputs, const std::string& weight,
+                                     std::size_t columns) {
+  const std::optional<RecordedInput> found = inputs.find(weight, columns);
+  if (!found) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: no importance of \"{}\"; name it NAME.importance",
+                            printable(inputs.path()), printable(weight)));
+  }
+  const std::vector<float> x =
+      read_matrix(*found->tensor, {found->tokens, columns, 1}, NonFinite::error);
+  if (found->tokens == 1 && !found->tensor->name.ends_with(".input")) return x;
+  std::vector<double> moments(columns);
+  for (std::size_t i = 0; i < x.size(); ++i) moments[i % columns] += double{x[i]} * x[i];
+  std::vector<float> out(columns);
+  for (std::size_t k = 0; k < columns; ++k) {
+    out[k] = static_cast<float>(moments[k] / static_cast<double>(found->tokens));
+  }
+  return out;
 }
 
 }  // namespace lowbit::cli

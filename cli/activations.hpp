@@ -19,18 +19,20 @@ struct RecordedInput {
   std::size_t tokens = 0;
 };
 
-/// The tensors of a file, by weight. NAME.weight (or NAME) is paired with NAME.input; else with
-/// what a map file says; else with the only tensor of the file whose last dimension is K.
+/// The tensors of a file, by weight: what a map file says, or NAME.input for NAME.weight (or NAME),
+/// or the only tensor of the file whose last dimension is K.
 class RecordedInputs {
  public:
   /// \param map  path of a JSON object {"weight": "input", ...}; may be empty
   /// \throws Error for what cannot be read.
-  RecordedInputs(const std::string& path, const std::string& map);
+  /// \param ending  of names that are looked for before NAME.input
+  RecordedInputs(const std::string& path, const std::string& map, std::string ending);
 
   /// The input of a weight with `columns` inputs; nothing where none fits.
   /// \throws Error(invalid_input) where a paired input has another number of columns.
   [[nodiscard]] std::optional<RecordedInput> find(const std::string& weight,
                                                   std::size_t columns) const;
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   [[nodiscard]] RecordedInput checked(const TensorInfo& tensor, const std::string& weight,
@@ -38,6 +40,13 @@ class RecordedInputs {
   std::string path_;
   TensorFile file_;
   std::map<std::string, std::string> map_;
+  std::string ending_;
 };
+
+/// Weights of the columns for the rules that search: the entry itself where it is one row that is
+/// not called NAME.input, else the mean of the squares of its rows. \throws Error where there is
+/// none for the weight, or it holds NaN or infinities.
+[[nodiscard]] std::vector<float> column_importance(const RecordedInputs& inputs,
+                                                   const std::string& weight, std::size_t columns);
 
 }  // namespace lowbit::cli

@@ -11,6 +11,7 @@ namespace lowbit::cli {
 void add_formats(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_dequantize(CLI::App& app);
 void add_gpu(CLI::App& app);

@@ -13,6 +13,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/layout.hpp"
 #include "lowbit/printable.hpp"
+#include "lowbit/weight_layout.hpp"
 #include "tensor_options.hpp"
 
 namespace lowbit::cli {
@@ -63,7 +64,7 @@ Restored restore(const NamedBlockTensor& named, const Options& options, const Dt
   } else {
     const bool transposed = named.record.transposed;
     const std::vector<std::size_t> shape = original_shape(named);
-    const AxisView view = view_along(shape, named.record.axis);
+    const AxisView view = recorded_view(shape, named.record.weight_layout, named.record.axis);
     std::vector<float> moved(transposed || view.inner != 1 ? values.size() : 0);
     if (transposed) {
       transpose(values, tensor.rows, tensor.columns, moved);
@@ -72,7 +73,7 @@ Restored restore(const NamedBlockTensor& named, const Options& options, const Dt
     const std::size_t rows = transposed ? tensor.columns : tensor.rows;
     if (view.rows() != rows) {
       throw Error(ErrorKind::invalid_input,
-                  "its metadata entries axis and shape do not fit its rows");
+                  "its metadata entries axis, weight_layout and shape do not fit its rows");
     }
     if (view.inner != 1) {
       scatter_rows(values, view, moved);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// lowbit eval: what block formats do to the tensors of a file.
+// lowbit eval: what formats do to the weights of a model, and to the outputs of its layers.
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <memory>
-#include <thread>
 
 #include "commands.hpp"
 #include "eval_report.hpp"
+#include "evaluator.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
@@ -16,6 +17,8 @@
 #include "lowbit/output_file.hpp"
 #include "lowbit/printable.hpp"
 #include "progress.hpp"
+#include "selection_options.hpp"
+#include "stop_signals.hpp"
 #include "tensor_options.hpp"
 
 namespace lowbit::cli {
@@ -29,23 +32,23 @@ const std::vector<std::string> default_formats{"nvfp4:static_6",   "nvfp4:mse", 
 struct Options {
   std::vector<std::string> files;
   std::vector<std::string> formats;
-  std::string dialect = "canonical";
+  std::string recipe;
+  EvaluatorOptions evaluator;
   RawOptions raw;
-  NameFilter filter;
-  int axis = -1;
-  std::string scale_max;
-  std::string nonfinite = "error";
+  SelectionOptions selection;
   std::string json;
   std::string csv;
   std::string markdown;
+  bool per_tensor = false;
+  std::string sort;
+  std::size_t worst = 10;
   std::vector<std::string> fail_above;
   std::vector<std::string> fail_below;
-  unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   std::string progress = "auto";
 };
 
 struct Threshold {
-  const Metric* metric;
+  const EvalMetric* metric;
   double value;
   bool above;  ///< fails above the value, else below it
 };
@@ -53,90 +56,105 @@ struct Threshold {
 Threshold threshold_of(const std::string& text, bool above) {
   const char* option = above ? "--fail-above" : "--fail-below";
   const std::size_t equals = text.find('=');
-  const Metric* metric = find_metric(text.substr(0, equals));
-  if (equals == text.npos || metric == nullptr) {
-    std::string names;
-    for (const Metric& m : metrics())
-      names += fmt::format("{}{}", names.empty() ? "" : ", ", m.name);
-    throw Error(ErrorKind::usage,
-                fmt::format("{} {}: not METRIC=VALUE with METRIC one of {}", option, text, names));
-  }
+  const EvalMetric& metric =
+      eval_metric_named(option, text, equals == text.npos ? "" : text.substr(0, equals));
   double value = 0.0;
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data() + equals + 1, end, value);
   if (error != std::errc{} || stop != end || std::isnan(value)) {
     throw Error(ErrorKind::usage, fmt::format("{} {}: the value is not a number", option, text));
   }
-  return {metric, value, above};
+  return {&metric, value, above};
 }
 
-EvalFormat format_of(const std::string& text, const Dialect& dialect) {
-  const FormatChoice choice = format_choice_named(text, {}, &dialect);
-  return {choice.format, choice.rule.value_or(default_rule(*choice.format, &dialect))};
-}
+/// Thrown out of an evaluation by Ctrl-C.
+struct Interrupted {};
 
-/// The tensors of all files, evaluated one after another.
-EvalReport evaluate_all(Options& options, std::span<const TensorFile> files) {
-  EvalReport report{std::string(dialect_named(options.dialect).name),
-                    options.axis,
-                    options.files,
-                    {},
-                    {},
-                    {},
-                    {}};
-  for (const std::string& text : options.formats)
-    report.formats.push_back(format_of(text, dialect_named(options.dialect)));
+/// The weights of all files, evaluated one after another, until done or interrupted.
+EvalReport evaluate_all(const Options& options, const std::vector<std::string>& paths,
+                        std::span<const TensorFile> files) {
+  const SelectionRules rules = options.selection.rules();
+  EvalReport report;
+  report.axis = options.selection.axis();
+  report.weight_layout = options.selection.layout();
+  report.files = paths;
+  const Dialect& dialect = dialect_named(options.evaluator.dialect);
+  report.dialect = dialect.name;
+  int block_size = 1;
+  for (const std::string& text : options.formats) {
+    report.formats.push_back(format_spec_of(text, dialect));
+    if (const BlockFormat* format = report.formats.back().format) {
+      block_size = std::max(block_size, format->block_size);
+    }
+  }
+  std::optional<Recipe> recipe;
+  if (!options.recipe.empty()) {
+    recipe = Recipe::read(options.recipe, dialect);
+    report.formats.push_back({});
+    report.formats.back().is_recipe = true;
+  }
   report.totals.resize(report.formats.size());
-  std::vector<QuantizeOptions> requests;
-  for (const EvalFormat& format : report.formats) {
-    QuantizeOptions request;
-    request.format = format.format;
-    request.rule = format.rule;
-    request.dialect = &dialect_named(options.dialect);
-    request.nonfinite = nonfinite_named(options.nonfinite);
-    if (request.nonfinite == NonFinite::propagate) {
-      throw Error(ErrorKind::usage,
-                  "--nonfinite propagate: NaN has no error to report; choose error or saturate");
-    }
-    if (!options.scale_max.empty() && format.format->family() == ScaleFamily::nv) {
-      request.scale_max = scale_max_named(options.scale_max, *request.format);
-    }
-    requests.push_back(request);
-  }
+  const Evaluator evaluator(options.evaluator, report.formats, recipe);
+  report.has_outputs = evaluator.has_inputs();
+  for (std::size_t i = 0; i < files.size(); ++i) refuse_quantized(files[i], paths[i], rules);
 
-  std::vector<std::pair<const TensorInfo*, std::string>> work;
-  std::uint64_t elements = 0;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    for (const TensorInfo& tensor : files[i].tensors()) {
-      if (!options.filter.accepts(tensor.name)) continue;
-      const std::string& file = options.files[i];
-      if (!tensor.dtype->is_float()) {
-        report.skipped.push_back(
-            {file, tensor.name,
-             fmt::format("{} elements are not numbers to quantize", tensor.dtype->name)});
-      } else if (tensor.elements() == 0) {
-        report.skipped.push_back({file, tensor.name, "no elements"});
-      } else {
-        work.emplace_back(&tensor, file);
-        elements += tensor.elements();
-      }
-    }
+  const Selection selection = select_tensors(files, paths, rules);
+  report.notes = selection.notes;
+  for (const std::string& warning : padding_warnings(selection, block_size)) {
+    report.notes.push_back(warning);
   }
+  for (const LeftOutTensor& entry : selection.left_out) {
+    report.skipped.push_back({paths[entry.file], entry.tensor->name, std::string(entry.reason)});
+  }
+  std::uint64_t elements = 0;
+  std::map<std::string, bool> names;
+  for (const SelectedTensor& entry : selection.taken) {
+    elements += entry.tensor->elements();
+    names[entry.tensor->name] = true;
+  }
+  if (recipe) recipe->check(names);
   // A threshold that nothing was held to must not pass.
   const bool held = !options.fail_above.empty() || !options.fail_below.empty();
-  if (work.empty() && (held || report.skipped.empty())) {
+  if (selection.taken.empty() && (held || report.skipped.empty())) {
     throw Error(ErrorKind::usage,
                 fmt::format("{}: no float tensor to evaluate; `lowbit inspect` lists what there is",
-                            printable(options.files.front())));
+                            printable(paths.front())));
   }
   Progress progress(options.progress, elements);
-  const EvaluateOptions how{options.axis, options.threads,
-                            [&](std::uint64_t n) { progress.advance(n); }};
-  for (const auto& [tensor, file] : work) {
-    EvalTensor entry{file, tensor->name, std::string(tensor->dtype->name), tensor->shape,
-                     evaluate(*tensor, requests, how)};
-    for (std::size_t k = 0; k < requests.size(); ++k) report.totals[k].add(entry.results[k]);
-    report.tensors.push_back(std::move(entry));
+  const auto advance = [&](std::uint64_t n) {
+    progress.advance(n);
+    if (interrupted()) throw Interrupted{};
+  };
+  std::size_t paired = 0;
+  try {
+    for (const SelectedTensor& entry : selection.taken) {
+      const std::string& file = paths[entry.file];
+      try {
+        EvalTensor done = evaluator.evaluate_tensor(entry, file, advance);
+        for (std::size_t k = 0; k < done.results.size(); ++k) {
+          report.totals[k].errors.add(done.results[k].errors);
+        }
+        paired += done.input.empty() ? 0 : 1;
+        report.tensors.push_back(std::move(done));
+      } catch (const NonFiniteInput&) {
+        if (!evaluator.skips_nonfinite()) throw;
+        report.skipped.push_back({file, entry.tensor->name, "holds NaN or infinities"});
+      }
+    }
+  } catch (const Interrupted&) {
+    report.notes.insert(report.notes.begin(),
+                        fmt::format("interrupted after {} of {} tensors", report.tensors.size(),
+                                    selection.taken.size()));
+    return report;
+  }
+  if (evaluator.has_inputs() && paired == 0) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: no recorded input fits a weight; name them NAME.input or give "
+                            "--activation-map",
+                            printable(options.evaluator.activations)));
+  }
+  if (held && report.tensors.empty()) {
+    throw Error(ErrorKind::usage, "every tensor was skipped: nothing was held to the thresholds");
   }
   return report;
 }
@@ -148,10 +166,11 @@ class Delivery {
   explicit Delivery(const std::string& path) : to_stdout_(path == "-") {
     if (!path.empty() && !to_stdout_) file_.emplace(path);
   }
+  /// \param to_files  whether files are written, too
   template <typename Form>
-  void deliver(const EvalReport& report, const Form& form) {
+  void deliver(const EvalReport& report, const Form& form, bool to_files) {
     if (to_stdout_) fmt::print("{}", form(report));
-    if (!file_) return;
+    if (!file_ || !to_files) return;
     file_->write(form(report));
     file_->commit();
   }
@@ -161,84 +180,125 @@ class Delivery {
   std::optional<OutputFile> file_;
 };
 
-/// Says what is beyond a threshold. \return whether anything is.
+/// Says what is beyond a threshold, and how many tensors were held to them. \return whether
+/// anything is.
 bool exceeds(const EvalReport& report, std::span<const Threshold> thresholds) {
+  if (thresholds.empty()) return false;
   std::size_t count = 0;
-  const auto look = [&](const std::string& where, const EvalFormat& format,
-                        const ErrorStatistics& statistics) {
+  std::size_t held = 0;
+  const auto look = [&](const std::string& where, const FormatSpec& format,
+                        const EvalResult& result) {
+    bool has_value = false;
     for (const Threshold& t : thresholds) {
-      const double value = t.metric->value(statistics);
+      const std::optional<double> value = t.metric->value(result);
+      if (!value) continue;
+      has_value = true;
       // A NaN is beyond every threshold.
-      if (t.above ? value <= t.value : value >= t.value) continue;
+      if (t.above ? *value <= t.value : *value >= t.value) continue;
       if (++count <= 20) {
         fmt::print(stderr, "lowbit: {} {}: {} {} is {} {}\n", printable(where), format.label(),
-                   t.metric->name, value, t.above ? "above" : "below", t.value);
+                   t.metric->name, *value, t.above ? "above" : "below", t.value);
       }
     }
+    return has_value;
   };
   for (const EvalTensor& tensor : report.tensors) {
+    bool has_value = false;
     for (std::size_t k = 0; k < report.formats.size(); ++k) {
-      look(fmt::format("{}: {}", tensor.file, tensor.name), report.formats[k], tensor.results[k]);
+      has_value |= look(fmt::format("{}: {}", tensor.file, tensor.name), report.formats[k],
+                        tensor.results[k]);
     }
+    held += has_value ? 1 : 0;
   }
-  for (std::size_t k = 0; k < report.formats.size(); ++k)
+  for (std::size_t k = 0; k < report.formats.size(); ++k) {
     look("total", report.formats[k], report.totals[k]);
+  }
   if (count > 20) fmt::print(stderr, "lowbit: {} more beyond their thresholds\n", count - 20);
+  fmt::print(stderr, "lowbit: {} of {} tensors were held to {} threshold{}\n", held,
+             report.tensors.size(), thresholds.size(), thresholds.size() == 1 ? "" : "s");
+  if (held == 0) throw Error(ErrorKind::usage, "no tensor has the metric of a threshold");
   return count != 0;
 }
 
 void run(Options& options) {
-  options.filter.compile();
   std::vector<Threshold> thresholds;
   for (const std::string& text : options.fail_above) thresholds.push_back(threshold_of(text, true));
-  for (const std::string& text : options.fail_below)
+  for (const std::string& text : options.fail_below) {
     thresholds.push_back(threshold_of(text, false));
-  if (options.formats.empty()) options.formats = default_formats;
-  if (options.threads == 0) throw Error(ErrorKind::usage, "--threads 0: at least one is needed");
+  }
+  SummaryOptions summary;
+  summary.sort = &eval_metric_named("--sort", options.sort,
+                                    !options.sort.empty()                   ? options.sort
+                                    : options.evaluator.activations.empty() ? "sqnr_db"
+                                                                            : "output_sqnr_db");
+  summary.worst = options.worst;
+  if (summary.sort->of_output != nullptr && options.evaluator.activations.empty()) {
+    throw Error(ErrorKind::usage, fmt::format("--sort {} needs --activations", options.sort));
+  }
+  if (options.formats.empty() && options.recipe.empty()) options.formats = default_formats;
   const int to_stdout = (options.json == "-") + (options.csv == "-") + (options.markdown == "-");
-  if (to_stdout > 1)
+  if (to_stdout > 1) {
     throw Error(ErrorKind::usage, "only one of --json, --csv and --markdown can go to -");
+  }
 
+  const std::vector<std::string> paths = expanded_paths(options.files);
   std::vector<TensorFile> files;
-  for (const std::string& path : options.files)
+  for (const std::string& path : paths) {
     files.push_back(TensorFile::open(path, options.raw.layout()));
+  }
   Delivery text(to_stdout == 0 ? "-" : "");
   Delivery json(options.json);
   Delivery csv(options.csv);
   Delivery markdown(options.markdown);
-  const EvalReport report = evaluate_all(options, files);
-  text.deliver(report, as_text);
-  json.deliver(report, as_json);
-  csv.deliver(report, as_csv);
-  markdown.deliver(report, as_markdown);
+  finish_on_interrupt();
+  EvalReport report = evaluate_all(options, paths, files);
+  if (!options.sort.empty()) {
+    std::vector<EvalTensor> sorted;
+    for (const std::size_t i : worst_first(report, *summary.sort)) {
+      sorted.push_back(std::move(report.tensors[i]));
+    }
+    report.tensors = std::move(sorted);
+  }
+  const bool complete = !interrupted();
+  if (options.per_tensor) {
+    text.deliver(report, as_text, complete);
+  } else {
+    text.deliver(
+        report, [&](const EvalReport& r) { return as_summary(r, summary); }, complete);
+  }
+  json.deliver(report, as_json, complete);
+  csv.deliver(report, as_csv, complete);
+  markdown.deliver(report, as_markdown, complete);
+  if (!complete) {
+    std::fflush(stdout);
+    die_of_interrupt();
+  }
   if (exceeds(report, thresholds)) throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("eval", "Error statistics of tensors under block formats");
+  CLI::App* command =
+      app.add_subcommand("eval", "Errors of weights and layer outputs under formats");
   const auto options = std::make_shared<Options>();
   FileArguments files(*command);
   files
       .reads(command->add_option("FILE", options->files,
-                                 "safetensors (or *.index.json), .npy, .npz, GGUF, raw"))
+                                 "safetensors (or *.index.json, or a folder of them), .npy, .npz, "
+                                 "GGUF, raw"))
       ->required();
   command
-      ->add_option("--format", options->formats, "A block format and its scale rule (repeatable)")
+      ->add_option("--format", options->formats,
+                   "A block format and its scale rule, or a reference codec (repeatable)")
       ->type_name("F[:RULE]")
       ->allow_extra_args(false);
-  command->add_option("--dialect", options->dialect, "Whose arithmetic")
-      ->type_name("D")
-      ->capture_default_str();
-  options->filter.add_to(*command);
-  command->add_option("--axis", options->axis, "Dimension along which blocks run; -1 is the last")
-      ->capture_default_str();
-  command->add_option("--scale-max", options->scale_max, "Largest E4M3 scale: 448 or 256")
-      ->type_name("M");
-  command->add_option("--nonfinite", options->nonfinite, "NaN and infinities: error or saturate")
-      ->type_name("POLICY")
-      ->capture_default_str();
+  files
+      .reads(
+          command->add_option("--recipe", options->recipe, "Each tensor's own format, of a plan"))
+      ->type_name("FILE");
+  options->selection.add_to(*command);
+  options->evaluator.add_to(*command, files);
   options->raw.add_to(*command);
   files.writes(command->add_option("--json", options->json, "Write JSON, - for stdout"))
       ->type_name("PATH");
@@ -247,6 +307,12 @@ void add_eval(CLI::App& app) {
   files
       .writes(command->add_option("--markdown", options->markdown, "Write Markdown, - for stdout"))
       ->type_name("PATH");
+  command->add_flag("--per-tensor", options->per_tensor, "Every tensor instead of the summary");
+  command->add_option("--sort", options->sort, "By which metric tensors are ordered, worst first")
+      ->type_name("METRIC");
+  command->add_option("--worst", options->worst, "How many tensors the summary shows")
+      ->type_name("N")
+      ->capture_default_str();
   command
       ->add_option("--fail-above", options->fail_above,
                    "Exit 1 where a tensor's or the total's metric is larger (repeatable)")
@@ -256,15 +322,19 @@ void add_eval(CLI::App& app) {
       ->add_option("--fail-below", options->fail_below, "Exit 1 where one is smaller (repeatable)")
       ->type_name("METRIC=VALUE")
       ->allow_extra_args(false);
-  command->add_option("--threads", options->threads, "Threads; the numbers do not depend on it")
-      ->capture_default_str();
   command->add_option("--progress", options->progress, "A bar on a terminal: auto or never")
       ->type_name("MODE")
       ->capture_default_str();
   std::string defaults;
   for (const std::string& format : default_formats) defaults += " " + format;
-  command->footer("Metrics, with x the original and q the dequantized value of n elements:\n" +
-                  metric_help() + "\nFormats where none is given:" + defaults);
+  std::string codecs;
+  for (const ReferenceCodec* codec : reference_codecs()) {
+    codecs += fmt::format("\n  {:<13}{}", codec->name(), codec->summary());
+  }
+  command->footer("Which tensors:\n" + std::string(selection_help()) +
+                  "\nMetrics, with x the original and q the dequantized value of n elements:\n" +
+                  metric_help() + "\nFormats where none is given:" + defaults +
+                  "\nReference codecs:" + codecs);
   command->callback([options] { run(*options); });
 }
 

@@ -17,45 +17,56 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string cell(const Metric& metric, const ErrorStatistics& statistics) {
-  const double value = metric.value(statistics);
-  switch (metric.style) {
-    case MetricStyle::significant:
-      return fmt::format("{:.4g}", value);
-    case MetricStyle::decibel:
-      return fmt::format("{:.3f}", value);
-    case MetricStyle::six_places:
-      return fmt::format("{:.6f}", value);
-    case MetricStyle::percent:
-      return fmt::format("{:.3f}", 100.0 * value);
-    case MetricStyle::two_places:
-      return fmt::format("{:.2f}", value);
-  }
-  return {};
-}
-
 constexpr int metric_width = 11;
 
-std::string text_line(const std::string& label, std::size_t label_width,
-                      const ErrorStatistics& statistics) {
+/// The metrics that the report has: those of outputs only where inputs were recorded.
+std::vector<const EvalMetric*> shown_metrics(const EvalReport& report) {
+  std::vector<const EvalMetric*> shown;
+  for (const EvalMetric& metric : eval_metrics()) {
+    if (metric.of_tensor != nullptr || report.has_outputs) shown.push_back(&metric);
+  }
+  return shown;
+}
+
+std::string text_line(const EvalReport& report, const std::string& label, std::size_t label_width,
+                      const EvalResult& result) {
   std::string line = fmt::format("  {:<{}}", label, label_width);
-  for (const Metric& metric : metrics())
-    line += fmt::format("{:>{}}", cell(metric, statistics), metric_width);
+  for (const EvalMetric* metric : shown_metrics(report)) {
+    line += fmt::format("{:>{}}", metric->cell(result), metric_width);
+  }
   return line + "\n";
 }
 
 /// JSON numbers; NaN and infinity, which JSON lacks, become null.
-ordered_json metrics_json(const EvalFormat& format, const ErrorStatistics& statistics) {
-  ordered_json result{{"format", format.format->name},
-                      {"rule", name_of(format.rule)},
-                      {"elements", statistics.elements},
-                      {"blocks", statistics.blocks}};
-  for (const Metric& metric : metrics()) {
-    const double value = metric.value(statistics);
-    result[std::string(metric.name)] =
-        std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
+ordered_json number(double value) {
+  return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
+}
+
+ordered_json output_json(const OutputSums& sums) {
+  return {{"rel_l2", number(sums.rel_l2())},
+          {"sqnr_db", number(sums.sqnr_db())},
+          {"cosine", number(sums.cosine())}};
+}
+
+ordered_json metrics_json(const FormatSpec& format, const EvalResult& result) {
+  ordered_json json{
+      {"format", format.name()},
+      {"rule", format.format == nullptr ? ordered_json(nullptr) : ordered_json(format.rule_name())},
+      {"elements", result.errors.elements},
+      {"blocks", result.errors.blocks}};
+  for (const EvalMetric& metric : eval_metrics()) {
+    const std::optional<double> value = metric.value(result);
+    if (!value) continue;
+    json[std::string(metric.name)] = number(*value);
+    // The old name, for one version.
+    if (metric.name == "rel_l2") json[std::string(old_name_of_rel_l2)] = number(*value);
   }
-  return result;
+  if (result.output) {
+    json["output"] = {{"weights_only", output_json(result.output->weights_only)},
+                      {"inputs_only", output_json(result.output->inputs_only)},
+                      {"both", output_json(result.output->both)}};
+  }
+  return json;
 }
 
 /// A field of RFC 4180: quoted where it holds a separator, a quote or a line break.
@@ -69,14 +80,17 @@ std::string csv_field(std::string_view text) {
   return quoted + '"';
 }
 
-std::string csv_line(const EvalTensor& tensor, const EvalFormat& format,
-                     const ErrorStatistics& statistics) {
-  std::string line = fmt::format(
-      "{},{},{},{},{},{},{},{}", csv_field(tensor.file), csv_field(tensor.name), tensor.dtype,
-      tensor.shape.empty() ? "" : shape_text(tensor.shape), format.format->name,
-      name_of(format.rule), statistics.elements, statistics.blocks);
+std::string csv_line(const EvalReport& report, const EvalTensor& tensor, const FormatSpec& format,
+                     const EvalResult& result) {
+  std::string line =
+      fmt::format("{},{},{},{},{},{},{},{}", csv_field(tensor.file), csv_field(tensor.name),
+                  tensor.dtype, tensor.shape.empty() ? "" : shape_text(tensor.shape), format.name(),
+                  format.rule_name(), result.errors.elements, result.errors.blocks);
   // Every digit: the shortest text that reads back as the same double.
-  for (const Metric& metric : metrics()) line += fmt::format(",{}", metric.value(statistics));
+  for (const EvalMetric* metric : shown_metrics(report)) {
+    const std::optional<double> value = metric->value(result);
+    line += value ? fmt::format(",{}", *value) : ",";
+  }
   return line + "\n";
 }
 
@@ -89,20 +103,23 @@ std::string markdown_text(std::string_view text) {
   return escaped;
 }
 
-std::string markdown_head(std::string_view first) {
+std::string markdown_head(const EvalReport& report, std::string_view first) {
   std::string head = fmt::format("| {} | format |", first);
   std::string rule = "|---|---|";
-  for (const Metric& metric : metrics()) {
-    head += fmt::format(" {} |", metric.heading == "max |err|" ? "max \\|err\\|" : metric.heading);
+  for (const EvalMetric* metric : shown_metrics(report)) {
+    head +=
+        fmt::format(" {} |", metric->heading == "max |err|" ? "max \\|err\\|" : metric->heading);
     rule += "---:|";
   }
   return head + "\n" + rule + "\n";
 }
 
-std::string markdown_line(const std::string& first, const EvalFormat& format,
-                          const ErrorStatistics& statistics) {
+std::string markdown_line(const EvalReport& report, const std::string& first,
+                          const FormatSpec& format, const EvalResult& result) {
   std::string line = fmt::format("| {} | {} |", first, format.label());
-  for (const Metric& metric : metrics()) line += fmt::format(" {} |", cell(metric, statistics));
+  for (const EvalMetric* metric : shown_metrics(report)) {
+    line += fmt::format(" {} |", metric->cell(result));
+  }
   return line + "\n";
 }
 
@@ -112,39 +129,30 @@ std::string tensor_title(const EvalReport& report, const EvalTensor& tensor) {
 
 }  // namespace
 
-std::string EvalFormat::label() const {
-  return fmt::format("{}:{}", format->name, name_of(rule));
-}
-
-std::string metric_help() {
-  std::string text;
-  for (const Metric& metric : metrics())
-    text += fmt::format("  {:<19}{}\n", metric.name, metric.formula);
-  return text;
-}
-
 std::string as_text(const EvalReport& report) {
   std::size_t width = 8;
-  for (const EvalFormat& format : report.formats) width = std::max(width, format.label().size());
+  for (const FormatSpec& format : report.formats) width = std::max(width, format.label().size());
   std::string head = fmt::format("  {:<{}}", "format", width);
-  for (const Metric& metric : metrics())
-    head += fmt::format("{:>{}}", metric.heading, metric_width);
+  for (const EvalMetric* metric : shown_metrics(report)) {
+    head += fmt::format("{:>{}}", metric->heading, metric_width);
+  }
   std::string text = head + "\n";
   for (const EvalTensor& tensor : report.tensors) {
     text += fmt::format("{}  {} {}\n", printable(tensor_title(report, tensor)), tensor.dtype,
                         shape_text(tensor.shape));
     for (std::size_t k = 0; k < report.formats.size(); ++k) {
-      text += text_line(report.formats[k].label(), width, tensor.results[k]);
+      text += text_line(report, report.formats[k].label(), width, tensor.results[k]);
     }
   }
   for (const SkippedTensor& tensor : report.skipped) {
     text += fmt::format("skipped {}: {}\n", printable(tensor.name), tensor.reason);
   }
   text += fmt::format("total of {} tensors, {} elements, dialect {}\n", report.tensors.size(),
-                      report.totals.empty() ? 0 : report.totals.front().elements, report.dialect);
+                      report.totals.empty() ? 0 : report.totals.front().errors.elements,
+                      report.dialect);
   text += head + "\n";
   for (std::size_t k = 0; k < report.formats.size(); ++k) {
-    text += text_line(report.formats[k].label(), width, report.totals[k]);
+    text += text_line(report, report.formats[k].label(), width, report.totals[k]);
   }
   return text;
 }
@@ -152,19 +160,21 @@ std::string as_text(const EvalReport& report) {
 std::string as_json(const EvalReport& report) {
   ordered_json json{{"lowbit", LOWBIT_VERSION},
                     {"dialect", report.dialect},
-                    {"axis", report.axis},
+                    {"axis", report.axis ? ordered_json(*report.axis) : ordered_json(nullptr)},
+                    {"weight_layout", report.weight_layout},
                     {"files", report.files}};
   json["metrics"] = ordered_json::array();
-  for (const Metric& metric : metrics()) {
-    json["metrics"].push_back({{"name", metric.name}, {"formula", metric.formula}});
+  for (const EvalMetric* metric : shown_metrics(report)) {
+    json["metrics"].push_back({{"name", metric->name}, {"formula", metric->formula}});
   }
   json["tensors"] = ordered_json::array();
   for (const EvalTensor& tensor : report.tensors) {
-    ordered_json entry{{"file", tensor.file},
-                       {"name", tensor.name},
-                       {"dtype", tensor.dtype},
-                       {"shape", tensor.shape},
-                       {"results", ordered_json::array()}};
+    ordered_json entry{{"file", tensor.file},   {"name", tensor.name}, {"dtype", tensor.dtype},
+                       {"shape", tensor.shape}, {"rows", tensor.rows}, {"columns", tensor.columns}};
+    if (report.has_outputs) {
+      entry["input"] = tensor.input.empty() ? ordered_json(nullptr) : ordered_json(tensor.input);
+    }
+    entry["results"] = ordered_json::array();
     for (std::size_t k = 0; k < report.formats.size(); ++k) {
       entry["results"].push_back(metrics_json(report.formats[k], tensor.results[k]));
     }
@@ -175,6 +185,7 @@ std::string as_json(const EvalReport& report) {
     json["skipped"].push_back(
         {{"file", tensor.file}, {"name", tensor.name}, {"reason", tensor.reason}});
   }
+  json["notes"] = report.notes;
   json["total"] = ordered_json::array();
   for (std::size_t k = 0; k < report.formats.size(); ++k) {
     json["total"].push_back(metrics_json(report.formats[k], report.totals[k]));
@@ -184,16 +195,16 @@ std::string as_json(const EvalReport& report) {
 
 std::string as_csv(const EvalReport& report) {
   std::string text = "file,tensor,dtype,shape,format,rule,elements,blocks";
-  for (const Metric& metric : metrics()) text += fmt::format(",{}", metric.name);
+  for (const EvalMetric* metric : shown_metrics(report)) text += fmt::format(",{}", metric->name);
   text += "\n";
   for (const EvalTensor& tensor : report.tensors) {
     for (std::size_t k = 0; k < report.formats.size(); ++k) {
-      text += csv_line(tensor, report.formats[k], tensor.results[k]);
+      text += csv_line(report, tensor, report.formats[k], tensor.results[k]);
     }
   }
-  const EvalTensor total{"", "(total)", "", {}, {}};
+  const EvalTensor total{"", "(total)", "", {}, 0, 0, "", {}};
   for (std::size_t k = 0; k < report.formats.size(); ++k) {
-    text += csv_line(total, report.formats[k], report.totals[k]);
+    text += csv_line(report, total, report.formats[k], report.totals[k]);
   }
   return text;
 }
@@ -201,14 +212,14 @@ std::string as_csv(const EvalReport& report) {
 std::string as_markdown(const EvalReport& report) {
   std::string text =
       fmt::format("Total of {} tensors, dialect {}.\n\n", report.tensors.size(), report.dialect);
-  text += markdown_head("");
+  text += markdown_head(report, "");
   for (std::size_t k = 0; k < report.formats.size(); ++k) {
-    text += markdown_line("total", report.formats[k], report.totals[k]);
+    text += markdown_line(report, "total", report.formats[k], report.totals[k]);
   }
-  text += "\n" + markdown_head("tensor");
+  text += "\n" + markdown_head(report, "tensor");
   for (const EvalTensor& tensor : report.tensors) {
     for (std::size_t k = 0; k < report.formats.size(); ++k) {
-      text += markdown_line(markdown_text(tensor_title(report, tensor)), report.formats[k],
+      text += markdown_line(report, markdown_text(tensor_title(report, tensor)), report.formats[k],
                             tensor.results[k]);
     }
   }
@@ -216,8 +227,9 @@ std::string as_markdown(const EvalReport& report) {
     text += fmt::format("\nSkipped {}: {}.\n", markdown_text(tensor.name), tensor.reason);
   }
   text += "\nq is the dequantized and x the original value, n the number of elements:\n\n";
-  for (const Metric& metric : metrics())
-    text += fmt::format("- {}: `{}`\n", metric.name, metric.formula);
+  for (const EvalMetric* metric : shown_metrics(report)) {
+    text += fmt::format("- {}: `{}`\n", metric->name, metric->formula);
+  }
   return text;
 }
 

@@ -2,27 +2,24 @@
 // What `lowbit eval` found, and the forms in which it is written.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "lowbit/metrics.hpp"
-#include "lowbit/quantize.hpp"
+#include "eval_metrics.hpp"
+#include "format_spec.hpp"
 
 namespace lowbit::cli {
-
-/// One --format F:RULE.
-struct EvalFormat {
-  const BlockFormat* format;
-  ScaleRule rule;
-  [[nodiscard]] std::string label() const;
-};
 
 struct EvalTensor {
   std::string file;
   std::string name;
   std::string dtype;
   std::vector<std::uint64_t> shape;
-  std::vector<ErrorStatistics> results;  ///< one per format
+  std::size_t rows = 0;  ///< of the matrix that it was taken for
+  std::size_t columns = 0;
+  std::string input;                ///< the recorded input that it was paired with, if any
+  std::vector<EvalResult> results;  ///< one per format
 };
 
 struct SkippedTensor {
@@ -33,20 +30,34 @@ struct SkippedTensor {
 
 struct EvalReport {
   std::string dialect;
-  int axis = -1;
+  std::optional<int> axis;
+  std::string weight_layout;
   std::vector<std::string> files;
-  std::vector<EvalFormat> formats;
+  std::vector<FormatSpec> formats;
   std::vector<EvalTensor> tensors;
   std::vector<SkippedTensor> skipped;
-  std::vector<ErrorStatistics> totals;  ///< one per format
+  std::vector<EvalResult> totals;  ///< one per format, without output errors
+  std::vector<std::string> notes;  ///< one line each, for people
+  bool has_outputs = false;        ///< whether inputs were recorded
 };
 
+/// How the summary is ordered and cut.
+struct SummaryOptions {
+  const EvalMetric* sort = nullptr;
+  std::size_t worst = 10;
+};
+
+/// Totals by format, the worst layers, what was left out: at most 40 lines of 100 columns where
+/// `worst` is at most 10.
+[[nodiscard]] std::string as_summary(const EvalReport& report, const SummaryOptions& options);
+/// Every tensor under every format.
 [[nodiscard]] std::string as_text(const EvalReport& report);
 [[nodiscard]] std::string as_json(const EvalReport& report);
 [[nodiscard]] std::string as_csv(const EvalReport& report);
 [[nodiscard]] std::string as_markdown(const EvalReport& report);
 
-/// "NAME  FORMULA" lines of every metric, for --help and the Markdown report.
-[[nodiscard]] std::string metric_help();
+/// The tensors from bad to good by the metric under the first format; those without it come last.
+[[nodiscard]] std::vector<std::size_t> worst_first(const EvalReport& report,
+                                                   const EvalMetric& metric);
 
 }  // namespace lowbit::cli

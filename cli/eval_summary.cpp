@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t page_width = 100;
 constexpr std::size_t most_formats = 11;
 constexpr std::size_t most_reasons = 5;
-constexpr std::size_t most_notes = 5;
+constexpr std::size_t most_notes = 4;
 constexpr int column = 8;
 
 /// The text in at most `width` columns: cut in the middle, where names differ least.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 
+#include "activations.hpp"
 #include "commands.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
@@ -15,6 +16,8 @@
 #include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
 #include "quantize_input.hpp"
+#include "recipe.hpp"
+#include "selection_options.hpp"
 #include "tensor_options.hpp"
 
 namespace lowbit::cli {
@@ -25,14 +28,15 @@ struct Options {
   std::string output;
   std::string format;
   std::string rule;
+  std::string recipe;
+  std::string importance;
   std::string dialect = "canonical";
   std::vector<std::string> tensors;
   RawOptions raw;
-  NameFilter filter;
+  SelectionOptions selection;
   bool block_2d = false;
   bool hadamard = false;
   bool transposed = false;
-  int axis = -1;
   std::optional<float> amax;
   std::string scale_max;
   std::string scale_layout = "linear";
@@ -42,15 +46,32 @@ struct Options {
   std::string random;
 };
 
+/// The format, rule, radius and largest scale of a request.
+void apply(const FormatSpec& spec, const Options& options, QuantizeOptions& request) {
+  request.format = spec.format;
+  request.rule = spec.rule;
+  request.search_radius = spec.search_radius;
+  request.scale_max.reset();
+  if (options.scale_max.empty()) return;
+  // A recipe's MX formats have no such scale; of one format that was asked for it is an error.
+  if (!options.recipe.empty() && spec.format->family() == ScaleFamily::mx) return;
+  request.scale_max = scale_max_named(options.scale_max, *spec.format);
+}
+
 /// What all tensors share.
 QuantizeOptions request_of(const Options& options) {
   QuantizeOptions request;
   request.dialect = &dialect_named(options.dialect);
-  const FormatChoice choice = format_choice_named(options.format, options.rule, request.dialect);
-  request.format = choice.format;
-  request.rule = choice.rule.value_or(default_rule(*request.format, request.dialect));
-  if (!options.scale_max.empty())
-    request.scale_max = scale_max_named(options.scale_max, *request.format);
+  if (options.recipe.empty()) {
+    const FormatSpec spec = format_spec_of(options.format, *request.dialect, options.rule);
+    if (spec.format == nullptr) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} is no block format, and only those are written; `lowbit formats` "
+                              "lists them",
+                              spec.label()));
+    }
+    apply(spec, options, request);
+  }
   request.amax = options.amax;
   request.block_2d = options.block_2d;
   if (options.hadamard) request.transforms = {hadamard()};
@@ -68,9 +89,13 @@ QuantizeOptions request_of(const Options& options) {
   return request;
 }
 
-/// The tensors to quantize: the named ones, or else every float tensor that the filter accepts.
-std::vector<const TensorInfo*> chosen_tensors(const TensorFile& file, const Options& options) {
-  std::vector<const TensorInfo*> chosen;
+/// The tensors to quantize: those named, else those of the recipe, else the weights of the file.
+/// \param notes  lines for people about what was taken
+std::vector<SelectedTensor> chosen_tensors(const TensorFile& file, const Options& options,
+                                           const std::optional<Recipe>& recipe,
+                                           std::vector<std::string>& notes) {
+  const SelectionRules rules = options.selection.rules();
+  std::vector<SelectedTensor> chosen;
   for (const std::string& name : options.tensors) {
     const TensorInfo& tensor = file.at(name);
     if (!tensor.dtype->is_float()) {
@@ -78,28 +103,52 @@ std::vector<const TensorInfo*> chosen_tensors(const TensorFile& file, const Opti
                   fmt::format("{}: tensor \"{}\": {} elements are not numbers to quantize",
                               printable(options.input), printable(name), tensor.dtype->name));
     }
-    chosen.push_back(&tensor);
+    chosen.push_back(selected(tensor, file.metadata(), rules));
   }
   if (!options.tensors.empty()) return chosen;
-  for (const TensorInfo& tensor : file.tensors()) {
-    if (tensor.dtype->is_float() && options.filter.accepts(tensor.name)) chosen.push_back(&tensor);
+  if (recipe) {
+    for (const auto& [name, spec] : recipe->layers()) {
+      const TensorInfo& tensor = file.at(name);
+      if (spec.keeps()) continue;
+      if (spec.codec != nullptr) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{}: {} of \"{}\" is a reference codec, which is evaluated and not "
+                                "written; plan with block formats",
+                                printable(options.recipe), spec.label(), printable(name)));
+      }
+      chosen.push_back(selected(tensor, file.metadata(), rules));
+    }
+    return chosen;
   }
-  if (chosen.empty()) {
+  refuse_quantized(file, options.input, rules);
+  const std::vector<std::string> paths{options.input};
+  Selection selection = select_tensors({&file, 1}, paths, rules);
+  if (selection.taken.empty()) {
     throw Error(ErrorKind::usage,
                 fmt::format("{}: no float tensor to quantize", printable(options.input)));
   }
-  return chosen;
+  notes = selection.notes;
+  for (const std::string& warning :
+       padding_warnings(selection, block_format_named(options.format).block_size)) {
+    notes.push_back(warning);
+  }
+  return std::move(selection.taken);
 }
 
-NamedBlockTensor quantize_one(const TensorInfo& tensor, const Options& options,
+NamedBlockTensor quantize_one(const SelectedTensor& entry, const Options& options,
                               QuantizeOptions request) {
-  const QuantizeInput input = quantize_input(tensor, options.axis, options.transposed);
+  const TensorInfo& tensor = *entry.tensor;
+  const QuantizeInput input = quantize_input(tensor, entry.view, options.transposed);
   request.input_type = input_type_of(*tensor.dtype);
   NamedBlockTensor named;
   named.name = tensor.name;
   named.tensor = quantize(input.values, input.rows, input.columns, request);
   named.record = record_of(request);
-  named.record.axis = options.axis;
+  if (options.selection.axis()) {
+    named.record.axis = *options.selection.axis();
+  } else {
+    named.record.weight_layout = name_of(entry.layout);
+  }
   named.record.transposed = options.transposed;
   named.record.scale_layout = *find_scale_layout(options.scale_layout);
   named.record.shape = tensor.shape;
@@ -108,14 +157,25 @@ NamedBlockTensor quantize_one(const TensorInfo& tensor, const Options& options,
 }
 
 void run(Options& options) {
-  options.filter.compile();
   if (!find_scale_layout(options.scale_layout)) {
     throw Error(ErrorKind::usage, fmt::format("--scale-layout {}: neither linear nor swizzled",
                                               options.scale_layout));
   }
+  if (options.format.empty() == options.recipe.empty()) {
+    throw Error(ErrorKind::usage, "either --format or --recipe says what the tensors become");
+  }
+  if (!options.recipe.empty() && (!options.tensors.empty() || !options.rule.empty())) {
+    throw Error(ErrorKind::usage,
+                "--recipe names tensors and rules itself: no --tensor, no --rule");
+  }
   QuantizeOptions request = request_of(options);
+  std::optional<Recipe> recipe;
+  if (!options.recipe.empty()) recipe = Recipe::read(options.recipe, *request.dialect);
+  std::optional<RecordedInputs> importance;
+  if (!options.importance.empty()) importance.emplace(options.importance, "", ".importance");
   const TensorFile file = TensorFile::open(options.input, options.raw.layout());
-  const std::vector<const TensorInfo*> chosen = chosen_tensors(file, options);
+  std::vector<std::string> notes;
+  const std::vector<SelectedTensor> chosen = chosen_tensors(file, options, recipe, notes);
   RandomNumbers random;
   if (!options.random.empty()) {
     if (chosen.size() != 1) {
@@ -128,9 +188,17 @@ void run(Options& options) {
     request.random1 = random.second;
   }
   std::vector<NamedBlockTensor> quantized;
-  for (const TensorInfo* tensor : chosen) {
+  for (const SelectedTensor& entry : chosen) {
+    const TensorInfo* const tensor = entry.tensor;
     try {
-      quantized.push_back(quantize_one(*tensor, options, request));
+      if (recipe) apply(recipe->find(tensor->name), options, request);
+      std::vector<float> weights;
+      request.importance = {};
+      if (importance && (!recipe || searches(*request.rule))) {
+        weights = column_importance(*importance, tensor->name, entry.view.length);
+        request.importance = weights;
+      }
+      quantized.push_back(quantize_one(entry, options, request));
     } catch (const Error& error) {
       throw Error(error.kind(),
                   fmt::format("{}: tensor \"{}\", byte {}: {}", printable(tensor->file),
@@ -141,7 +209,8 @@ void run(Options& options) {
   std::vector<OutputTensor> others;
   std::map<std::string, std::string> metadata{{"lowbit.version", LOWBIT_VERSION}};
   if (options.tensors.empty()) {
-    const std::set<const TensorInfo*> quantized_ones(chosen.begin(), chosen.end());
+    std::set<const TensorInfo*> quantized_ones;
+    for (const SelectedTensor& entry : chosen) quantized_ones.insert(entry.tensor);
     for (const TensorInfo& tensor : file.tensors()) {
       if (quantized_ones.contains(&tensor)) continue;
       if (tensor.dtype->name.starts_with("GGML_")) {
@@ -154,6 +223,7 @@ void run(Options& options) {
     }
   }
   write_block_tensors(options.output, quantized, metadata, others);
+  for (const std::string& note : notes) fmt::print(stderr, "lowbit: {}\n", note);
 }
 
 }  // namespace
@@ -171,8 +241,16 @@ void add_quantize(CLI::App& app) {
       ->type_name("OUT")
       ->required();
   command->add_option("--format", options->format, "The block format; `lowbit formats` lists them")
-      ->type_name("F[:RULE]")
-      ->required();
+      ->type_name("F[:RULE]");
+  files
+      .reads(
+          command->add_option("--recipe", options->recipe, "Each tensor's own format, of a plan"))
+      ->type_name("FILE");
+  files
+      .reads(command->add_option("--importance", options->importance,
+                                 "Weights of columns for the rules optimal and search: "
+                                 "NAME.importance, or NAME.input for its second moments"))
+      ->type_name("FILE");
   command
       ->add_option("--rule", options->rule,
                    "How scales are chosen; the format's default where absent")
@@ -181,18 +259,15 @@ void add_quantize(CLI::App& app) {
       ->type_name("D")
       ->capture_default_str();
   command
-      ->add_option(
-          "--tensor", options->tensors,
-          "Only this tensor (repeatable); default: all float tensors, the others copied unchanged")
+      ->add_option("--tensor", options->tensors,
+                   "Only this tensor (repeatable); else the weights, the others kept as they are")
       ->type_name("NAME")
       ->allow_extra_args(false);
-  options->filter.add_to(*command);
+  options->selection.add_to(*command);
   command->add_flag("--block-2d", options->block_2d,
                     "One scale for each square block (16x16, MX 32x32)");
   command->add_flag("--rht", options->hadamard, "The 16-point random Hadamard transform first");
   command->add_flag("--transpose", options->transposed, "Quantize the transposed matrix");
-  command->add_option("--axis", options->axis, "Dimension along which blocks run; -1 is the last")
-      ->capture_default_str();
   command->add_option("--amax", options->amax, "The tensor's amax, instead of measuring it")
       ->type_name("V");
   command->add_option("--scale-max", options->scale_max, "Largest E4M3 scale: 448 or 256")
@@ -215,6 +290,7 @@ void add_quantize(CLI::App& app) {
                                  "Tensors rand0, rand1: numbers in [0, 1), one per element"))
       ->type_name("FILE");
   options->raw.add_to(*command);
+  command->footer("Which tensors:\n" + std::string(selection_help()));
   command->callback([options] { run(*options); });
 }
 

@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "quantize_input.hpp"
 
-#include "lowbit/error.hpp"
-#include "lowbit/layout.hpp"
-
 namespace lowbit::cli {
 
-QuantizeInput quantize_input(const TensorInfo& tensor, int axis, bool transposed) {
-  const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
-  AxisView view;
-  try {
-    view = view_along(shape, axis);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::invalid_input, error.what());
-  }
+QuantizeInput quantize_input(const TensorInfo& tensor, const AxisView& view, bool transposed) {
   QuantizeInput input{to_f32(tensor), view.rows(), view.length};
   if (view.inner == 1 && !transposed) return input;  // the rows lie as they are wanted
   std::vector<float> moved(input.values.size());

@@ -5,18 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "lowbit/layout.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit::cli {
 
-/// A tensor as the matrix that is quantized: rows run along the axis, or across it if transposed.
+/// A tensor as the matrix that is quantized.
 struct QuantizeInput {
   std::vector<float> values;
   std::size_t rows = 0;
   std::size_t columns = 0;
 };
-/// \throws Error(invalid_input) for an axis that the tensor does not have.
-[[nodiscard]] QuantizeInput quantize_input(const TensorInfo& tensor, int axis, bool transposed);
+/// \param view  whose rows are the matrix's, or its columns if transposed
+[[nodiscard]] QuantizeInput quantize_input(const TensorInfo& tensor, const AxisView& view,
+                                           bool transposed);
 
 /// The tensors rand0 and rand1 of a file of random numbers; rand1 is empty where the file lacks it.
 struct RandomNumbers {

@@ -2,6 +2,7 @@
 #include "stop_signals.hpp"
 
 #include <csignal>
+#include <cstdlib>
 
 #include "lowbit/output_file.hpp"
 
@@ -20,6 +21,13 @@ extern "C" void stop(int signal) {
   ::raise(signal);
 }
 
+volatile std::sig_atomic_t interrupts = 0;
+
+extern "C" void note(int signal) {
+  interrupts = interrupts + 1;
+  if (interrupts > 1) stop(signal);
+}
+
 }  // namespace
 
 void remove_temporary_files_on_stop() {
@@ -32,6 +40,25 @@ void remove_temporary_files_on_stop() {
     ::sigfillset(&action.sa_mask);
     ::sigaction(signal, &action, nullptr);
   }
+}
+
+void finish_on_interrupt() {
+  struct sigaction before {};
+  // Signals that the caller ignores stay ignored.
+  if (::sigaction(SIGINT, nullptr, &before) != 0 || before.sa_handler == SIG_IGN) return;
+  struct sigaction action {};
+  action.sa_handler = note;
+  ::sigfillset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, nullptr);
+}
+
+bool interrupted() {
+  return interrupts != 0;
+}
+
+void die_of_interrupt() {
+  stop(SIGINT);
+  std::abort();
 }
 
 }  // namespace lowbit::cli

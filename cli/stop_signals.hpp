@@ -8,4 +8,11 @@ namespace lowbit::cli {
 /// would have. Signals that the caller ignores (as nohup does) stay ignored.
 void remove_temporary_files_on_stop();
 
+/// From now on the first Ctrl-C only makes interrupted() true, so that the command can print what
+/// it has finished; the second one stops it as before.
+void finish_on_interrupt();
+[[nodiscard]] bool interrupted();
+/// Ends the command as the signal would have.
+[[noreturn]] void die_of_interrupt();
+
 }  // namespace lowbit::cli

@@ -11,6 +11,7 @@
 #include "lowbit/evaluate.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/printable.hpp"
+#include "lowbit/weight_layout.hpp"
 #include "quantize_input.hpp"
 #include "tensor_options.hpp"
 
@@ -51,7 +52,14 @@ QuantizeOptions request_of(const NamedBlockTensor& dump, const Options& options,
 bool verify_one(const NamedBlockTensor& dump, const TensorInfo& tensor, const Options& options,
                 const RandomNumbers& random) {
   QuantizeOptions request = request_of(dump, options, random);
-  const QuantizeInput input = quantize_input(tensor, dump.record.axis, dump.record.transposed);
+  const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
+  AxisView view;
+  try {
+    view = recorded_view(shape, dump.record.weight_layout, dump.record.axis);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::invalid_input, error.what());
+  }
+  const QuantizeInput input = quantize_input(tensor, view, dump.record.transposed);
   request.input_type = input_type_of(*tensor.dtype);
   if (dump.tensor.rows != input.rows || dump.tensor.columns != input.columns) {
     throw Error(ErrorKind::invalid_input,

@@ -21,6 +21,7 @@ import names
 import outputs
 import tensors
 import verify
+import weights
 
 HERE = pathlib.Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
@@ -84,12 +85,13 @@ APPROVED = [
     ("eval_sample", "eval {s} --progress never", 0),
     ("eval_text", "eval small.safetensors raw.bin --format nvfp4 --format mxint8:even --include a.weight|cube --exclude cube "
      "--threads 1 --dtype F32 --shape 4x16", 3),
-    ("eval_small", "eval small.safetensors --format nvfp4:mse --format if3 --format mxint8:even --threads 3", 0),
-    ("eval_axis0", "eval small.safetensors --include weight|cube --format nvfp4:mse --axis 0", 0),
+    ("eval_summary", "eval small.safetensors --format nvfp4:mse --format q8_0 --exclude bias --worst 3", 0),
+    ("eval_small", "eval small.safetensors --format nvfp4:mse --format if3 --format mxint8:even --threads 3 --per-tensor", 0),
+    ("eval_axis0", "eval small.safetensors --include weight|cube --format nvfp4:mse --axis 0 --per-tensor", 0),
     ("eval_axis1_json", "eval small.safetensors --include cube --format nvfp4:abs_max --axis 1 --json -", 0),
     ("eval_csv", "eval small.safetensors --include weight|zeros --format mxfp8_e5m2 --format if6_e3m2:mae --csv -", 0),
     ("eval_markdown", "eval small.safetensors --include weight|ids --format nvint4 --markdown -", 0),
-    ("eval_raw", "eval raw.bin --dtype F32 --shape 4,16 --format nvfp4 --scale-max 256", 0),
+    ("eval_raw", "eval raw.bin --dtype F32 --shape 4,16 --format nvfp4 --scale-max 256 --per-tensor", 0),
     ("eval_saturate", "eval nan.safetensors --format nvfp4 --nonfinite saturate", 0),
     ("eval_fail_above", "eval small.safetensors --include a.weight --format nvfp4 --fail-above sqnr_db=5", 1),
     ("eval_fail_below", "eval small.safetensors --include a.weight --format nvfp4 --fail-below sqnr_db=90", 1),
@@ -97,6 +99,8 @@ APPROVED = [
     ("eval_nothing", "eval small.safetensors --include nobody --format nvfp4", 2),
     ("eval_nothing_held", "eval small.safetensors --include ids --fail-below sqnr_db=20", 2),
     ("eval_help", "eval --help", 0),
+    ("plan_help", "plan --help", 0),
+    ("plan_small", "plan small.safetensors --budget 6 --format nvfp4 --format mxfp8_e4m3 --exclude bytes", 0),
     ("quantize_help", "quantize --help", 0),
     ("dequantize_help", "dequantize --help", 0),
     ("inspect_help", "inspect --help", 0),
@@ -320,6 +324,7 @@ def main():
             evaluation(lowbit, folder)
             round_trips(lowbit, folder)
             shipped_golden(lowbit, folder)
+            weights.run(lowbit, folder, check, SAMPLE)
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)
             memory.copies(lowbit, folder, check)

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "evaluator.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <thread>
+
+#include "lowbit/error.hpp"
+#include "lowbit/evaluate.hpp"
+#include "lowbit/names.hpp"
+#include "lowbit/printable.hpp"
+#include "tensor_options.hpp"
+
+namespace lowbit::cli {
+
+EvaluatorOptions::EvaluatorOptions() : threads(std::max(1U, std::thread::hardware_concurrency())) {}
+
+void EvaluatorOptions::add_to(CLI::App& command, FileArguments& files) {
+  command.add_option("--dialect", dialect, "Whose arithmetic")
+      ->type_name("D")
+      ->capture_default_str();
+  files
+      .reads(command.add_option("--activations", activations,
+                                "Recorded inputs of layers: NAME.input for NAME.weight"))
+      ->type_name("FILE");
+  files
+      .reads(command.add_option("--activation-map", activation_map,
+                                "JSON object of weight names and input names"))
+      ->type_name("FILE");
+  files
+      .reads(command.add_option("--importance", importance,
+                                "Weights of columns for optimal and search: NAME.importance, or "
+                                "NAME.input for its second moments"))
+      ->type_name("FILE");
+  command.add_option("--scale-max", scale_max, "Largest E4M3 scale: 448 or 256")->type_name("M");
+  command.add_option("--nonfinite", nonfinite, "NaN and infinities: error, saturate or skip")
+      ->type_name("POLICY")
+      ->capture_default_str();
+  command.add_option("--threads", threads, "Threads; the numbers do not depend on it")
+      ->capture_default_str();
+}
+
+Evaluator::Evaluator(const EvaluatorOptions& options, std::vector<FormatSpec> formats,
+                     std::optional<Recipe> recipe)
+    : options_(options), formats_(std::move(formats)), recipe_(std::move(recipe)) {
+  if (options.threads == 0) throw Error(ErrorKind::usage, "--threads 0: at least one is needed");
+  skips_nonfinite_ = options.nonfinite == "skip";
+  nonfinite_ = skips_nonfinite_ ? NonFinite::error : nonfinite_named(options.nonfinite);
+  if (nonfinite_ == NonFinite::propagate) {
+    throw Error(
+        ErrorKind::usage,
+        "--nonfinite propagate: NaN has no error to report; choose error, saturate or skip");
+  }
+  bool any_searches = recipe_.has_value();
+  for (const FormatSpec& spec : formats_) {
+    any_searches = any_searches || (spec.format != nullptr && searches(spec.rule));
+    // What has no meaning is said before the first tensor is read.
+    if (spec.format != nullptr) static_cast<void>(request_of(spec, {}));
+  }
+  if (!options.activations.empty()) {
+    inputs_.emplace(options.activations, options.activation_map, ".input");
+  } else if (!options.activation_map.empty()) {
+    throw Error(ErrorKind::usage, "--activation-map needs --activations");
+  }
+  if (options.importance.empty()) return;
+  if (!any_searches) {
+    throw Error(ErrorKind::usage, "--importance: only the rules optimal and search look at it");
+  }
+  importance_.emplace(options.importance, "", ".importance");
+}
+
+QuantizeOptions Evaluator::request_of(const FormatSpec& spec,
+                                      std::span<const float> importance) const {
+  QuantizeOptions request;
+  request.format = spec.format;
+  request.rule = spec.rule;
+  request.search_radius = spec.search_radius;
+  request.dialect = &dialect_named(options_.dialect);
+  request.nonfinite = nonfinite_;
+  if (!options_.scale_max.empty() && spec.format->family() == ScaleFamily::nv) {
+    request.scale_max = scale_max_named(options_.scale_max, *spec.format);
+  }
+  if (searches(spec.rule)) request.importance = importance;
+  return request;
+}
+
+EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::string& file,
+                                      const std::function<void(std::uint64_t)>& progress) const {
+  const TensorInfo& tensor = *entry.tensor;
+  EvalTensor out{file,
+                 tensor.name,
+                 std::string(tensor.dtype->name),
+                 tensor.shape,
+                 entry.view.rows(),
+                 entry.view.length,
+                 "",
+                 {}};
+  std::vector<float> importance;
+  if (importance_) importance = column_importance(*importance_, tensor.name, entry.view.length);
+  std::vector<FormatSpec> formats = formats_;
+  std::vector<QuantizeOptions> requests;
+  for (FormatSpec& spec : formats) {
+    if (spec.is_recipe) spec = recipe_->find(tensor.name);
+    if (spec.format != nullptr) requests.push_back(request_of(spec, importance));
+  }
+  EvaluateOptions how;
+  how.view = entry.view;
+  how.threads = options_.threads;
+  how.progress = progress;
+  const std::vector<ErrorStatistics> blocks = evaluate(tensor, requests, how);
+  auto next = blocks.begin();
+  for (const FormatSpec& spec : formats) {
+    progress(0);
+    if (spec.format != nullptr) {
+      out.results.push_back({*next++});
+    } else if (spec.codec != nullptr) {
+      out.results.push_back({evaluate(tensor, entry.view, *spec.codec, nonfinite_)});
+    } else {
+      out.results.push_back({kept_statistics(tensor, entry.view, nonfinite_)});
+    }
+  }
+  if (inputs_) add_outputs(entry, formats, importance, out, progress);
+  return out;
+}
+
+/// A matrix through a format and back.
+std::vector<float> Evaluator::through(const FormatSpec& spec, const std::vector<float>& x,
+                                      std::size_t columns, const Dtype& dtype, OperandSide side,
+                                      std::span<const float> importance) const {
+  if (spec.keeps()) return x;
+  const std::size_t rows = x.size() / columns;
+  if (spec.codec != nullptr) return round_trip(*spec.codec, x, rows, columns);
+  QuantizeOptions request = request_of(spec, importance);
+  request.input_type = input_type_of(dtype);
+  request.side = side;
+  std::vector<float> out(x.size());
+  dequantize(quantize(x, rows, columns, request), out, request.dialect);
+  return out;
+}
+
+void Evaluator::add_outputs(const SelectedTensor& entry, const std::vector<FormatSpec>& formats,
+                            std::span<const float> importance, EvalTensor& out,
+                            const std::function<void(std::uint64_t)>& progress) const {
+  const std::size_t columns = entry.view.length;
+  const std::optional<RecordedInput> input = inputs_->find(out.name, columns);
+  if (!input) return;
+  out.input = input->tensor->name;
+  const std::vector<float> w = read_matrix(*entry.tensor, entry.view, nonfinite_);
+  const std::vector<float> x = read_matrix(*input->tensor, {input->tokens, columns, 1}, nonfinite_);
+  const LayerOutput layer(x, w, columns, options_.threads);
+  for (std::size_t k = 0; k < formats.size(); ++k) {
+    progress(0);
+    const std::vector<float> wq =
+        through(formats[k], w, columns, *entry.tensor->dtype, OperandSide::weights, importance);
+    // The importance of the columns of weights says nothing about inputs.
+    const std::vector<float> xq =
+        through(formats[k], x, columns, *input->tensor->dtype, OperandSide::inputs, {});
+    out.results[k].output = OutputErrors{layer.compare({}, wq, options_.threads),
+                                         layer.compare(xq, {}, options_.threads),
+                                         layer.compare(xq, wq, options_.threads)};
+  }
+}
+
+}  // namespace lowbit::cli

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// One tensor after another under several formats: what eval reports and plan decides by.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "activations.hpp"
+#include "eval_report.hpp"
+#include "file_arguments.hpp"
+#include "lowbit/selection.hpp"
+#include "recipe.hpp"
+
+namespace lowbit::cli {
+
+/// Options of eval and plan.
+struct EvaluatorOptions {
+  std::string dialect = "canonical";
+  std::string scale_max;
+  std::string nonfinite = "error";  ///< or saturate, skip
+  std::string activations;
+  std::string activation_map;
+  std::string importance;
+  unsigned threads = 1;
+
+  EvaluatorOptions();
+  void add_to(CLI::App& command, FileArguments& files);
+};
+
+class Evaluator {
+ public:
+  /// \throws Error for options that have no meaning and files that cannot be read.
+  Evaluator(const EvaluatorOptions& options, std::vector<FormatSpec> formats,
+            std::optional<Recipe> recipe);
+
+  [[nodiscard]] bool skips_nonfinite() const { return skips_nonfinite_; }
+  [[nodiscard]] bool has_inputs() const { return inputs_.has_value(); }
+
+  /// \param file  the path that the report names
+  /// \param progress  called with the elements done; what it throws comes out
+  [[nodiscard]] EvalTensor evaluate_tensor(
+      const SelectedTensor& entry, const std::string& file,
+      const std::function<void(std::uint64_t)>& progress) const;
+
+ private:
+  [[nodiscard]] QuantizeOptions request_of(const FormatSpec& spec,
+                                           std::span<const float> importance) const;
+  [[nodiscard]] std::vector<float> through(const FormatSpec& spec, const std::vector<float>& x,
+                                           std::size_t columns, const Dtype& dtype,
+                                           OperandSide side,
+                                           std::span<const float> importance) const;
+  void add_outputs(const SelectedTensor& entry, const std::vector<FormatSpec>& formats,
+                   std::span<const float> importance, EvalTensor& out,
+                   const std::function<void(std::uint64_t)>& progress) const;
+
+  EvaluatorOptions options_;
+  std::vector<FormatSpec> formats_;
+  std::optional<Recipe> recipe_;
+  NonFinite nonfinite_ = NonFinite::error;
+  bool skips_nonfinite_ = false;
+  std::optional<RecordedInputs> inputs_;
+  std::optional<RecordedInputs> importance_;
+};
+
+}  // namespace lowbit::cli
