@@ -110,7 +110,7 @@ def old_files(lowbit, folder, check):
     """Files that were written before the record had all its keys still read, verify and dequantize."""
     source = OLD / "before_records.safetensors"
     for name, options, back in (
-            ("plain", "--format nvfp4 --rule mse", "9f981a25cf3341165d042bbe53d67bad625b02ca1ac9947fae621c8d1a067c25"),
+            ("plain", "--format nvfp4 --rule mse --all", "9f981a25cf3341165d042bbe53d67bad625b02ca1ac9947fae621c8d1a067c25"),
             ("turned", "--format if4 --dialect fos_pytorch --axis 1 --transpose --scale-layout swizzled --block-2d --tensor cube --tensor half",
              "9370607e52d28fd0b9631ef08e419a1c4388ea951912d688df24aa66b4ea6fdf"),
             ("rht", "--format mxfp6_e2m3 --tensor half --rht", "465bb1e75e927d2fe2e94ef8b4560a77af663bfb3ee87235cddc44cc1af62a04")):

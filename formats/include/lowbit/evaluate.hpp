@@ -24,18 +24,19 @@ namespace lowbit {
 /// What evaluate() and read_matrix() throw for NaN and infinities under NonFinite::error.
 class NonFiniteInput : public Error {
  public:
+  /// \param message  one line that names the tensor, the element and the remedy
   explicit NonFiniteInput(const std::string& message) : Error(ErrorKind::invalid_input, message) {}
 };
 
 /// How a tensor is read for evaluation.
 struct EvaluateOptions {
-  int axis = -1;  ///< along which blocks run; negative ones count from the end
-  /// The matrix that the tensor is taken for; wins over the axis.
-  std::optional<AxisView> view{};
+  int axis = -1;         ///< along which blocks run; negative ones count from the end
   unsigned threads = 1;  ///< at least 1
   /// Called with the number of elements done since the last call, one call at a time. What it
   /// throws ends the evaluation and comes out of evaluate().
   std::function<void(std::uint64_t)> progress{};
+  /// The matrix that the tensor is taken for; wins over the axis.
+  std::optional<AxisView> view{};
 };
 
 /// Statistics of the tensor under each of the requests, in their order. A request's format, rule,
@@ -49,7 +50,10 @@ struct EvaluateOptions {
                                                     const EvaluateOptions& options);
 
 /// The tensor as a row-major matrix of view.rows() x view.length.
-/// \param nonfinite  propagate: NaN and infinities stay. \throws NonFiniteInput
+/// \param tensor  of a float type
+/// \param view  how it is a matrix (layout.hpp)
+/// \param nonfinite  propagate: NaN and infinities stay
+/// \throws NonFiniteInput
 [[nodiscard]] std::vector<float> read_matrix(const TensorInfo& tensor, const AxisView& view,
                                              NonFinite nonfinite);
 

@@ -67,7 +67,10 @@ struct Selection {
 };
 
 /// A tensor that is taken whatever it is, under the rules' layout or axis.
-/// \param metadata  of its file. \throws Error(invalid_input) for an axis that it does not have.
+/// \param tensor  of a file that outlives the result
+/// \param metadata  of its file
+/// \param rules  their layout or axis alone counts
+/// \throws Error(invalid_input) for an axis that it does not have.
 [[nodiscard]] SelectedTensor selected(const TensorInfo& tensor,
                                       const std::map<std::string, std::string>& metadata,
                                       const SelectionRules& rules);

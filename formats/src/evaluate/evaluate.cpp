@@ -202,6 +202,12 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
   const std::size_t pieces = evaluation.pieces();
   const std::size_t count = evaluation.requests();
 
+  std::mutex progress_mutex;
+  const auto report = [&](std::uint64_t elements) {
+    if (!options.progress) return;
+    const std::lock_guard lock(progress_mutex);
+    options.progress(elements);
+  };
   std::vector<float> amax(pieces * count);
   if (evaluation.needs_amax()) {
     for_each_index<Buffers>(pieces, options.threads, [&](std::size_t i, Buffers& buffers) {
@@ -209,6 +215,8 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
       for (std::size_t k = 0; k < count; ++k) {
         amax[i * count + k] = evaluation.transformed(read, k, buffers).amax;
       }
+      // Nothing is done yet, but the caller may want to stop.
+      report(0);
     });
   }
   for (std::size_t k = 0; k < count; ++k) {
@@ -217,17 +225,13 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
     evaluation.begin(k, top);
   }
 
-  std::mutex progress_mutex;
   std::vector<ErrorStatistics> parts(pieces * count);
   for_each_index<Buffers>(pieces, options.threads, [&](std::size_t i, Buffers& buffers) {
     const LoadedPiece read = evaluation.read(i, buffers);
     for (std::size_t k = 0; k < count; ++k) {
       parts[i * count + k] = evaluation.measure(read, k, buffers);
     }
-    if (options.progress) {
-      const std::lock_guard lock(progress_mutex);
-      options.progress(read.piece.rows * read.piece.columns);
-    }
+    report(read.piece.rows * read.piece.columns);
   });
 
   std::vector<ErrorStatistics> totals(count);
