@@ -23,7 +23,9 @@ nb::list formats() {
   for (const BlockFormat& format : block_formats()) {
     nb::list rules;
     for (const ScaleRule rule : scale_rules()) {
-      if (is_valid_rule(format, rule)) rules.append(text(name_of(rule)));
+      // `search` takes a number, which this interface has no way to say.
+      if (rule == ScaleRule::search || !is_valid_rule(format, rule)) continue;
+      rules.append(text(name_of(rule)));
     }
     nb::dict d;
     d["name"] = text(format.name);

@@ -102,11 +102,14 @@ def test_evaluate_prints_what_eval_prints(command):
     arguments = [word for format in formats for word in ("--format", format)]
     sample = DATA / "minilm_sample.safetensors"
     table = lowbit.evaluate(sample, formats)
-    assert str(table) + "\n" == command("eval", sample, *arguments)
+    # Every float tensor, weight or not, and each of them printed.
+    arguments.append("--all")
+    assert str(table) + "\n" == command("eval", sample, *arguments, "--per-tensor")
     report = json.loads(command("eval", sample, *arguments, "--json", "-"))
     wanted = [result for tensor in report["tensors"] for result in tensor["results"]]
     assert len(wanted) == len(table.rows) > 0
     for row, want in zip(table.rows, wanted):
+        assert want.pop("relative_rmse") == want["rel_l2"]  # the old name, which the binding never had
         for name, number in want.items():
             assert row[name] == number or (number is None and not np.isfinite(row[name]))
 
@@ -115,7 +118,8 @@ def test_evaluate_of_an_array(command, tmp_path, x):
     write(tmp_path / "in.safetensors", x=x)
     for options, arguments in [({}, []), ({"axis": 0}, ["--axis", "0"]), ({"scale_max": 256.0}, ["--scale-max", "256"])]:
         table = lowbit.evaluate(x, ["nvfp4", "mxfp4"], **options)
-        assert str(table) + "\n" == command("eval", tmp_path / "in.safetensors", "--format", "nvfp4", "--format", "mxfp4", *arguments)
+        assert str(table) + "\n" == command("eval", tmp_path / "in.safetensors", "--format", "nvfp4", "--format", "mxfp4",
+                                             "--per-tensor", *arguments)
 
 
 @pytest.mark.parametrize("output", ["f32", "f16", "bf16"])
