@@ -71,6 +71,9 @@ TEST_CASE("what a scale byte says, and what follows from a block format's record
   CHECK(find("nvint4").largest_element() == 7.0F);
   CHECK(find("nvfp4").largest_scale() == 448.0F);
   CHECK(find("nvfp4").headroom_scale() == 256.0F);
+  // A scale format whose largest value has no room for half as much again: 4, so 2.
+  constexpr BlockFormat narrow{"narrow", &e2m1, nullptr, &e2m0, 16};
+  CHECK(narrow.headroom_scale() == 2.0F);
   CHECK(find("nvfp4").bits_per_element() == 4.5);
   CHECK(find("mxfp4").bits_per_element() == 4.25);
   CHECK(default_scale_max(find("nvfp4"), ScaleRule::static_6) == 448.0F);
