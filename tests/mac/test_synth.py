@@ -30,6 +30,12 @@ def check(condition, message):
     print("ok:", message)
 
 
+def number(name):
+    """Of a block format in the RTL."""
+    with open(os.path.join(ROOT, "mac_rtl", "lowbit_formats.sv"), encoding="utf-8") as f:
+        return re.search(rf"localparam int {name} = (\d+);", f.read()).group(1)
+
+
 def synthesize(work, *arguments):
     return subprocess.run([sys.executable, os.path.join(SYNTH, "synth.py"), "--out", work, *arguments],
                           capture_output=True, text=True, check=False)
@@ -78,7 +84,7 @@ def main():
             check(done.returncode == 3 and words in done.stderr and done.stderr.count("\n") == 1, f"Liberty refused: {name}")
 
         out = os.path.join(work, "if4")
-        done = synthesize(out, "-p", "FORMAT=13", "-p", "FLAGS=0", "--recipe", "speed", "-p", "PIPELINE=1")
+        done = synthesize(out, "-p", f"FORMAT={number('IF4')}", "-p", "FLAGS=0", "--recipe", "speed", "-p", "PIPELINE=1")
         check(done.returncode == 0, "the flow runs " + done.stderr)
         result = json.loads(done.stdout)
         print(result)
