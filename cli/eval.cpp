@@ -8,10 +8,11 @@
 #include <memory>
 
 #include "commands.hpp"
-#include "eval_report.hpp"
+#include "eval_summary.hpp"
 #include "evaluator.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/eval_report.hpp"
 #include "lowbit/evaluate.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/output_file.hpp"
@@ -23,6 +24,27 @@
 
 namespace lowbit::cli {
 namespace {
+
+/// The metric of an option's value. \throws Error(usage) that lists all.
+const EvalMetric& eval_metric_named(std::string_view option, std::string_view text,
+                                    std::string_view name) {
+  if (const EvalMetric* metric = find_eval_metric(name)) return *metric;
+  std::string names;
+  for (const EvalMetric& m : eval_metrics()) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", m.name);
+  }
+  const char* form = option == "--sort" ? "a metric, which are" : "METRIC=VALUE with METRIC one of";
+  throw Error(ErrorKind::usage, fmt::format("{} {}: not {} {}", option, text, form, names));
+}
+
+/// "NAME  FORMULA" lines.
+std::string metric_help() {
+  std::string text;
+  for (const EvalMetric& metric : eval_metrics()) {
+    text += fmt::format("  {:<19}{}\n", metric.name, metric.formula);
+  }
+  return text;
+}
 
 /// What is compared by default: the formats of the papers, at 4, 3, 6 and 8 bits.
 const std::vector<std::string> default_formats{"nvfp4:static_6",   "nvfp4:mse",       "if4:mse",

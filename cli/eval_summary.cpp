@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The report that fits a screen.
+#include "eval_summary.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 #include <map>
 #include <numeric>
 
-#include "eval_report.hpp"
 #include "lowbit/printable.hpp"
 
 namespace lowbit::cli {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "activations.hpp"
-#include "eval_report.hpp"
 #include "file_arguments.hpp"
+#include "lowbit/eval_report.hpp"
 #include "lowbit/selection.hpp"
 #include "recipe.hpp"
 

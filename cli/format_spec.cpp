@@ -27,22 +27,6 @@ int radius_of(const std::string& text, std::size_t colon) {
 
 }  // namespace
 
-std::string_view FormatSpec::name() const {
-  if (is_recipe) return "recipe";
-  if (codec != nullptr) return codec->name();
-  return format != nullptr ? format->name : "keep";
-}
-
-std::string FormatSpec::rule_name() const {
-  if (format == nullptr) return {};
-  return rule == ScaleRule::search ? fmt::format("search:{}", search_radius)
-                                   : std::string(lowbit::name_of(rule));
-}
-
-std::string FormatSpec::label() const {
-  return format == nullptr ? std::string(name()) : fmt::format("{}:{}", name(), rule_name());
-}
-
 FormatSpec format_spec_of(const std::string& text, const Dialect& dialect,
                           const std::string& rule) {
   const std::size_t colon = text.find(':');

@@ -124,8 +124,4 @@ const Dtype& dtype_named(const std::string& name) {
   unknown("dtype", name, known);
 }
 
-std::string shape_text(std::span<const std::uint64_t> shape) {
-  return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
-}
-
 }  // namespace lowbit::cli

@@ -46,7 +46,4 @@ class NameFilter {
 [[nodiscard]] float scale_max_named(const std::string& text, const BlockFormat& format);
 [[nodiscard]] const Dtype& dtype_named(const std::string& name);
 
-/// Dimensions as 128x256; "scalar" for none.
-[[nodiscard]] std::string shape_text(std::span<const std::uint64_t> shape);
-
 }  // namespace lowbit::cli

@@ -2,6 +2,7 @@
 #include "io/error_text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace lowbit {
 namespace {
@@ -56,6 +57,10 @@ std::string printable(std::string_view text) {
     text.remove_prefix(length);
   }
   return out;
+}
+
+std::string shape_text(std::span<const std::uint64_t> shape) {
+  return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
 }
 
 void reject(const Place& place, std::string_view problem, std::string_view remedy) {

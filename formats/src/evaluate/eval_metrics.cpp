@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "eval_metrics.hpp"
+#include "lowbit/eval_metrics.hpp"
 
 #include <fmt/format.h>
 
 #include <vector>
 
-#include "lowbit/error.hpp"
-
-namespace lowbit::cli {
+namespace lowbit {
 namespace {
 
 std::vector<EvalMetric> all_metrics() {
@@ -69,23 +67,4 @@ const EvalMetric* find_eval_metric(std::string_view name) {
   return nullptr;
 }
 
-const EvalMetric& eval_metric_named(std::string_view option, std::string_view text,
-                                    std::string_view name) {
-  if (const EvalMetric* metric = find_eval_metric(name)) return *metric;
-  std::string names;
-  for (const EvalMetric& m : eval_metrics()) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", m.name);
-  }
-  const char* form = option == "--sort" ? "a metric, which are" : "METRIC=VALUE with METRIC one of";
-  throw Error(ErrorKind::usage, fmt::format("{} {}: not {} {}", option, text, form, names));
-}
-
-std::string metric_help() {
-  std::string text;
-  for (const EvalMetric& metric : eval_metrics()) {
-    text += fmt::format("  {:<19}{}\n", metric.name, metric.formula);
-  }
-  return text;
-}
-
-}  // namespace lowbit::cli
+}  // namespace lowbit

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "eval_report.hpp"
+#include "lowbit/eval_report.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,9 +10,8 @@
 
 #include "lowbit/printable.hpp"
 #include "lowbit/version.hpp"
-#include "tensor_options.hpp"
 
-namespace lowbit::cli {
+namespace lowbit {
 namespace {
 
 using nlohmann::ordered_json;
@@ -233,4 +232,4 @@ std::string as_markdown(const EvalReport& report) {
   return text;
 }
 
-}  // namespace lowbit::cli
+}  // namespace lowbit

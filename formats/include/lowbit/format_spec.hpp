@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// What a tensor becomes in an evaluation or a plan: a block format with its scale rule, a
+/// reference codec, or itself.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "lowbit/quantize.hpp"
+#include "lowbit/reference_codec.hpp"
+
+namespace lowbit {
+
+/// A block format with its rule, a codec, a recipe, or (where none is set) the tensor as it is.
+struct FormatSpec {
+  const BlockFormat* format = nullptr;    ///< null: a codec, or one of those below
+  ScaleRule rule = ScaleRule::static_6;   ///< of the block format
+  int search_radius = 0;                  ///< K of the rule `search`
+  const ReferenceCodec* codec = nullptr;  ///< null: no codec
+  bool is_recipe = false;                 ///< each tensor's own format, as a recipe says
+
+  /// The tensor stays as it is.
+  [[nodiscard]] bool keeps() const { return format == nullptr && codec == nullptr && !is_recipe; }
+  /// Of the format or the codec; "recipe" or "keep".
+  [[nodiscard]] std::string_view name() const;
+  /// "mse", "search:3"; empty where there is no rule.
+  [[nodiscard]] std::string rule_name() const;
+  /// "nvfp4:mse", as --format takes it.
+  [[nodiscard]] std::string label() const;
+  /// Member by member; records by their address.
+  friend bool operator==(const FormatSpec&, const FormatSpec&) = default;
+};
+
+}  // namespace lowbit
