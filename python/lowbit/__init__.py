@@ -16,10 +16,12 @@ restores what it found. All functions may be called from several threads, and re
 
 from ._evaluate import Evaluation, evaluate
 from ._gemm import exact_gemm, mma
-from ._lowbit import Quantized, __version__, dialects, formats, instructions, metrics
+from ._lowbit import Quantized, dialects, formats, instructions, metrics, version
 from ._quantize import load, quantize, quantized, tensor_names
 from ._verify import Report, explain, verify_quantize
 from .errors import Error, InternalError, InvalidInputError, MismatchError, UnavailableError, UsageError
+
+__version__ = version()
 
 __all__ = [
     "Error",

@@ -8,8 +8,8 @@ import numpy
 import numpy.typing
 from numpy.typing import NDArray
 
-from lowbit._show import text as __repr__
 
+def version() -> str: ...
 
 def formats() -> list[dict[str, Any]]:
     """
@@ -73,6 +73,8 @@ class Quantized:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the array before quantization."""
+
+    def __repr__(self) -> str: ...
 
     def dequantize(self, *, as_quantized: bool = False) -> numpy.typing.NDArray[numpy.float32]:
         """

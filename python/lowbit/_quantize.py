@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: MIT
-from . import _lowbit, _show
+from . import _lowbit
 from ._arrays import as_array, as_bytes, as_float32
-from ._lowbit import Quantized
-
-Quantized.__repr__ = _show.text
-Quantized._repr_html_ = _show.html
 
 
 def quantize(

@@ -5,7 +5,7 @@
 
 NB_MODULE(_lowbit, m) {
   m.doc() = "What the package `lowbit` is made of; import that instead.";
-  m.attr("__version__") = LOWBIT_VERSION;
+  m.def("version", [] { return LOWBIT_VERSION; });
   lowbit::python::add_errors(m);
   lowbit::python::add_records(m);
   lowbit::python::add_quantize(m);

@@ -248,6 +248,14 @@ void add_quantize(nb::module_& m) {
                 nb::cast(q.record().shape.value_or(std::vector<std::uint64_t>{t.rows, t.columns})));
           },
           nb::sig("def shape(self) -> tuple[int, ...]"), "Of the array before quantization.")
+      .def(
+          "__repr__",
+          [](nb::handle self) { return nb::module_::import_("lowbit._show").attr("text")(self); },
+          nb::sig("def __repr__(self) -> str"))
+      .def(
+          "_repr_html_",
+          [](nb::handle self) { return nb::module_::import_("lowbit._show").attr("html")(self); },
+          nb::sig("def _repr_html_(self) -> str"), "The head and the first block, for notebooks.")
       .def("dequantize", &dequantize_array, nb::kw_only(), "as_quantized"_a = false,
            nb::sig("def dequantize(self, *, as_quantized: bool = False) -> "
                    "numpy.typing.NDArray[numpy.float32]"),

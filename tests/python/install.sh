@@ -14,5 +14,5 @@ pip="$environment/bin/python -m pip --disable-pip-version-check -q --retries 1 -
 "$environment/bin/python" -c 'import nanobind, scikit_build_core, pytest, hypothesis, ml_dtypes, pandas, mypy' 2> /dev/null ||
   $pip install 'nanobind>=2.4' 'scikit-build-core>=0.10' numpy pytest hypothesis ml_dtypes pandas mypy ||
   skip "pip cannot get the packages that the tests need (no network?)"
-$pip install --no-build-isolation --no-deps --force-reinstall "$source" -C build-dir="$environment/build" \
-  -C cmake.define.LOWBIT_PYTHON_OF_INSTALLED=ON -C cmake.define.lowbit_ROOT="$prefix"
+$pip install --no-build-isolation --no-deps --force-reinstall "$source" --config-settings build-dir="$environment/build" \
+  --config-settings cmake.define.LOWBIT_PYTHON_OF_INSTALLED=ON --config-settings cmake.define.lowbit_ROOT="$prefix"
