@@ -11,7 +11,7 @@
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/weight_layout.hpp"
 #include "tensor_options.hpp"

@@ -158,8 +158,12 @@ NamedBlockTensor quantize_one(const SelectedTensor& entry, const Options& option
 
 void run(Options& options) {
   if (!find_scale_layout(options.scale_layout)) {
-    throw Error(ErrorKind::usage, fmt::format("--scale-layout {}: neither linear nor swizzled",
-                                              options.scale_layout));
+    std::string known;
+    for (const ScaleLayout layout : scale_layouts()) {
+      known += fmt::format("{}{}", known.empty() ? "" : ", ", name_of(layout));
+    }
+    throw Error(ErrorKind::usage,
+                fmt::format("--scale-layout {}: not one of {}", options.scale_layout, known));
   }
   if (options.format.empty() == options.recipe.empty()) {
     throw Error(ErrorKind::usage, "either --format or --recipe says what the tensors become");
@@ -272,7 +276,11 @@ void add_quantize(CLI::App& app) {
       ->type_name("V");
   command->add_option("--scale-max", options->scale_max, "Largest E4M3 scale: 448 or 256")
       ->type_name("M");
-  command->add_option("--scale-layout", options->scale_layout, "linear or swizzled (128x4 tiles)")
+  command
+      ->add_option(
+          "--scale-layout", options->scale_layout,
+          "Order of scale bytes: linear, swizzled (128x4 tiles), 8x4, transposed, padded or "
+          "padded_transposed")
       ->type_name("LAYOUT")
       ->capture_default_str();
   command

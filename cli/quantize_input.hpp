@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit::cli {

@@ -5,7 +5,7 @@
 
 #include "lowbit/element_format.hpp"
 #include "lowbit/error.hpp"
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 
 namespace lowbit::python {
 

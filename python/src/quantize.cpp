@@ -15,7 +15,7 @@
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/version.hpp"
 #include "matrix.hpp"
@@ -174,8 +174,12 @@ void save(const Quantized& q, const std::filesystem::path& path, const std::stri
           const std::string& scale_layout) {
   const auto layout = find_scale_layout(scale_layout);
   if (!layout) {
+    std::string known;
+    for (const ScaleLayout each : scale_layouts()) {
+      known += fmt::format("{}{}", known.empty() ? "" : ", ", name_of(each));
+    }
     throw Error(ErrorKind::usage,
-                fmt::format("scale_layout='{:.40}': neither linear nor swizzled", scale_layout));
+                fmt::format("scale_layout='{:.40}': not one of {}", scale_layout, known));
   }
   NamedBlockTensor named = q.named;
   named.name = name;

@@ -15,7 +15,7 @@
 
 #include "lowbit/dialect.hpp"
 #include "lowbit/hadamard.hpp"
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/tensor_file.hpp"
 #include "sha256.hpp"

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "catch.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "lowbit/error.hpp"
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/reference_codec.hpp"

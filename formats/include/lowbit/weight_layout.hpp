@@ -10,7 +10,7 @@
 #include <span>
 #include <string_view>
 
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit {

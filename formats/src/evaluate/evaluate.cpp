@@ -14,7 +14,7 @@
 #include "io/error_text.hpp"
 #include "lowbit/detail/parallel.hpp"
 #include "lowbit/dialect.hpp"
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 #include "quantize/engine.hpp"
 #include "quantize/request.hpp"
 #include "quantize/rows.hpp"

@@ -146,13 +146,12 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   t.values = reader.bytes("values", t.rows * t.value_bytes_per_row(), why);
 
   const std::size_t blocks = t.blocks_per_row();
-  if (result.record.scale_layout == ScaleLayout::linear) {
-    t.scales = reader.bytes("scales", t.rows * blocks, why);
-  } else {
-    const auto swizzled = reader.bytes("scales", swizzled_scale_bytes(t.rows, blocks),
-                                       why + " in the swizzled layout");
-    t.scales = unswizzle_scales(swizzled, t.rows, blocks);
-  }
+  const ScaleLayout layout = result.record.scale_layout;
+  const auto arranged = reader.bytes(
+      "scales", scale_bytes_of(layout, t.rows, blocks),
+      layout == ScaleLayout::linear ? why
+                                    : fmt::format("{} in the {} layout", why, name_of(layout)));
+  t.scales = linear_scales(layout, arranged, t.rows, blocks);
 
   const TensorInfo& amax = reader.entry("amax", dtype_f32);
   if (amax.bytes.size() != sizeof(float)) {
@@ -192,7 +191,7 @@ void write_block_tensors(const std::filesystem::path& path,
                          std::span<const OutputTensor> others) {
   std::vector<OutputTensor> entries(others.begin(), others.end());
   std::map<std::string, std::string> texts = metadata;
-  std::deque<std::vector<std::uint8_t>> swizzled;  // keeps its elements where they are
+  std::deque<std::vector<std::uint8_t>> arranged;  // keeps its elements where they are
   for (const NamedBlockTensor& named : tensors) {
     const BlockTensor& t = named.tensor;
     const auto add = [&](const char* key, const Dtype& dtype, std::vector<std::uint64_t> shape,
@@ -203,8 +202,9 @@ void write_block_tensors(const std::filesystem::path& path,
     if (named.record.scale_layout == ScaleLayout::linear) {
       add("scales", dtype_u8, {t.rows, t.blocks_per_row()}, std::as_bytes(std::span(t.scales)));
     } else {
-      swizzled.push_back(swizzle_scales(t.scales, t.rows, t.blocks_per_row()));
-      add("scales", dtype_u8, {swizzled.back().size()}, std::as_bytes(std::span(swizzled.back())));
+      arranged.push_back(
+          arrange_scales(named.record.scale_layout, t.scales, t.rows, t.blocks_per_row()));
+      add("scales", dtype_u8, {arranged.back().size()}, std::as_bytes(std::span(arranged.back())));
     }
     add("amax", dtype_f32, {1}, std::as_bytes(std::span(&t.amax, 1)));
     for (const auto& [key, value] : named.attributes) texts[named.name + "." + key] = value;

@@ -94,6 +94,10 @@ int multiprocessors() {
 
 void check_request(const QuantizeConfig& c, const QuantizeBuffers& b) {
   if (c.format == nullptr) refuse("no block format is given");
+  if (c.scale_layout != ScaleLayout::linear && c.scale_layout != ScaleLayout::swizzled) {
+    refuse(fmt::format("no GPU kernel writes scales in the order {}; there are linear and swizzled",
+                       name_of(c.scale_layout)));
+  }
   if (!has_quantize_kernel(*c.format, c.rule)) {
     refuse(fmt::format("no GPU kernel quantizes {} with rule {}", c.format->name, name_of(c.rule)));
   }

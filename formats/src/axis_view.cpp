@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "lowbit/layout.hpp"
+#include "lowbit/axis_view.hpp"
 
 #include <fmt/format.h>
 
@@ -25,21 +25,6 @@ std::size_t product(std::size_t a, std::size_t b) {
 }
 
 }  // namespace
-
-std::vector<std::uint8_t> pack_nibbles(std::span<const std::uint8_t> codes) {
-  std::vector<std::uint8_t> bytes((codes.size() + 1) / 2);
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    bytes[i / 2] |= static_cast<std::uint8_t>((codes[i] & 0xF) << (i % 2 * 4));
-  }
-  return bytes;
-}
-
-std::vector<std::uint8_t> unpack_nibbles(std::span<const std::uint8_t> bytes, std::size_t count) {
-  require(bytes.size(), (count + 1) / 2, "unpacking 4-bit codes");
-  std::vector<std::uint8_t> codes(count);
-  for (std::size_t i = 0; i < count; ++i) codes[i] = bytes[i / 2] >> (i % 2 * 4) & 0xF;
-  return codes;
-}
 
 void transpose(std::span<const float> in, std::size_t rows, std::size_t columns,
                std::span<float> out) {
