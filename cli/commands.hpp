@@ -8,6 +8,7 @@ namespace lowbit::cli {
 // Each adds one subcommand with its options and callback. A callback throws lowbit::Error, whose
 // kind is the exit code, or CLI::RuntimeError(code) after it has printed its own verdict.
 
+void add_dialects(CLI::App& app);
 void add_formats(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_eval(CLI::App& app);
@@ -26,6 +27,7 @@ void add_mac_array(CLI::App& mac);
 void add_mac_report(CLI::App& mac);
 
 // Subcommands of `lowbit verify`.
+void add_verify_captures(CLI::App& verify);
 void add_verify_gemm(CLI::App& verify);
 void add_verify_quantize(CLI::App& verify);
 

@@ -134,7 +134,7 @@ void show_all() {
                f->mantissa_bits, f->bias, to_double(*f, f->max_code()), name_of(f->specials));
   }
   fmt::print("\ndialects\n");
-  for (const Dialect& d : dialects()) fmt::print("  {:<18}{}\n", d.name, d.summary);
+  for (const Dialect& d : dialects()) fmt::print("  {:<36}{}\n", d.name, d.summary);
   fmt::print("\n`lowbit formats NAME` prints every code of a format and its value.\n");
 }
 

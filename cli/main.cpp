@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
       "Exit codes: 0 ok, 1 mismatch or threshold exceeded, 2 usage, 3 unreadable or invalid\n"
       "input, 4 internal error, 5 hardware or tool not available.");
   lowbit::cli::add_formats(app);
+  lowbit::cli::add_dialects(app);
   lowbit::cli::add_inspect(app);
   lowbit::cli::add_eval(app);
   lowbit::cli::add_plan(app);

@@ -31,6 +31,7 @@ struct Options {
   std::string recipe;
   std::string importance;
   std::string dialect = "canonical";
+  std::vector<std::string> axes;
   std::vector<std::string> tensors;
   RawOptions raw;
   SelectionOptions selection;
@@ -61,7 +62,7 @@ void apply(const FormatSpec& spec, const Options& options, QuantizeOptions& requ
 /// What all tensors share.
 QuantizeOptions request_of(const Options& options) {
   QuantizeOptions request;
-  request.dialect = &dialect_named(options.dialect);
+  request.dialect = &dialect_named(dialect_with(options.dialect, options.axes));
   if (options.recipe.empty()) {
     const FormatSpec spec = format_spec_of(options.format, *request.dialect, options.rule);
     if (spec.format == nullptr) {
@@ -262,6 +263,7 @@ void add_quantize(CLI::App& app) {
   command->add_option("--dialect", options->dialect, "Whose arithmetic")
       ->type_name("D")
       ->capture_default_str();
+  add_axes_option(*command, options->axes);
   command
       ->add_option("--tensor", options->tensors,
                    "Only this tensor (repeatable); else the weights, the others kept as they are")

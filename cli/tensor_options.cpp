@@ -92,6 +92,21 @@ bool NameFilter::accepts(const std::string& name) const {
   return include_.empty() || std::any_of(include_.begin(), include_.end(), matches);
 }
 
+void add_axes_option(CLI::App& command, std::vector<std::string>& axes) {
+  command
+      .add_option("--set", axes,
+                  "Another value on an axis of the dialect, as axis=value (repeatable); `lowbit "
+                  "dialects NAME` lists the axes")
+      ->type_name("AXIS=VALUE")
+      ->allow_extra_args(false);
+}
+
+std::string dialect_with(const std::string& name, const std::vector<std::string>& axes) {
+  std::string text = name;
+  for (const std::string& axis : axes) text += "+" + axis;
+  return text;
+}
+
 NonFinite nonfinite_named(const std::string& name) {
   if (const std::optional<NonFinite> policy = find_nonfinite(name)) return *policy;
   unknown("policy for --nonfinite", name, {"error", "saturate", "propagate"});

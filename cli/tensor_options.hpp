@@ -40,6 +40,12 @@ class NameFilter {
   std::vector<std::regex> exclude_;
 };
 
+/// --set axis=value, repeatable.
+void add_axes_option(CLI::App& command, std::vector<std::string>& axes);
+/// The name of the dialect with those axes set: NAME+axis=value...
+[[nodiscard]] std::string dialect_with(const std::string& name,
+                                       const std::vector<std::string>& axes);
+
 /// Other names (formats, rules, dialects: lowbit/names.hpp); each throws Error(usage) that lists
 /// what there is.
 [[nodiscard]] NonFinite nonfinite_named(const std::string& name);

@@ -9,6 +9,7 @@ void add_verify(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "verify", "Compare another program's output with the model, word for word");
   command->require_subcommand(1);
+  add_verify_captures(*command);
   add_verify_gemm(*command);
   add_verify_quantize(*command);
 }

@@ -71,8 +71,18 @@ std::span<const BlockFormat> block_formats() {
   return registry;
 }
 
+/// Formats of other programs that are quantized and read here, but have neither kernels nor RTL:
+/// those are generated from the registry, whose order numbers them.
+constexpr auto foreign = std::to_array<BlockFormat>({
+    {"mxfp4_bs16", &e2m1, nullptr, &e8m0, 16},
+});
+static_assert(fault_of(foreign[0]).empty());
+
 const BlockFormat* find_block_format(std::string_view name) {
   for (const BlockFormat& format : registry) {
+    if (format.name == name) return &format;
+  }
+  for (const BlockFormat& format : foreign) {
     if (format.name == name) return &format;
   }
   return nullptr;

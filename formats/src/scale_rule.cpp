@@ -32,9 +32,13 @@ constexpr auto rules = [] {
   return out;
 }();
 
-/// The others take the exponent of a rounded quotient, which is one rule.
+/// Whether the dialect distinguishes them: the exponent of a rounded quotient is one rule.
 bool has_mx_rules(const Dialect* dialect) {
-  return dialect == nullptr || dialect->mx_scale == MxScale::exact;
+  if (dialect == nullptr) return true;
+  return dialect->mx_scale == MxScale::exact || dialect->mx_scale == MxScale::log2_divided ||
+         dialect->mx_scale == MxScale::log2_reciprocal ||
+         dialect->mx_scale == MxScale::log2_full_division ||
+         dialect->mx_scale == MxScale::log2_floor || dialect->mx_scale == MxScale::log2_floor_typed;
 }
 
 /// The search is defined on canonical's arithmetic: every axis has canonical's value.

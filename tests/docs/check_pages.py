@@ -149,7 +149,7 @@ def check_registries(lowbit):
     check(len(formats) > 20 and len(rules) > 8 and len(dialects) > 3, "`lowbit formats --json`: the lists were not found")
     for page, words in (("formats.md", [*(f["name"] for f in formats), *sorted(rules)]), ("dialects.md", dialects)):
         # A word in backticks, or a pattern such as `nvfp*`.
-        patterns = re.findall(r"`([\w*]+)(?::\w+)?`", (ROOT / "docs" / page).read_text())
+        patterns = re.findall(r"`([\w*.]+)(?::\w+)?`", (ROOT / "docs" / page).read_text())
         for word in words:
             check(any(fnmatch.fnmatchcase(word, pattern) for pattern in patterns if pattern != "*"), f"docs/{page}: no word about {word}")
 

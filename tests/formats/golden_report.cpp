@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <map>
 
-#include "golden_file.hpp"
+#include "capture/golden_file.hpp"
 #include "lowbit/dialect_axis.hpp"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "catch.hpp"
-#include "golden_file.hpp"
+#include "capture/golden_file.hpp"
 
 namespace {
 
@@ -61,23 +61,27 @@ TEST_CASE("the whole captures") {
 
 TEST_CASE("the captures tell the dialects apart") {
   // A dialect taken for another one must show somewhere in the bands, or the test above is weak.
+  std::set<std::string_view> right_names;
   std::set<std::pair<std::string, std::string>> distinguished;
   for (const auto& path : files_in(std::filesystem::path(LOWBIT_TEST_DATA_DIR) / "golden")) {
     const golden::File file(path);
     for (const golden::Configuration& c : file.configurations()) {
       const lowbit::Dialect* right = golden::dialect_of(c.backend);
+      right_names.insert(right->name);
       for (const lowbit::Dialect& wrong : lowbit::dialects()) {
         if (wrong.name == right->name) continue;
+        if (distinguished.contains({std::string(right->name), std::string(wrong.name)})) continue;
         if (file.compare(c, wrong).different_blocks == 0) continue;
         distinguished.emplace(right->name, wrong.name);
       }
     }
   }
-  for (const lowbit::Dialect& a : lowbit::dialects()) {
+  CHECK(right_names.size() == 3);
+  for (const std::string_view a : right_names) {
     for (const lowbit::Dialect& b : lowbit::dialects()) {
-      if (a.name == b.name || a.name == "canonical") continue;
-      INFO(a.name << " from " << b.name);
-      CHECK(distinguished.contains({std::string(a.name), std::string(b.name)}));
+      if (a == b.name) continue;
+      INFO(a << " from " << b.name);
+      CHECK(distinguished.contains({std::string(a), std::string(b.name)}));
     }
   }
 }

@@ -5,10 +5,13 @@
 /// element encodings (element_format.hpp) and block formats (block_format.hpp) are apart from it.
 /// What the axes and their values mean is a table: dialect_axis.hpp.
 ///
-/// Shared by every dialect here, so not an axis: S = fl(C / A); h = fl(fl(b / Q) * S);
-/// candidate 4 = E4M3(fl(h * 1.5)); inv = fl(1 / fl(fl(1 / S) * s)); y = fl(x * inv); codes of a
-/// block whose scale byte is 0 are 0; 4 and INT are chosen only where strictly better.
-/// A = tensor amax, b = block amax, C = Q * M, s = decoded scale byte (docs/dialects.md).
+/// Notation: A = tensor amax, b = block amax, Q = the element value that b maps to, M = the largest
+/// scale, C = Q * M, S = encode scale of the tensor, D = its decode scale, s = decoded scale byte,
+/// h = the block scale before its conversion, x = element, y = scaled element, T = the type of the
+/// input, rcp~ = rcp.approx.ftz.f32 (approximate.hpp), fl = one binary32 operation.
+///
+/// Shared by every dialect, so not an axis: the second candidate's scale is E4M3(fl(h * 1.5)), and
+/// 4 and INT are chosen only where strictly better.
 #pragma once
 
 #include <cstdint>
@@ -19,38 +22,199 @@ namespace lowbit {
 
 // The values of each axis; dialect_axis.hpp says what they mean.
 
-/// What keeps S and the candidate values in range where A is far from 1.
+/// What keeps S and the candidate values inside the range of binary32.
 enum class AmaxRange : std::uint8_t { power_of_two, unscaled };
-/// What a scale beyond the scale format, or NaN, becomes.
+/// What NonFinite::propagate does with NaN and infinity.
+enum class Nonfinite : std::uint8_t {
+  nan_block,
+  computed,
+  computed_skipping_nan,
+  computed_skipping_nan_in_blocks,
+  computed_finite_amax,
+};
+/// How the scale of the tensor is computed.
+enum class TensorScale : std::uint8_t {
+  quotient,
+  reciprocal_product,
+  typed_reciprocal_product,
+  amax_quotient,
+  amax_product,
+  normalized,
+  one,
+};
+/// The tensor scale where A = 0 or C / A overflows.
+enum class TensorScaleEdge : std::uint8_t { zero, bounded, bounded_one, one, computed };
+/// The block scale h before its conversion.
+enum class BlockScale : std::uint8_t {
+  quotient_times_scale,
+  times_scale_over_q,
+  scale_times_product,
+  scale_times_approximate_product,
+  over_product,
+  over_decode_scale,
+  product_over_decode_scale,
+  typed_quotient_times_scale,
+  normalized,
+  normalized_product,
+  scaled_elements,
+  full_division,
+  full_over_product,
+};
+/// The block scale h of the rules that select.
+enum class SelectedScale : std::uint8_t {
+  as_block_scale,
+  quotient_times_scale,
+  normalized_candidates
+};
+/// The least h.
+enum class ScaleFloor : std::uint8_t { none, smallest_subnormal, smallest_normal };
+/// A scale of 0.
+enum class ZeroScale : std::uint8_t { kept, one, one_eighth, smallest };
+/// How h becomes a scale byte.
+enum class ScaleRounding : std::uint8_t { nearest_even, half_up };
+/// The byte of a scale above the largest one, and of NaN.
 enum class ScaleOverflow : std::uint8_t { saturate, nan, saturate_nan_zero };
+/// The NaN scale byte.
+enum class ScaleNan : std::uint8_t { positive, negative, made_negative, signed_largest, least };
+/// How an element is scaled.
+enum class ElementScale : std::uint8_t {
+  reciprocal_of_product,
+  scale_quotient,
+  approximate_reciprocals,
+  approximate_quotient,
+  bf16_quotient,
+  divided_by_product,
+  divided_by_quotient,
+  divided_twice,
+  typed_division,
+  full_division,
+  full_division_by_product,
+  full_division_by_product_or_one,
+};
+/// How an element is scaled where the scale is 0.
+enum class EmptyScale : std::uint8_t {
+  zero,
+  signed_zero,
+  bounded,
+  bounded_keeping_nan,
+  bounded_unless_empty,
+  computed,
+  computed_unless_empty,
+  computed_unless_h_zero,
+  hundred_millionth,
+};
+/// Subnormal numbers in the operations of scales and elements.
+enum class Subnormals : std::uint8_t { kept, flushed };
 /// How MX exponents are found.
-enum class MxScale : std::uint8_t { exact, divided, reciprocal };
-/// What a tie of E2M0 becomes.
+enum class MxScale : std::uint8_t {
+  exact,
+  divided,
+  reciprocal,
+  divided_down,
+  least_reciprocal,
+  least_typed,
+  log2_divided,
+  log2_reciprocal,
+  log2_full_division,
+  log2_floor,
+  log2_floor_typed,
+  log2_typed,
+};
+/// What the rule even rounds the amax to.
+enum class MxEvenBits : std::uint8_t { element, one };
+/// The range of MX exponents.
+enum class MxRange : std::uint8_t { finite, wrapped, one_to_254, one_to_252, from_1e_10 };
+/// What an MX block does whose amax is NaN or infinite.
+enum class MxNonfinite : std::uint8_t {
+  fields,
+  clamped,
+  smallest,
+  zero_byte,
+  nan_is_smallest,
+  nan_byte,
+};
+/// The scale byte of an MX block of zeros.
+enum class MxEmpty : std::uint8_t { zero, computed, one, minus_largest_exponent };
+/// How an element of an MX block is scaled.
+enum class MxElementScale : std::uint8_t {
+  exact,
+  zero_where_byte_is_zero,
+  signed_zero_where_byte_is_zero,
+  normal_divisor,
+  cuda_exp2,
+  unclamped,
+  unclamped_reciprocal,
+  four_thirds,
+};
+/// How y becomes a code.
+enum class ElementTies : std::uint8_t {
+  even,
+  toward_zero,
+  away,
+  truncated,
+  least_difference,
+  least_scaled_difference,
+  away_typed,
+  even_typed,
+};
+/// The value halfway between two E2M0 codes.
 enum class E2m0Ties : std::uint8_t { even, down };
-/// Whether y = -0 keeps its sign.
-enum class NegativeZero : std::uint8_t { kept, dropped };
-/// What an element beyond the largest becomes.
+/// The sign of zeros.
+enum class NegativeZero : std::uint8_t { kept, dropped, all_dropped, zero_is_negative };
+/// What lies above the largest element.
 enum class ElementOverflow : std::uint8_t { saturate, wrap_e2m1 };
 /// The code of y = NaN.
-enum class NanElement : std::uint8_t { largest, bf16_all_ones, bf16_positive, negative_largest };
-/// Whether a subnormal element may round up to the smallest normal one.
+enum class NanElement : std::uint8_t {
+  largest,
+  bf16_all_ones,
+  bf16_positive,
+  negative_largest,
+  signed_largest,
+  zero,
+  negative_zero,
+  negative_nan_or_zero,
+  fields_x86,
+  fields_cuda,
+};
+/// A subnormal element that rounds up.
 enum class SubnormalCarry : std::uint8_t { carried, clamped_fp6 };
-/// How negative INT3 elements are coded.
+/// How negative INT3 elements are written.
 enum class Int3Coding : std::uint8_t { twos_complement, sign_magnitude };
-/// Where E and R of the IF formats come from.
+/// E and R of the IF formats.
 enum class IntegerUnit : std::uint8_t { exact_ratio, published };
-/// How a random number decides a rounding.
-enum class StochasticRule : std::uint8_t { exact, jitter };
-/// The order in which the errors of a block are added.
-enum class ErrorOrder : std::uint8_t { sequential, lanes_8, neighbour_tree, runs_then_halves };
-/// Which operations of the error are fused.
-enum class ErrorFusion : std::uint8_t { none, difference };
-/// How a value is divided by the constant C.
+/// How a random number decides.
+enum class StochasticRule : std::uint8_t { exact, jitter, eight_bits };
+/// What a candidate is compared by.
+enum class ErrorValue : std::uint8_t { amax_over_constant, decode_scale, scaled_half };
+/// The order in which the errors of a block are added up.
+enum class ErrorOrder : std::uint8_t {
+  sequential,
+  lanes_8,
+  neighbour_tree,
+  runs_then_halves,
+  rows_then_halves,
+  halves_of_8,
+};
+/// Multiply-adds made of the error's operations.
+enum class ErrorFusion : std::uint8_t { none, difference, square };
+/// Divisions by the constant C in candidate values and in dequantization.
 enum class ConstantDivision : std::uint8_t { divide, reciprocal };
-/// Whose candidates divide although other values are multiplied by a reciprocal.
+/// Formats whose candidate values divide all the same.
 enum class DividedCandidates : std::uint8_t { none, four_over_six, four_over_six_and_if4 };
 /// How codes become FP32 values.
-enum class Dequantization : std::uint8_t { exact, via_half };
+enum class Dequantization : std::uint8_t {
+  exact,
+  via_half,
+  decode_product,
+  decode_product_or_one,
+  amax_product,
+  scale_quotient,
+  full_scale_quotient,
+  bf16_scale_quotient,
+  bf16_full_division,
+};
+/// The FP32 value of -0.
+enum class DequantizedZero : std::uint8_t { kept, positive };
 
 /// How sure a record is.
 enum class DialectStatus : std::uint8_t {
@@ -64,29 +228,62 @@ enum class DialectStatus : std::uint8_t {
 
 /// One implementation's choices, axis by axis. The defaults are those of `canonical`.
 struct Dialect {
-  std::string_view name;      ///< as the command spells it
-  std::string_view summary;   ///< one line
-  std::string_view library;   ///< whose arithmetic it is
-  std::string_view versions;  ///< the versions or commits that it was read from
-  std::string_view source;    ///< the file there, or the page here, that says so
-  DialectStatus status = DialectStatus::modelled;                 ///< how sure the record is
-  AmaxRange amax_range = AmaxRange::power_of_two;                 ///< A far from 1
-  ScaleOverflow scale_overflow = ScaleOverflow::saturate;         ///< scales beyond the format
-  MxScale mx_scale = MxScale::exact;                              ///< how MX exponents are found
-  E2m0Ties e2m0_ties = E2m0Ties::even;                            ///< ties of E2M0
-  NegativeZero negative_zero = NegativeZero::kept;                ///< the code of -0
-  ElementOverflow element_overflow = ElementOverflow::saturate;   ///< elements beyond the largest
-  NanElement nan_element = NanElement::largest;                   ///< the code of NaN
-  SubnormalCarry subnormal_carry = SubnormalCarry::carried;       ///< subnormals that round up
-  Int3Coding int3_coding = Int3Coding::twos_complement;           ///< negative INT3 codes
-  IntegerUnit integer_unit = IntegerUnit::exact_ratio;            ///< E and R of the IF formats
-  StochasticRule stochastic = StochasticRule::exact;              ///< how a random number decides
-  ErrorOrder error_order = ErrorOrder::sequential;                ///< order of addition
-  ErrorFusion error_fusion = ErrorFusion::none;                   ///< fused multiply-adds
-  ConstantDivision constant_division = ConstantDivision::divide;  ///< divisions by C
-  /// Exceptions from constant_division
+  std::string_view name{};      ///< as the command spells it
+  std::string_view alias{};     ///< a second name, or empty
+  std::string_view summary{};   ///< one line
+  std::string_view library{};   ///< whose arithmetic it is
+  std::string_view versions{};  ///< the versions or commits that it was read from
+  std::string_view source{};    ///< the file there, or the page here, that says so
+  DialectStatus status = DialectStatus::modelled;
+  /// What keeps S and the candidate values inside the range of binary32.
+  AmaxRange amax_range = AmaxRange::power_of_two;
+  /// What NonFinite::propagate does with NaN and infinity.
+  Nonfinite nonfinite = Nonfinite::nan_block;
+  TensorScale tensor_scale = TensorScale::quotient;  ///< how the scale of the tensor is computed
+  /// The tensor scale where A = 0 or C / A overflows.
+  TensorScaleEdge tensor_scale_edge = TensorScaleEdge::zero;
+  /// The block scale h before its conversion.
+  BlockScale block_scale = BlockScale::quotient_times_scale;
+  /// The block scale h of the rules that select.
+  SelectedScale selected_scale = SelectedScale::as_block_scale;
+  ScaleFloor scale_floor = ScaleFloor::none;                   ///< the least h
+  ZeroScale zero_scale = ZeroScale::kept;                      ///< a scale of 0
+  ScaleRounding scale_rounding = ScaleRounding::nearest_even;  ///< how h becomes a scale byte
+  /// The byte of a scale above the largest one, and of NaN.
+  ScaleOverflow scale_overflow = ScaleOverflow::saturate;
+  ScaleNan scale_nan = ScaleNan::positive;                           ///< the NaN scale byte
+  ElementScale element_scale = ElementScale::reciprocal_of_product;  ///< how an element is scaled
+  EmptyScale empty_scale = EmptyScale::zero;  ///< how an element is scaled where the scale is 0
+  /// Subnormal numbers in the operations of scales and elements.
+  Subnormals subnormals = Subnormals::kept;
+  MxScale mx_scale = MxScale::exact;              ///< how MX exponents are found
+  MxEvenBits mx_even_bits = MxEvenBits::element;  ///< what the rule even rounds the amax to
+  MxRange mx_range = MxRange::finite;             ///< the range of MX exponents
+  /// What an MX block does whose amax is NaN or infinite.
+  MxNonfinite mx_nonfinite = MxNonfinite::fields;
+  MxEmpty mx_empty = MxEmpty::zero;  ///< the scale byte of an MX block of zeros
+  /// How an element of an MX block is scaled.
+  MxElementScale mx_element_scale = MxElementScale::exact;
+  ElementTies element_ties = ElementTies::even;     ///< how y becomes a code
+  E2m0Ties e2m0_ties = E2m0Ties::even;              ///< the value halfway between two E2M0 codes
+  NegativeZero negative_zero = NegativeZero::kept;  ///< the sign of zeros
+  /// What lies above the largest element.
+  ElementOverflow element_overflow = ElementOverflow::saturate;
+  NanElement nan_element = NanElement::largest;              ///< the code of y = NaN
+  SubnormalCarry subnormal_carry = SubnormalCarry::carried;  ///< a subnormal element that rounds up
+  Int3Coding int3_coding = Int3Coding::twos_complement;  ///< how negative INT3 elements are written
+  IntegerUnit integer_unit = IntegerUnit::exact_ratio;   ///< E and R of the IF formats
+  StochasticRule stochastic = StochasticRule::exact;     ///< how a random number decides
+  ErrorValue error_value = ErrorValue::amax_over_constant;  ///< what a candidate is compared by
+  /// The order in which the errors of a block are added up.
+  ErrorOrder error_order = ErrorOrder::sequential;
+  ErrorFusion error_fusion = ErrorFusion::none;  ///< multiply-adds made of the error's operations
+  /// Divisions by the constant C in candidate values and in dequantization.
+  ConstantDivision constant_division = ConstantDivision::divide;
+  /// Formats whose candidate values divide all the same.
   DividedCandidates divided_candidates = DividedCandidates::none;
-  Dequantization dequantization = Dequantization::exact;  ///< codes to FP32
+  Dequantization dequantization = Dequantization::exact;     ///< how codes become FP32 values
+  DequantizedZero dequantized_zero = DequantizedZero::kept;  ///< the FP32 value of -0
 };
 
 /// The default: docs/formats.md defines it.
@@ -110,6 +307,7 @@ inline constexpr Dialect fos_pytorch{
     .amax_range = AmaxRange::unscaled,
     .scale_overflow = ScaleOverflow::nan,
     .mx_scale = MxScale::divided,
+    .mx_element_scale = MxElementScale::zero_where_byte_is_zero,
     .negative_zero = NegativeZero::dropped,
     .element_overflow = ElementOverflow::wrap_e2m1,
     .nan_element = NanElement::bf16_all_ones,
@@ -141,6 +339,7 @@ inline constexpr Dialect fos_triton{.name = "fos_triton",
                                     .amax_range = AmaxRange::unscaled,
                                     .scale_overflow = ScaleOverflow::saturate_nan_zero,
                                     .mx_scale = MxScale::divided,
+                                    .mx_element_scale = MxElementScale::zero_where_byte_is_zero,
                                     .e2m0_ties = E2m0Ties::down,
                                     .negative_zero = NegativeZero::dropped,
                                     .nan_element = NanElement::negative_largest,
@@ -155,7 +354,9 @@ inline constexpr Dialect fos_triton{.name = "fos_triton",
 
 /// Every dialect, in the order in which the command lists them.
 [[nodiscard]] std::span<const Dialect> dialects();
-/// The record of that name, or nullptr.
+/// The record of that name or alias, or nullptr. NAME+axis=value[+axis=value]... is the record NAME
+/// with those axes set, under that name. \throws Error(usage) for an axis or value that is not
+/// there
 [[nodiscard]] const Dialect* find_dialect(std::string_view name);
 
 }  // namespace lowbit

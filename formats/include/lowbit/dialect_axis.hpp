@@ -45,7 +45,7 @@ struct DialectAxis {
 /// \throws Error(usage) for an axis or a value that is not there, naming those that are.
 void set_dialect_axis(Dialect& dialect, std::string_view text);
 
-/// The two Markdown tables of docs/dialects.md: the records by axis, and the axes by value.
+/// The Markdown tables of docs/dialects.md: the records, their axes, and the axes by value.
 [[nodiscard]] std::string dialect_tables();
 
 }  // namespace lowbit

@@ -6,7 +6,9 @@
 #include <limits>
 
 #include "dequantize/exact_quotient.hpp"
+#include "lowbit/approximate.hpp"
 #include "lowbit/input_type.hpp"
+#include "quantize/tensor_constants.hpp"
 
 namespace lowbit::detail {
 namespace {
@@ -107,6 +109,72 @@ class HalfValue {
   float constant_;
 };
 
+/// The chains of libraries that bring the two scales together first, or divide by one at the end.
+class ScaledValue {
+ public:
+  ScaledValue(const BlockFormat& format, std::uint8_t scale_byte, float amax, float constant,
+              const Dialect& dialect, InputType input_type)
+      : element_(format.element_of(scale_byte)), dialect_(dialect) {
+    float s = to_float(*format.scale, format.scale_magnitude(scale_byte));
+    if (format.family() == ScaleFamily::mx) {
+      // gguf's half scale of byte 255 is 2^127; MLX's scale is infinite.
+      if (dialect.mx_range == MxRange::wrapped && std::isnan(s)) {
+        s = dialect.mx_element_scale == MxElementScale::unclamped
+                ? std::numeric_limits<float>::infinity()
+                : 0x1p127F;
+      }
+      if (dialect.mx_element_scale == MxElementScale::cuda_exp2 && scale_byte == 0) {
+        s = 0x1p-127F - 0x1p-149F;
+      }
+      if (dialect.mx_range == MxRange::one_to_254 && scale_byte == 0) s = 0.0F;
+      if (dialect.mx_element_scale == MxElementScale::four_thirds) {
+        s = s < 0x1p-126F ? 0.0F : s / 0.75F;
+      }
+      scale_ = s;
+      return;
+    }
+    const TensorScales t = tensor_scales(dialect, constant, amax, input_type);
+    switch (dialect.dequantization) {
+      case Dequantization::decode_product:
+        scale_ = s * t.decode;
+        break;
+      case Dequantization::decode_product_or_one:
+        scale_ = s * t.decode;
+        if (!(scale_ >= 1e-5F)) scale_ = 1.0F;
+        break;
+      case Dequantization::amax_product:
+        scale_ = dialect.tensor_scale == TensorScale::one ? s : s * (amax / constant);
+        break;
+      case Dequantization::full_scale_quotient:
+        scale_ = div_full(s, t.encode);
+        break;
+      case Dequantization::bf16_full_division:
+        scale_ = s;
+        divisor_ = t.encode;
+        break;
+      default:
+        scale_ = s / t.encode;
+        break;
+    }
+  }
+
+  [[nodiscard]] float operator()(std::uint32_t code) const {
+    float value = to_float(element_, code) * scale_;
+    if (divisor_ != 1.0F) value = div_full(value, divisor_);
+    const Dequantization d = dialect_.dequantization;
+    if (d == Dequantization::bf16_scale_quotient || d == Dequantization::bf16_full_division) {
+      value = round_to_input_type(value, InputType::bfloat16);
+    }
+    return dialect_.dequantized_zero == DequantizedZero::positive && value == 0.0F ? 0.0F : value;
+  }
+
+ private:
+  const ElementFormat& element_;
+  const Dialect& dialect_;
+  float scale_ = 1.0F;
+  float divisor_ = 1.0F;
+};
+
 template <typename Value>
 void fill_with(const Value& value, std::size_t codes, float* values) {
   for (std::uint32_t code = 0; code < codes; ++code) values[code] = value(code);
@@ -115,9 +183,10 @@ void fill_with(const Value& value, std::size_t codes, float* values) {
 }  // namespace
 
 ValueTable::ValueTable(const BlockFormat& format, float amax, float encode_constant,
-                       const Dialect& dialect)
+                       const Dialect& dialect, InputType input_type)
     : format_(format),
       dialect_(dialect),
+      input_type_(input_type),
       amax_(amax),
       encode_constant_(encode_constant),
       codes_(format.element->code_count()),
@@ -131,6 +200,10 @@ void ValueTable::fill(std::uint8_t scale_byte, float* values) {
     case Dequantization::via_half:
       return fill_with(HalfValue(format_, scale_byte, amax_, encode_constant_, dialect_), codes_,
                        values);
+    default:
+      return fill_with(
+          ScaledValue(format_, scale_byte, amax_, encode_constant_, dialect_, input_type_), codes_,
+          values);
   }
 }
 

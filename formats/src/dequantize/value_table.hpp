@@ -9,6 +9,7 @@
 
 #include "lowbit/block_format.hpp"
 #include "lowbit/dialect.hpp"
+#include "lowbit/input_type.hpp"
 
 namespace lowbit::detail {
 
@@ -17,7 +18,9 @@ namespace lowbit::detail {
 class ValueTable {
  public:
   /// \param amax, encode_constant  as in BlockTensor
-  ValueTable(const BlockFormat& format, float amax, float encode_constant, const Dialect& dialect);
+  /// \param input_type  of what was quantized: some dialects compute the tensor scale in it
+  ValueTable(const BlockFormat& format, float amax, float encode_constant, const Dialect& dialect,
+             InputType input_type = InputType::float32);
 
   /// element->code_count() values, by code.
   [[nodiscard]] const float* row(std::uint8_t scale_byte) {
@@ -31,6 +34,7 @@ class ValueTable {
 
   const BlockFormat& format_;
   const Dialect& dialect_;
+  InputType input_type_;
   float amax_;
   float encode_constant_;
   std::size_t codes_;

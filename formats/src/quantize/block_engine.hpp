@@ -12,6 +12,7 @@
 #include "quantize/element_rounding.hpp"
 #include "quantize/error_sum.hpp"
 #include "quantize/mx_scale.hpp"
+#include "quantize/scale_chain.hpp"
 #include "quantize/tensor_constants.hpp"
 
 namespace lowbit::detail {
@@ -35,6 +36,13 @@ struct BlockInput {
   const float* importance = nullptr;  ///< per element of a row; the same for each row
 
   [[nodiscard]] float amax() const { return amax_of({x, static_cast<std::size_t>(count)}); }
+  /// \param keeps_all  whether a block of NaN alone has the amax NaN
+  [[nodiscard]] float amax_skipping_nan(bool keeps_all) const {
+    float top = 0.0F;
+    if (keeps_all && std::all_of(x, x + count, [](float v) { return std::isnan(v); })) return x[0];
+    for (int i = 0; i < count; ++i) top = std::fabs(x[i]) > top ? std::fabs(x[i]) : top;
+    return top;
+  }
 };
 
 struct Candidate {
@@ -70,7 +78,7 @@ class BlockEngine {
 
   /// \return the chosen candidate; its scale byte has the integer flag where it is one.
   Candidate& run(const BlockInput& in, BlockTrace* trace = nullptr) {
-    const float b = in.amax();
+    const float b = amax(in);
     Candidate* chosen = &first_;
     if (t_.format->family() == ScaleFamily::mx) {
       run_mx(in, b);
@@ -86,8 +94,10 @@ class BlockEngine {
   /// The scale byte that the rule gives the block.
   std::uint8_t choose(const BlockInput& in) {
     if (t_.selects) return run(in).scale_byte;
-    const float b = in.amax();
-    return t_.format->family() == ScaleFamily::mx ? mx_scale_byte(t_, b) : scale_byte_of(scale(b));
+    const float b = amax(in);
+    if (t_.format->family() == ScaleFamily::mx) return mx_scale_byte(t_, b);
+    if (t_.plain_chain) return rounded_scale_of(scale(b));
+    return chain_scale_byte(t_, chain_scale(t_, {in.x, in.count, b}, false), b);
   }
 
   /// The block's codes under that scale byte, whatever the rule would choose.
@@ -96,11 +106,11 @@ class BlockEngine {
     c.kind = BlockChoice::only;
     c.h = 0.0F;
     if (t_.format->family() == ScaleFamily::mx) {
-      encode_mx(c, in, in.amax(), scale_byte);
+      encode_mx(c, in, amax(in), scale_byte);
       return c;
     }
     set_scale(c, t_.format->scale_magnitude(scale_byte));
-    scale_elements(c, in);
+    scale_elements(c, in, amax(in));
     if constexpr (is_adaptive) {
       if (t_.format->is_integer_block(scale_byte)) {
         c.kind = BlockChoice::integer;
@@ -151,18 +161,24 @@ class BlockEngine {
     const int e = scale_byte - t_.format->scale->bias;
     c.scale = std::ldexp(1.0F, e);
     c.inverse = std::ldexp(1.0F, -e);
-    // Byte 0 is 2^-127 in the format, and an empty block to those that divide.
-    const bool exact = t_.dialect->mx_scale == MxScale::exact;
-    if (exact ? b == 0.0F : c.scale_byte == 0) {
-      clear(c, in.count);
-      return round<Element>(c, in.count, in.random0);
+    const Dialect& d = *t_.dialect;
+    const bool exact = d.mx_element_scale == MxElementScale::exact;
+    if (exact && d.nonfinite == Nonfinite::nan_block) {
+      if (b == 0.0F && d.mx_empty == MxEmpty::zero) {
+        clear(c, in.count);
+        return round<Element>(c, in.count, in.random0);
+      }
+    } else {
+      c.inverse = scale_mx_elements(t_, {in.x, in.count, b}, scale_byte, c.y.data());
+      round<Element>(c, in.count, in.random0);
+      if (d.element_ties == ElementTies::least_difference) code_by_difference(c, in);
+      return;
     }
     // The product is exact in double. In binary32 it can underflow, but only far below the smallest
     // rounding boundary of any element format.
     const double multiplier = std::ldexp(1.0, -e - t_.format->element_exponent);
     for (int i = 0; i < in.count; ++i) c.y[i] = static_cast<float>(in.x[i] * multiplier);
-    if (t_.rounding == ElementRounding::nearest || !exact)
-      return round<Element>(c, in.count, in.random0);
+    if (t_.rounding == ElementRounding::nearest) return round<Element>(c, in.count, in.random0);
     for (int i = 0; i < in.count; ++i) {
       c.codes[i] = static_cast<std::uint8_t>(
           from_double(Element, in.x[i] * multiplier, stochastic, in.random0[i]));
@@ -174,23 +190,29 @@ class BlockEngine {
   [[nodiscard]] float scale(float b) const { return b / t_.largest_element * t_.encode_scale; }
 
   Candidate& run_nv(const BlockInput& in, float b) {
-    const float h = scale(b);
+    const float h = t_.plain_chain ? scale(b) : chain_scale(t_, {in.x, in.count, b}, t_.selects);
     first_.kind = t_.selects ? BlockChoice::six : BlockChoice::only;
-    round_scale(first_, h);
-    scale_elements(first_, in);
+    round_scale(first_, h, b);
+    scale_elements(first_, in, b);
     round<Element>(first_, in.count, in.random0);
+    if (t_.dialect->element_ties == ElementTies::least_difference) code_by_difference(first_, in);
     if (!t_.selects) return first_;
     second_.kind = BlockChoice::four;
-    round_scale(second_, h * t_.second_ratio);
-    scale_elements(second_, in);
+    if (t_.dialect->selected_scale == SelectedScale::normalized_candidates) {
+      const float larger = b * t_.second_ratio;
+      round_scale(second_, chain_scale(t_, {in.x, in.count, larger}, true), larger);
+    } else {
+      round_scale(second_, h * t_.second_ratio, b);
+    }
+    scale_elements(second_, in, b);
     round<Element>(second_, in.count, in.random1);
     return better(in);
   }
 
   Candidate& run_adaptive(const BlockInput& in, float b) {
     first_.kind = BlockChoice::floating;
-    round_scale(first_, scale(b));
-    scale_elements(first_, in);
+    round_scale(first_, t_.plain_chain ? scale(b) : chain_scale(t_, {in.x, in.count, b}, true), b);
+    scale_elements(first_, in, b);
     second_.kind = BlockChoice::integer;
     second_.h = first_.h;
     second_.scale_byte = first_.scale_byte | t_.format->integer_flag();
@@ -209,33 +231,41 @@ class BlockEngine {
     return second_.error < first_.error ? second_ : first_;
   }
 
-  void round_scale(Candidate& c, float h) {
+  void round_scale(Candidate& c, float h, float b) {
     c.h = h;
-    set_scale(c, scale_byte_of(h));
+    set_scale(c, t_.plain_chain ? rounded_scale_of(h) : chain_scale_byte(t_, h, b));
   }
 
   void set_scale(Candidate& c, std::uint8_t scale_byte) {
     c.scale_byte = scale_byte;
-    c.scale = t_.scale_is_e4m3 && scale_byte != e4m3.nan_code()
+    c.scale = t_.scale_is_e4m3 && (scale_byte & 0x7FU) != e4m3.nan_code()
                   ? value_table<e4m3>[scale_byte]
                   : to_float(*t_.format->scale, scale_byte);
     c.inverse = scale_byte != 0 ? 1.0F / (t_.decode_scale * c.scale) : 0.0F;
   }
 
   /// y = fl(x * inv)
-  static void scale_elements(Candidate& c, const BlockInput& in) {
+  void scale_elements(Candidate& c, const BlockInput& in, float b) const {
+    if (!t_.plain_chain) {
+      c.inverse = chain_elements(t_, {in.x, in.count, b}, c.h, c.scale, c.y.data());
+      return;
+    }
     if (c.scale_byte == 0) return clear(c, in.count);
     for (int i = 0; i < in.count; ++i) c.y[i] = in.x[i] * c.inverse;
   }
 
-  [[nodiscard]] std::uint8_t scale_byte_of(float h) const {
-    const ScaleOverflow overflow = t_.dialect->scale_overflow;
-    if (overflow == ScaleOverflow::saturate_nan_zero && std::isnan(h)) return 0;
-    const bool to_nan = overflow == ScaleOverflow::nan;
-    const ConversionPolicy policy{.overflow = to_nan ? Overflow::infinity : Overflow::saturate};
-    // With the format known at compile time the conversion is a third of the instructions.
-    return static_cast<std::uint8_t>(t_.scale_is_e4m3 ? from_float(e4m3, h, policy)
-                                                      : from_float(*t_.format->scale, h, policy));
+  [[nodiscard]] std::uint8_t rounded_scale_of(float h) const {
+    if (!t_.scale_is_e4m3 || t_.dialect->scale_overflow != ScaleOverflow::saturate) {
+      return rounded_scale(t_, h);
+    }
+    return static_cast<std::uint8_t>(from_float(e4m3, h, ConversionPolicy{}));
+  }
+
+  [[nodiscard]] float amax(const BlockInput& in) const {
+    const Nonfinite policy = t_.dialect->nonfinite;
+    return policy == Nonfinite::nan_block || policy == Nonfinite::computed
+               ? in.amax()
+               : in.amax_skipping_nan(policy == Nonfinite::computed_skipping_nan_in_blocks);
   }
 
   /// y = 0 where the scale is 0, not the -0 that a negative element times 0 would be.
@@ -244,7 +274,26 @@ class BlockEngine {
   template <const ElementFormat& Format>
   void round(Candidate& c, int count, const float* random) {
     if (t_.rounding == ElementRounding::nearest) {
-      for (int i = 0; i < count; ++i) c.codes[i] = nearest_even_code<Format>(c.y[i]);
+      if (t_.dialect->element_ties == ElementTies::even) {
+        for (int i = 0; i < count; ++i) c.codes[i] = nearest_even_code<Format>(c.y[i]);
+      } else if (t_.dialect->element_ties == ElementTies::truncated) {
+        for (int i = 0; i < count; ++i) c.codes[i] = truncated_code<Format>(c.y[i]);
+      } else if (t_.dialect->element_ties == ElementTies::away_typed ||
+                 t_.dialect->element_ties == ElementTies::even_typed) {
+        const bool even = t_.dialect->element_ties == ElementTies::even_typed;
+        for (int i = 0; i < count; ++i) {
+          c.codes[i] = typed_code<Format>(c.y[i], t_.input_type, even);
+        }
+      } else if (t_.dialect->element_ties == ElementTies::least_scaled_difference) {
+        for (int i = 0; i < count; ++i) c.codes[i] = least_difference_code<Format>(c.y[i]);
+      } else {
+        const ConversionPolicy policy{.rounding = rounding_of(t_.dialect->element_ties)};
+        for (int i = 0; i < count; ++i) {
+          c.codes[i] = static_cast<std::uint8_t>(from_float(Format, c.y[i], policy));
+        }
+      }
+    } else if (t_.dialect->stochastic == StochasticRule::eight_bits && Format == e2m1) {
+      for (int i = 0; i < count; ++i) c.codes[i] = eight_bit_code(c.y[i], random[i]);
     } else if (t_.dialect->stochastic == StochasticRule::jitter) {
       for (int i = 0; i < count; ++i) c.codes[i] = jittered_code<Format>(c.y[i], random[i]);
     } else {
@@ -253,7 +302,45 @@ class BlockEngine {
       }
     }
     for (int i = 0; i < count; ++i) c.q[i] = value_table<Format>[c.codes[i]];
-    apply_deviations<Format>(c, count);
+    if (!t_.plain_elements) apply_deviations<Format>(c, count);
+  }
+
+  /// The first code whose value under the scale is nearest to x in binary32; positive codes come
+  /// first, so nothing becomes -0.
+  void code_by_difference(Candidate& c, const BlockInput& in) {
+    // Twice the code's value times half the scale: the scale may be 2^128.
+    const float half = t_.format->family() == ScaleFamily::mx
+                           ? std::ldexp(0.5F, c.scale_byte - t_.format->scale->bias)
+                           : 0.5F * c.scale;
+    for (int i = 0; i < in.count; ++i) {
+      std::uint32_t best = 0;
+      float least = std::fabs(in.x[i]);
+      for (std::uint32_t code = 1; code < Element.code_count(); ++code) {
+        const float d = std::fabs(2.0F * value_table<Element>[code] * half - in.x[i]);
+        if (d < least) {
+          least = d;
+          best = code;
+        }
+      }
+      set<Element>(c, i, static_cast<std::uint8_t>(best));
+    }
+  }
+
+  static constexpr Rounding rounding_of(ElementTies ties) {
+    switch (ties) {
+      case ElementTies::toward_zero:
+        return Rounding::nearest_toward_zero;
+      case ElementTies::away:
+        return Rounding::nearest_away;
+      case ElementTies::even:
+      case ElementTies::truncated:
+      case ElementTies::least_difference:
+      case ElementTies::least_scaled_difference:
+      case ElementTies::away_typed:
+      case ElementTies::even_typed:
+        break;
+    }
+    return Rounding::nearest_even;
   }
 
   /// For dialects whose element conversion differs from nearest_even_code.
@@ -274,6 +361,13 @@ class BlockEngine {
       if (d.negative_zero == NegativeZero::dropped) {
         for (int i = 0; i < count; ++i) {
           if (c.y[i] == 0.0F && nearest) set<Format>(c, i, 0);
+        }
+      } else if (d.negative_zero != NegativeZero::kept) {
+        const bool drops = d.negative_zero == NegativeZero::all_dropped;
+        for (int i = 0; i < count; ++i) {
+          const bool is_zero = (c.codes[i] & Format.magnitude_mask()) == 0;
+          if (drops && is_zero) set<Format>(c, i, 0);
+          if (!drops && c.y[i] == 0.0F) set<Format>(c, i, Format.sign_mask());
         }
       }
     }
@@ -307,11 +401,13 @@ class BlockEngine {
         }
       }
     }
-    if (d.nan_element != NanElement::largest) {
+    if (d.nan_element != NanElement::largest || d.nonfinite != Nonfinite::nan_block) {
       for (int i = 0; i < count; ++i) {
         if (!std::isnan(c.y[i])) continue;
-        set<Format>(c, i, nan_code<Format>(d.nan_element));
-        if (d.nan_element != NanElement::negative_largest) c.q[i] = c.y[i];
+        set<Format>(c, i, nan_code<Format>(d.nan_element, c.scale_byte, std::signbit(c.y[i])));
+        const bool is_nan = d.nan_element == NanElement::bf16_all_ones ||
+                            d.nan_element == NanElement::bf16_positive;
+        if (is_nan) c.q[i] = c.y[i];
       }
     }
   }
@@ -323,14 +419,48 @@ class BlockEngine {
   }
 
   template <const ElementFormat& Format>
-  static std::uint8_t nan_code(NanElement rule) {
-    if (rule == NanElement::bf16_all_ones) return Format == e2m1 ? 11 : 0;
-    if (rule == NanElement::bf16_positive) return Format == e2m1 ? 3 : 0;
-    const bool negative = Format == e2m1 || Format == int4;
-    return signed_code<Format>(Format.max_code(), negative ? 1 : 0);
+  [[nodiscard]] std::uint8_t nan_code(NanElement rule, std::uint8_t scale_byte,
+                                      bool is_negative) const {
+    const bool is_e2m1 = Format == e2m1;
+    switch (rule) {
+      case NanElement::bf16_all_ones:
+        return is_e2m1 ? 11 : 0;
+      case NanElement::bf16_positive:
+        return is_e2m1 ? 3 : 0;
+      case NanElement::zero:
+        return 0;
+      case NanElement::negative_zero:
+        return signed_code<Format>(0, 1);
+      case NanElement::negative_nan_or_zero:
+        return Format.has_nan() ? signed_code<Format>(Format.nan_code(), 1) : std::uint8_t{0};
+      case NanElement::negative_largest:
+        return signed_code<Format>(Format.max_code(), is_e2m1 || Format == int4 ? 1 : 0);
+      case NanElement::signed_largest:
+        return signed_code<Format>(Format.has_nan() ? Format.nan_code() : Format.max_code(),
+                                   is_negative ? 1 : 0);
+      case NanElement::fields_x86:
+        if (!is_e2m1) {
+          return signed_code<Format>(Format.has_nan() ? Format.nan_code() : Format.max_code(),
+                                     is_negative ? 1 : 0);
+        }
+        if (t_.format->family() == ScaleFamily::mx && t_.rule != ScaleRule::rceil) {
+          return is_negative ? 12 : 4;
+        }
+        if (t_.format->family() == ScaleFamily::mx) return 3;
+        if (std::isnan(t_.amax)) return 3;
+        if ((scale_byte & 0x7FU) == e4m3.nan_code()) return (scale_byte & 0x80U) != 0 ? 12 : 4;
+        return 11;
+      case NanElement::fields_cuda:
+        if (is_e2m1) return 4;
+        break;
+      case NanElement::largest:
+        break;
+    }
+    return static_cast<std::uint8_t>(Format.has_nan() ? Format.nan_code() : Format.max_code());
   }
 
   void evaluate(Candidate& c, const BlockInput& in) {
+    if (t_.dialect->error_value != ErrorValue::amax_over_constant) return evaluate_scaled(c, in);
     for (int i = 0; i < in.count; ++i) c.value[i] = c.q[i] * c.scale * t_.scaled_amax;
     if (c.kind == BlockChoice::integer) {
       for (int i = 0; i < in.count; ++i) c.value[i] = c.value[i] * t_.integer_expand;
@@ -348,16 +478,42 @@ class BlockEngine {
     if (!(t_.multiplies_reciprocal && t_.dialect->error_fusion == ErrorFusion::difference)) {
       for (int i = 0; i < in.count; ++i) d[i] = c.value[i] - in.x[i];
     }
-    for (int i = 0; i < in.count; ++i) d[i] = std::fabs(d[i]);
+    add_up(c, in.count, d.data());
+  }
+
+  /// The same with candidate values that do not go through A and C.
+  void evaluate_scaled(Candidate& c, const BlockInput& in) {
+    alignas(64) std::array<float, max_block_elements> d;
+    if (t_.dialect->error_value == ErrorValue::scaled_half) {
+      for (int i = 0; i < in.count; ++i) {
+        c.value[i] = round_to_input_type(c.q[i] * c.scale, InputType::float16);
+        d[i] = c.value[i] - in.x[i] * t_.encode_scale;
+      }
+    } else {
+      for (int i = 0; i < in.count; ++i) {
+        c.value[i] = c.q[i] * c.scale * t_.decode_scale;
+        d[i] = c.value[i] - in.x[i];
+      }
+    }
+    add_up(c, in.count, d.data());
+  }
+
+  /// The error of a candidate from its signed differences.
+  void add_up(Candidate& c, int count, float* d) {
+    for (int i = 0; i < count; ++i) d[i] = std::fabs(d[i]);
     if (t_.rule == ScaleRule::mse || t_.rule == ScaleRule::mae) {
       if (t_.rule == ScaleRule::mse) {
-        for (int i = 0; i < in.count; ++i) d[i] = d[i] * d[i];
+        if (t_.dialect->error_fusion == ErrorFusion::square) {
+          c.error = fused_square_sum(d, count, t_.format->block_size);
+          return;
+        }
+        for (int i = 0; i < count; ++i) d[i] = d[i] * d[i];
       }
-      c.error = sum(d.data(), in.count);
+      c.error = sum(d, count);
       return;
     }
     float e = 0.0F;
-    for (int i = 0; i < in.count; ++i) e = d[i] > e || std::isnan(d[i]) ? d[i] : e;
+    for (int i = 0; i < count; ++i) e = d[i] > e || std::isnan(d[i]) ? d[i] : e;
     c.error = e;
   }
 
@@ -370,6 +526,10 @@ class BlockEngine {
       case ErrorOrder::runs_then_halves:
         return runs_then_halves_sum(e, count, t_.format->block_size,
                                     t_.input_type == InputType::float32 ? 4 : 8);
+      case ErrorOrder::rows_then_halves:
+        return rows_then_halves_sum(e, count, t_.format->block_size);
+      case ErrorOrder::halves_of_8:
+        return halves_of_8_sum(e, count);
       case ErrorOrder::sequential:
         break;
     }

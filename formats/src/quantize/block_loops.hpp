@@ -40,8 +40,8 @@ inline BlockInput input_of(const TensorConstants& t, const BlockRun& run, std::s
 }
 
 /// Whether a block has to be propagated as NaN.
-inline bool is_propagated(const BlockRun& run, const BlockInput& in) {
-  return run.nonfinite &&
+inline bool is_propagated(const TensorConstants& t, const BlockRun& run, const BlockInput& in) {
+  return run.nonfinite && t.dialect->nonfinite == Nonfinite::nan_block &&
          !std::all_of(in.x, in.x + in.count, [](float x) { return std::isfinite(x); });
 }
 
@@ -67,7 +67,7 @@ void quantize(const TensorConstants& t, const BlockRun& run, BlockScratch& scrat
   for (std::size_t k = 0; k < run.blocks; ++k) {
     const BlockInput in = input_of(t, run, k);
     std::uint8_t* const bytes = out.codes + k * block_bytes;
-    if (is_propagated(run, in)) {
+    if (is_propagated(t, run, in)) {
       out.scales[k] = static_cast<std::uint8_t>(t.format->scale->nan_code());
       if (out.choices != nullptr) out.choices[k] = BlockChoice::only;
       std::fill_n(bytes, block_bytes, std::uint8_t{0});
@@ -114,7 +114,7 @@ template <typename Block>
 void trace(const TensorConstants& t, const BlockRun& run, std::size_t index, BlockScratch& scratch,
            BlockTrace& out) {
   const BlockInput in = input_of(t, run, index);
-  if (is_propagated(run, in)) {
+  if (is_propagated(t, run, in)) {
     out.propagated = true;
     out.elements.assign(in.x, in.x + in.count);
     out.scale_byte = static_cast<std::uint8_t>(t.format->scale->nan_code());

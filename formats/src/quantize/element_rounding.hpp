@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "lowbit/conversion.hpp"
+#include "lowbit/input_type.hpp"
 
 namespace lowbit::detail {
 
@@ -115,6 +116,65 @@ std::uint8_t jittered_code(float y, float random) {
         from_float(Format, std::nearbyint(jittered)) & Format.magnitude_mask();
     return signed_code<Format>(code, sign);
   }
+}
+
+/// E2M1 with 8 random bits: |y| plus that part of the step at |y|, rounded down to a step. Above
+/// the largest element, and for NaN, the largest; NaN is positive.
+inline std::uint8_t eight_bit_code(float y, float random) {
+  const float magnitude = std::fabs(y);
+  const float step = magnitude < 2.0F ? 0.5F : (magnitude < 4.0F ? 1.0F : 2.0F);
+  const float dither = std::floor(random * 256.0F) / 256.0F;
+  const float t = std::fma(dither, step, magnitude);
+  if (std::isnan(t)) return static_cast<std::uint8_t>(e2m1.max_code());
+  const float after = t < 2.0F ? 0.5F : (t < 4.0F ? 1.0F : 2.0F);
+  const float q = std::min(std::floor(t / after) * after, 6.0F);
+  return signed_code<e2m1>(from_float(e2m1, q) & e2m1.magnitude_mask(), std::signbit(y) ? 1 : 0);
+}
+
+/// Toward zero in steps of the binade that log2(|y|), rounded to binary32, names: just below a
+/// power of two that is the binade above.
+template <const ElementFormat& Format>
+std::uint8_t truncated_code(float y) {
+  const float magnitude = std::fabs(y);
+  if (!std::isfinite(y) || magnitude == 0.0F)
+    return static_cast<std::uint8_t>(from_float(Format, y));
+  const auto binade =
+      static_cast<int>(std::floor(static_cast<float>(std::log2(double{magnitude}))));
+  const int exponent = std::max(binade, Format.min_exponent()) - Format.mantissa_bits;
+  const double q = std::ldexp(std::floor(std::ldexp(double{magnitude}, -exponent)), exponent);
+  return static_cast<std::uint8_t>(from_double(Format, std::copysign(q, double{y})));
+}
+
+/// The first code whose |fl(y - q)| is least; positive codes come first.
+template <const ElementFormat& Format>
+std::uint8_t least_difference_code(float y) {
+  std::uint32_t best = 0;
+  float least = std::fabs(y);
+  for (std::uint32_t code = 1; code < Format.code_count(); ++code) {
+    const float d = std::fabs(y - value_table<Format>[code]);
+    if (d < least) {
+      least = d;
+      best = code;
+    }
+  }
+  return static_cast<std::uint8_t>(best);
+}
+
+/// To nearest in steps of the binade that log2(|y|), rounded to the input's type, names; half is
+/// added in that type, so that values just below a half may become one.
+template <const ElementFormat& Format>
+std::uint8_t typed_code(float y, InputType type, bool ties_to_even) {
+  const float magnitude = std::fabs(y);
+  if (!std::isfinite(y) || magnitude == 0.0F)
+    return static_cast<std::uint8_t>(from_float(Format, y));
+  const float log2 = round_to_input_type(static_cast<float>(std::log2(double{magnitude})), type);
+  const int exponent =
+      std::max(static_cast<int>(std::floor(log2)), Format.min_exponent()) - Format.mantissa_bits;
+  const float steps = std::ldexp(magnitude, -exponent);
+  float n = std::floor(round_to_input_type(steps + 0.5F, type));
+  if (ties_to_even && std::fmod(round_to_input_type(steps - 0.5F, type), 2.0F) == 0.0F) n -= 1.0F;
+  return static_cast<std::uint8_t>(
+      from_double(Format, std::copysign(std::ldexp(double{n}, exponent), double{y})));
 }
 
 }  // namespace lowbit::detail

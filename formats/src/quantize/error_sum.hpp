@@ -82,4 +82,44 @@ inline float partial_sums_tree(const float* e, int count) {
   return neighbour_tree_sum(thread.data(), threads);
 }
 
+inline float sequential_sum(const float* e, int count) {
+  float total = 0.0F;
+  for (int i = 0; i < count; ++i) total += e[i];
+  return total;
+}
+
+/// Halves of the values, count a power of two: v[i] + v[i + n/2], down to one.
+inline float halves_sum(float* v, int count) {
+  for (int n = count / 2; n > 0; n /= 2) {
+    for (int i = 0; i < n; ++i) v[i] += v[i + n];
+  }
+  return v[0];
+}
+
+/// A warp's reduction of a 2D block: one thread a row, which adds in order; then the rows by
+/// halves. Rows of other blocks are added in order.
+inline float rows_then_halves_sum(const float* e, int count, int row) {
+  std::array<float, max_block_size> rows{};
+  const int n = count / row;
+  for (int r = 0; r < n; ++r) rows[r] = sequential_sum(e + r * row, row);
+  return halves_sum(rows.data(), n);
+}
+
+/// Two threads of 8 elements each.
+inline float halves_of_8_sum(const float* e, int count) {
+  float total = sequential_sum(e, count < 8 ? count : 8);
+  for (int i = 8; i < count; i += 8) total += sequential_sum(e + i, count - i < 8 ? count - i : 8);
+  return total;
+}
+
+/// Squares added by multiply-adds, rows and halves of rows as above. \param d  differences
+inline float fused_square_sum(const float* d, int count, int row) {
+  std::array<float, max_block_size> rows{};
+  const int n = count / row;
+  for (int r = 0; r < n; ++r) {
+    for (int i = 0; i < row; ++i) rows[r] = std::fma(d[r * row + i], d[r * row + i], rows[r]);
+  }
+  return halves_sum(rows.data(), n);
+}
+
 }  // namespace lowbit::detail

@@ -39,12 +39,25 @@ bool apply_policy(std::span<float> row, std::size_t index, std::size_t first_col
   return true;
 }
 
-float finite_amax(std::span<const float> row) {
+/// The largest magnitude of a row that holds NaN or infinity, as the dialect counts these.
+float propagated_amax(std::span<const float> row, const Dialect* dialect) {
+  const Nonfinite policy = dialect != nullptr ? dialect->nonfinite : Nonfinite::nan_block;
   float amax = 0.0F;
   for (const float x : row) {
-    if (std::isfinite(x)) amax = std::max(amax, std::fabs(x));
+    const bool keeps_nan =
+        policy == Nonfinite::computed || policy == Nonfinite::computed_skipping_nan_in_blocks;
+    if (std::isnan(x) && keeps_nan) return x;
+    const bool is_finite_only =
+        policy == Nonfinite::nan_block || policy == Nonfinite::computed_finite_amax;
+    if (!std::isfinite(x) && is_finite_only) continue;
+    if (std::fabs(x) > amax) amax = std::fabs(x);
   }
   return amax;
+}
+
+/// The larger one, or NaN.
+float larger(float a, float b) {
+  return std::isnan(b) || b > a ? b : a;
 }
 
 void apply_transforms(std::span<float> row, std::size_t index, std::size_t first_column,
@@ -154,8 +167,8 @@ LoadedPiece load(const MatrixSource& source, const Piece& piece, const QuantizeO
     const std::span<float> row(buffer.data() + r * piece.columns, piece.columns);
     const bool nonfinite = prepare(row, piece.row + r, piece.column, options, engine);
     out.nonfinite |= nonfinite;
-    out.amax = std::max(
-        out.amax, nonfinite ? finite_amax(row)
+    out.amax = larger(
+        out.amax, nonfinite ? propagated_amax(row, options.dialect)
                             : std::bit_cast<float>(engine.top_magnitude(row.data(), row.size())));
   }
   return out;

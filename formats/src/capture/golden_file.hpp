@@ -13,12 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "capture/sha256.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/hadamard.hpp"
 #include "lowbit/axis_view.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/tensor_file.hpp"
-#include "sha256.hpp"
 
 namespace golden {
 

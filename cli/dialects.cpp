@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// lowbit dialects: whose arithmetic is known, how surely, and on which axes it stands.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "lowbit/capture.hpp"
+#include "lowbit/dialect_axis.hpp"
+#include "lowbit/names.hpp"
+
+namespace lowbit::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string name;
+  bool json = false;
+};
+
+ordered_json captures_of(const Dialect& dialect) {
+  ordered_json out = ordered_json::array();
+  for (const CaptureConfiguration& c : capture_configurations()) {
+    if (c.dialect == dialect.name) {
+      out.push_back({{"file", c.file}, {"configuration", c.configuration}});
+    }
+    if (c.cuda_dialect == dialect.name) {
+      out.push_back({{"file", c.file}, {"configuration", fmt::format("{}@cuda", c.configuration)}});
+    }
+  }
+  return out;
+}
+
+ordered_json to_json(const Dialect& d) {
+  ordered_json axes = ordered_json::object();
+  for (const DialectAxis& axis : dialect_axes())
+    axes[std::string(axis.name)] = axis.value_of(d).name;
+  return {{"name", d.name},
+          {"alias", d.alias},
+          {"summary", d.summary},
+          {"library", d.library},
+          {"versions", d.versions},
+          {"source", d.source},
+          {"status", name_of(d.status)},
+          {"axes", axes},
+          {"captures", captures_of(d)}};
+}
+
+void show(const Dialect& d) {
+  fmt::print("{}{}: {}\n", d.name, d.alias.empty() ? "" : fmt::format(" ({})", d.alias), d.summary);
+  fmt::print("library {}, versions {}\nsource {}\nstatus {}\n\n", d.library, d.versions, d.source,
+             name_of(d.status));
+  const Dialect& reference = *find_dialect("canonical");
+  fmt::print("{:<20}{:<32}{}\n", "axis", "value", "meaning (* not canonical's)");
+  for (const DialectAxis& axis : dialect_axes()) {
+    const bool differs = axis.get(d) != axis.get(reference);
+    fmt::print("{:<20}{:<32}{}{}\n", axis.name, axis.value_of(d).name, differs ? "* " : "  ",
+               axis.value_of(d).meaning);
+  }
+  const ordered_json captures = captures_of(d);
+  if (captures.empty()) return;
+  fmt::print("\ncaptures\n");
+  for (const ordered_json& c : captures) {
+    fmt::print("  {} {}\n", c["file"].get<std::string>(), c["configuration"].get<std::string>());
+  }
+}
+
+void list() {
+  fmt::print("{:<34}{:<13}{:<22}{}\n", "dialect", "status", "versions", "summary");
+  for (const Dialect& d : dialects()) {
+    const std::string name =
+        d.alias.empty() ? std::string(d.name) : fmt::format("{} ({})", d.name, d.alias);
+    fmt::print("{:<34}{:<13}{:<22}{}\n", name, name_of(d.status), d.versions, d.summary);
+  }
+  fmt::print(
+      "\n`lowbit dialects NAME` shows the axes of one; --dialect NAME+axis=value changes one.\n");
+}
+
+void run(const Options& options) {
+  if (options.json) {
+    ordered_json all = ordered_json::array();
+    if (options.name.empty()) {
+      for (const Dialect& d : dialects()) all.push_back(to_json(d));
+    } else {
+      all.push_back(to_json(dialect_named(options.name)));
+    }
+    fmt::print("{}\n", all.dump(2));
+    return;
+  }
+  if (options.name.empty()) return list();
+  show(dialect_named(options.name));
+}
+
+}  // namespace
+
+void add_dialects(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "dialects", "Whose arithmetic is known: library, versions, status and axes");
+  command->add_option("name", options->name, "One dialect, with its axes and captures")
+      ->type_name("NAME");
+  command->add_flag("--json", options->json,
+                    "A list of {name, library, versions, source, status, axes, captures}");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace lowbit::cli

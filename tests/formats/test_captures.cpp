@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// The shipped part of the captured outputs of sixteen libraries against their dialects, and all of
+// it where LOWBIT_GOLDEN_DIR names the whole set.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "catch.hpp"
+#include "lowbit/capture.hpp"
+#include "lowbit/error.hpp"
+
+using namespace lowbit;
+
+namespace {
+
+std::size_t compare_folder(const std::filesystem::path& folder) {
+  std::size_t runs = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".safetensors" || entry.path().stem() == "inputs") continue;
+    compare_captures(entry.path(), [&](const CaptureResult& r) {
+      ++runs;
+      INFO(r.library << " " << r.configuration << " " << r.dialect << ": " << r.first);
+      CHECK(r.blocks > 0);
+      CHECK(r.unexplained == 0);
+      CHECK(r.wrong_tensor_scales == 0);
+      CHECK(r.wrong_dequantized == 0);
+    });
+  }
+  return runs;
+}
+
+}  // namespace
+
+TEST_CASE("captured outputs equal their dialects") {
+  CHECK(compare_folder(std::filesystem::path(LOWBIT_TEST_DATA_DIR) / "captures") > 120);
+}
+
+TEST_CASE("every configuration names dialects and formats that exist") {
+  std::set<std::string_view> captured;
+  for (const CaptureConfiguration& c : capture_configurations()) {
+    INFO(c.file << " " << c.configuration);
+    CHECK(find_block_format(c.format) != nullptr);
+    for (const std::string_view name : {c.dialect, c.cuda_dialect}) {
+      if (name.empty()) continue;
+      INFO(name);
+      const Dialect* const dialect = find_dialect(name);
+      REQUIRE(dialect != nullptr);
+      CHECK(is_valid_rule(*find_block_format(c.format), c.rule, dialect));
+      captured.insert(dialect->name);
+    }
+  }
+  // A record is `captured` where a capture is compared with it, and fos_* by the golden set.
+  for (const Dialect& d : dialects()) {
+    INFO(d.name);
+    const bool is_golden = d.library == "fouroversix" && d.name != "fos_cuda";
+    CHECK((d.status == DialectStatus::captured) == (captured.contains(d.name) || is_golden));
+  }
+}
+
+TEST_CASE("names and aliases of dialects are unique") {
+  std::set<std::string_view> names;
+  for (const Dialect& d : dialects()) {
+    INFO(d.name);
+    CHECK(names.insert(d.name).second);
+    if (!d.alias.empty()) CHECK(names.insert(d.alias).second);
+    CHECK_FALSE(d.library.empty());
+    CHECK_FALSE(d.versions.empty());
+    CHECK_FALSE(d.source.empty());
+    CHECK_FALSE(d.summary.empty());
+  }
+}
+
+TEST_CASE("a capture without its inputs is refused") {
+  const auto folder = std::filesystem::temp_directory_path() / "lowbit_test_captures";
+  std::filesystem::create_directories(folder);
+  const auto copy = folder / "torchao.safetensors";
+  std::filesystem::copy_file(
+      std::filesystem::path(LOWBIT_TEST_DATA_DIR) / "captures" / "torchao.safetensors", copy,
+      std::filesystem::copy_options::overwrite_existing);
+  CHECK_THROWS_AS(compare_captures(copy, [](const CaptureResult&) {}), Error);
+  std::filesystem::remove_all(folder);
+}
