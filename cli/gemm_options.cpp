@@ -77,16 +77,19 @@ GemmOperand read_operand(const std::string& path, const std::string& name, const
     throw Error(ErrorKind::invalid_input,
                 fmt::format("{}: tensor '{}': {}", path, printable(tensor->name), what));
   };
-  if (instruction == nullptr) {
-    fail(
-        fmt::format("is a plain {} tensor; the exact model takes block-quantized ones (write them "
-                    "with `lowbit quantize`)",
-                    tensor->dtype->name));
-  }
   if (tensor->shape.size() != 2)
     fail(fmt::format("has {} dimensions where 2 are needed", tensor->shape.size()));
-  const ElementFormat* format = dense_format(*tensor->dtype, *wanted);
-  if (format == nullptr || *format != *wanted) {
+  const auto plain = output_type_of_dtype(tensor->dtype->name);
+  const ElementFormat* format = wanted != nullptr ? dense_format(*tensor->dtype, *wanted)
+                                : plain           ? plain->format
+                                                  : nullptr;
+  if (instruction == nullptr && format == nullptr) {
+    fail(
+        fmt::format("dtype {} where the exact model takes F32, F16 and BF16 matrices, and files "
+                    "that `lowbit quantize` writes",
+                    tensor->dtype->name));
+  }
+  if (instruction != nullptr && (format == nullptr || *format != *wanted)) {
     fail(fmt::format("dtype {} where {} takes {} for {}", tensor->dtype->name, instruction->name,
                      wanted->name, side));
   }
@@ -119,9 +122,10 @@ const Dtype& dtype_of_output(const ElementFormat& format) {
 
 void GemmOptions::add_to(CLI::App& command, FileArguments& files) {
   files
-      .reads(command.add_option(
-          "--a", a_,
-          "A, M x K: a file of `lowbit quantize`, or a plain matrix of the instruction's type"))
+      .reads(command.add_option("--a", a_,
+                                "A, M x K: a file of `lowbit quantize`, or a plain matrix: of the "
+                                "instruction's type, or, "
+                                "for the exact model, F32, F16 or BF16"))
       ->type_name("FILE")
       ->required();
   files.reads(command.add_option("--b", b_, "B, N x K (the weight; blocks along K): D = A * B^T"))

@@ -13,6 +13,7 @@
 #include "commands.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/printable.hpp"
 #include "lowbit/sim/mma.hpp"
 #include "lowbit/tensor_file.hpp"
 
@@ -63,21 +64,46 @@ nlohmann::ordered_json describe(const Instruction& i) {
   return j;
 }
 
-void list(bool json) {
-  if (json) {
+/// The type that a step's sum is rounded to, in three letters.
+std::string_view short_rounding(sim::FinalRounding rounding) {
+  if (rounding == sim::FinalRounding::f32_toward_zero) return "f32";
+  return rounding == sim::FinalRounding::e8m13_toward_zero ? "e13" : "f16";
+}
+
+void print_legend() {
+  fmt::print(R"(
+K      products of one instruction, per output     terms  products that are summed in one step
+bits   fraction bits kept below the largest exponent of a step
+to     what the sum of a step is rounded to: f32 FP32, toward zero; e13 FP32 with 13 fraction
+       bits, toward zero; f16 FP16, to nearest even
+evidence, from the strongest:
+)");
+  for (const sim::MmaEvidence evidence : sim::mma_evidences) {
+    fmt::print("  {:<7}{}: {}\n", short_name(evidence), to_string(evidence), meaning(evidence));
+  }
+}
+
+void list(const Options& o) {
+  const auto found = sim::instructions_matching(o.instruction);
+  if (found.empty()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("no instruction's name holds '{}'; `lowbit mma --list` shows all",
+                            printable(o.instruction)));
+  }
+  if (o.json) {
     auto all = nlohmann::ordered_json::array();
-    for (const Instruction& i : sim::instructions()) all.push_back(describe(i));
+    for (const Instruction* i : found) all.push_back(describe(*i));
     fmt::print("{}\n", all.dump(1));
     return;
   }
-  fmt::print("{:<76} {:>3} {:>5} {:>8} {:<18} {:>5} {:<9} {}\n", "instruction", "K", "terms",
-             "fraction", "rounding", "zero", "rule", "evidence");
-  for (const Instruction& i : sim::instructions()) {
-    const auto& p = i.parameters;
-    fmt::print("{:<76} {:>3} {:>5} {:>8} {:<18} {:>5} {:<9} {}\n", i.name, i.k, p.terms,
-               p.fraction_bits, to_string(p.rounding), p.exponent_of_zero, to_string(p.rule),
-               to_string(i.evidence));
+  fmt::print("{:<70}{:>4}{:>6}{:>5} {:<3} {}\n", "instruction", "K", "terms", "bits", "to",
+             "evidence");
+  for (const Instruction* i : found) {
+    const auto& p = i->parameters;
+    fmt::print("{:<70}{:>4}{:>6}{:>5} {} {}\n", i->name, i->k, p.terms, p.fraction_bits,
+               short_rounding(p.rounding), short_name(i->evidence));
   }
+  print_legend();
 }
 
 std::string shape_text(std::span<const std::uint64_t> shape) {
@@ -252,7 +278,11 @@ void add_mma(CLI::App& app) {
   auto o = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("mma", "Tensor-core instructions: list them, or compute D = A B + C");
-  command->add_option("instruction", o->instruction, "name, as --list prints it (any mM and nN)");
+  command
+      ->add_option("instruction", o->instruction,
+                   "name, as --list prints it (any mM and nN); with --list: words that the names "
+                   "to list hold")
+      ->type_name("NAME|PATTERN");
   command->add_flag("--list", o->list, "list the instructions and their parameters");
   command->add_flag("--json", o->json, "with --list: as JSON, open points included");
   FileArguments files(*command);
@@ -268,7 +298,7 @@ void add_mma(CLI::App& app) {
       "--alternative", o->alternatives,
       "change a parameter, NAME=VALUE (exponent_of_zero=-132, window=products, ...)");
   command->callback([o] {
-    if (o->list) return list(o->json);
+    if (o->list) return list(*o);
     if (o->instruction.empty()) {
       throw Error(ErrorKind::usage, "mma: name an instruction, or ask for --list");
     }

@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import pathlib
+import signal
 import struct
 import subprocess
 import tempfile
@@ -164,6 +165,43 @@ def main():
         text = run(f"verify gemm {nv} --model exact --output n.safetensors", 1)
         check("explained by  nibble order swapped in the codes of A: every word agrees then" in text, text)
 
+        # The exact model takes plain operands too, beside each other and beside block-quantized ones; values
+        # far apart need more than 128 bits.
+        def plain(name, dtype, code, rows, columns, values):
+            write(folder / name, {"w": (dtype, [rows, columns], struct.pack(f"<{rows * columns}{code}", *values))})
+
+        far = [math.ldexp(math.sin(i + 1), (i * 37) % 195 - 140) for i in range(2 * 200)]
+        far = [struct.unpack("<f", struct.pack("<f", x))[0] for x in far]
+        near = [math.sin(i * 0.7) for i in range(3 * 200)]
+        near16 = [struct.unpack("<e", struct.pack("<e", x))[0] for x in near]
+        nearbf = [struct.unpack("<f", struct.pack("<f", x)[2:].rjust(4, b"\0"))[0] for x in near]
+        plain("far.safetensors", "F32", "f", 2, 200, far)
+        plain("near.safetensors", "F16", "e", 3, 200, near16)
+        write(folder / "bf.safetensors", {"w": ("BF16", [3, 200], b"".join(struct.pack("<f", x)[2:] for x in nearbf))})
+        plain("bytes.safetensors", "U8", "B", 3, 200, [1] * 600)
+        matrix = {"far": (far, 2), "near": (near16, 3), "bf": (nearbf, 3)}
+        fractions = {name: [[Fraction(x) for x in values[r * 200:(r + 1) * 200]] for r in range(rows)] for name, (values, rows) in matrix.items()}
+        fractions["b.nvfp4"] = dequantized(folder / "b.nvfp4.safetensors", "w")
+        fractions["a.if4"] = dequantized(folder / "a.if4.safetensors", "w")
+        for a, b in (("far", "far"), ("far", "near"), ("near", "bf"), ("bf", "bf"), ("bf", "b.nvfp4"), ("a.if4", "far"), ("near", "b.nvfp4")):
+            run(f"gemm --a {a}.safetensors --b {b}.safetensors --model exact --out p.safetensors")
+            expected = [f32_word(sum(x * y for x, y in zip(ra, rb))) for ra in fractions[a] for rb in fractions[b]]
+            check(words(folder / "p.safetensors") == expected, f"exact {a} x {b} equals the fractions")
+            run(f"verify gemm --a {a}.safetensors --b {b}.safetensors --model exact --output p.safetensors")
+        # A BF16 instruction made D: named as such under the exact model.
+        run("gemm --a bf.safetensors --b bf.safetensors --model mma.Ampere.m16n8k16.f32.bf16.bf16.f32 --out p.safetensors")
+        text = run("verify gemm --a bf.safetensors --b bf.safetensors --model exact --output p.safetensors", 1)
+        check("explained by  instruction mma.A" in text or "explained by  instruction mma.T" in text, text)
+
+        # Operands on which the schedules that fit differ: a kernel run on them is recognized.
+        text = run(f"verify gemm {nv} --model {instruction} --output m.safetensors --search --operands-out ops.safetensors")
+        check("schedules give" in text and "different outputs on them" in text, text)
+        ops = "--a ops.safetensors --a-tensor A --b ops.safetensors --b-tensor B"
+        run(f"gemm {ops} --model {instruction} --promote 1 --out o.safetensors")
+        text = run(f"verify gemm {ops} --model {instruction} --output o.safetensors --search", 1)
+        check("match       K forward, promoted every 1" in text, text)
+        check("match       K forward, scale product" not in text, f"the model's own schedule does not fit: {text}")
+
         # Dense operands, FP16 expansion, output types, C.
         halves = {"x": ("F16", [3, 40], struct.pack("<120e", *[math.sin(i) for i in range(120)]))}
         write(folder / "half.safetensors", halves)
@@ -190,10 +228,24 @@ def main():
             run(f"gemm --a a.nvfp4.safetensors --b nan.safetensors --model {model} --nan-scale 448 --out x.safetensors")
             check(words(folder / "x.safetensors")[0] & 0x7FFFFFFF < 0x7F800000, "448 gives a number")
 
+        # Ctrl-C: what was found so far, after a progress line; the command dies of the signal.
+        big = struct.pack("<262144f", *[math.sin(i * 0.61) for i in range(64 * 4096)])
+        write(folder / "big.safetensors", {"w": ("F32", [64, 4096], big)})
+        run("quantize big.safetensors -o big.q.safetensors --format nvfp4")
+        run(f"gemm --a big.q.safetensors --b big.q.safetensors --model {instruction} --out big.d.safetensors")
+        command = f"verify gemm --a big.q.safetensors --b big.q.safetensors --model {instruction} --output big.d.safetensors --search"
+        process = subprocess.Popen([lowbit, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+        line = process.stderr.readline()
+        check(" s  schedules " in line, f"a progress line: {line}")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=120)
+        check(process.returncode == -signal.SIGINT and "mismatches    0" in out and "interrupted" in out and "also fits" in out, f"Ctrl-C: {process.returncode} {out}")
+
         # Refusals.
         for text, code, part in (
                 ("gemm --a a.nvfp4.safetensors --b wide.nvfp4.safetensors --model exact --out x.safetensors", 3, "same number of columns"),
-                ("gemm --a a.safetensors --b b.nvfp4.safetensors --model exact --out x.safetensors", 3, "plain F32 tensor"),
+                ("gemm --a bytes.safetensors --b b.nvfp4.safetensors --model exact --out x.safetensors", 3, "dtype U8 where the exact model takes F32"),
+                (f"verify gemm {nv} --model {instruction} --output m.safetensors --search --operands-out m.safetensors", 2, "m.safetensors"),
                 (f"gemm --a a.if4.safetensors --b b.if4.safetensors --model {instruction} --out x.safetensors", 2, "expand to FP16"),
                 (f"gemm --a a.mxfp4.safetensors --b b.mxfp4.safetensors --model {instruction} --out x.safetensors", 2, "scales are ue4m3"),
                 (f"gemm {nv} --model mma.Pascal --out x.safetensors", 2, "mma.Pascal"),

@@ -60,7 +60,17 @@ def main():
 
     # --list: every record, with what a reader needs.
     listed = json.loads(run("--list", "--json").stdout)
-    check(len(listed) == len(run("--list").stdout.splitlines()) - 1, "--list and --list --json name as many")
+    lines = run("--list").stdout.splitlines()
+    table = lines[1:lines.index("")]
+    check([line.split()[0] for line in table] == [i["name"] for i in listed], "--list and --list --json name the same instructions")
+    check(max(map(len, lines)) <= 100, "--list fits 100 columns")
+    for word in {line.split()[-1] for line in table} | {i["evidence"] for i in listed} | {line.split()[-2] for line in table}:
+        check(any(word in line for line in lines[lines.index(""):]), f"--list defines '{word}'")
+    few = run("--list", "hopper WGMMA f16").stdout.splitlines()
+    few = [line.split()[0] for line in few[1:few.index("")]]
+    check(few == [i["name"] for i in listed if all(w in i["name"].lower() for w in ("hopper", "wgmma", "f16"))] and few, f"a pattern filters: {few}")
+    none = run("--list", "Pascal")
+    check(none.returncode == 2 and "Pascal" in none.stderr, f"a pattern that no name holds: {none.stderr}")
     for key in ("name", "architecture", "a", "b", "c", "d", "k", "terms", "fraction_bits", "rounding", "evidence"):
         check(all(key in i for i in listed), f"--json has {key}")
 

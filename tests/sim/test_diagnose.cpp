@@ -193,3 +193,24 @@ TEST_CASE("running sums: where the model leaves the exact ones") {
   // Under the exact model: the same sums by FP32 additions to nearest.
   CHECK(trace_output(a, b, GemmModel{}, 0, 0).lines[1].model == 2 * 36.0F * 448 * 448);
 }
+
+TEST_CASE("a diagnosis can be ended, and says so") {
+  std::mt19937 random(3);
+  const BlockTensor a = tensor("nvfp4", 40, 256, random);
+  const BlockTensor b = tensor("nvfp4", 24, 256, random);
+  BlockTensor wrong = a;
+  for (auto& pair : wrong.values) pair = static_cast<std::uint8_t>(pair << 4 | pair >> 4);
+  const GemmModel exact;
+  const auto expected = run_gemm(a, b, exact);
+  const auto output = run_gemm(wrong, b, exact);
+  Watch watch;
+  int left = 5;
+  watch.stop = [&] { return --left < 0; };
+  const Diagnosis ended = diagnose(a, b, exact, expected, output, {}, watch);
+  CHECK_FALSE(ended.complete);
+  CHECK(ended.tried <= 5);
+  const Diagnosis whole = diagnose(a, b, exact, expected, output);
+  CHECK(whole.complete);
+  REQUIRE(named(whole, "nibble order swapped in the codes of A"));
+  CHECK(whole.hypotheses[0].confirmed == 40 * 24);
+}

@@ -8,6 +8,7 @@
 #include "catch.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/sim/distinguishing.hpp"
 #include "lowbit/sim/schedule_search.hpp"
 #include "lowbit/sim/word_compare.hpp"
 #include "random_tensor.hpp"
@@ -416,6 +417,85 @@ TEST_CASE("the search names planted schedules") {
     planted_word[row * 20 + 3] ^= 1;
     CHECK(search_schedules(a, b, model, planted_word).matches.empty());
   }
+}
+
+TEST_CASE("a search keeps within its budget, holds every match to all words, and can be ended") {
+  std::mt19937 random(5);
+  // Alike, so that most orders give the same words.
+  BlockTensor a = spread_tensor("nvfp4", 200, 1024, random);
+  BlockTensor b = spread_tensor("nvfp4", 24, 1024, random);
+  std::fill(a.scales.begin(), a.scales.end(), 0x38);
+  std::fill(b.scales.begin(), b.scales.end(), 0x38);
+  GemmModel model;
+  model.instruction = &nvfp4_mma();
+  model.schedule.epilogue.scale = AlphaRule::product;
+  const auto output = run_gemm(a, b, model);
+  ScheduleSearchOptions options;
+  options.budget = 1;
+  std::vector<std::string> phases;
+  options.watch.report = [&](std::string_view phase, std::uint64_t, std::uint64_t) {
+    phases.emplace_back(phase);
+  };
+  const auto found = search_schedules(a, b, model, output, {}, {}, options);
+  REQUIRE(found.matches.size() == 1);
+  CHECK(found.matches[0] == model.schedule);
+  CHECK(found.likely.size() > 50);
+  CHECK(found.likely_words == std::size_t{4} * 24);
+  CHECK(found.complete);
+  CHECK(phases.front() == "schedules tried");
+  CHECK(phases.back() == "every word of the simplest schedule");
+  // A word in a row that no sample holds: nothing is a match any more, and what is left is said to
+  // fit the sample only.
+  auto one_wrong = output;
+  one_wrong[101 * 24 + 5] ^= 1;
+  const auto none = search_schedules(a, b, model, one_wrong, {}, {}, options);
+  CHECK(none.matches.empty());
+  CHECK(none.likely.empty());
+  CHECK(none.closest_mismatches == 1);
+  CHECK(none.closest_first == 101 * 24 + 5);
+  // The whole of D is within the default budget.
+  CHECK(search_schedules(a, b, model, output).likely.empty());
+  // Ended from outside: what fits so far is kept, nothing is called a match.
+  int left = 40;
+  options.watch.stop = [&] { return --left < 0; };
+  const auto ended = search_schedules(a, b, model, output, {}, {}, options);
+  CHECK_FALSE(ended.complete);
+  CHECK(ended.tried == 40);
+  CHECK(ended.candidates == found.tried);
+  CHECK(ended.matches.empty());
+  CHECK(ended.likely.size() > 10);
+}
+
+TEST_CASE("distinguishing operands tell schedules apart that benign operands do not") {
+  std::mt19937 random(6);
+  const Schedule base;
+  std::vector<Schedule> schedules = plausible_schedules(base, 16, false, false);
+  schedules.resize(60);
+  const auto check = [&](const GemmOperand& a, const GemmOperand& b, const Instruction& i,
+                         std::size_t at_least) {
+    GemmModel model;
+    model.instruction = &i;
+    const auto operands = distinguishing_operands(a, b, model, schedules);
+    CHECK(operands.group_count >= at_least);
+    CHECK(columns_of(operands.a) == columns_of(a));
+    CHECK(rows_of(operands.a) == 128);
+    REQUIRE(operands.groups.size() == schedules.size());
+    // The groups are what a replay of all outputs says, or finer.
+    for (std::size_t x = 0; x < 12; ++x) {
+      for (std::size_t y = 0; y < x; ++y) {
+        GemmModel first = model, second = model;
+        first.schedule = schedules[x];
+        second.schedule = schedules[y];
+        const bool same =
+            run_gemm(operands.a, operands.b, first) == run_gemm(operands.a, operands.b, second);
+        CHECK((!same || operands.groups[x] == operands.groups[y]));
+      }
+    }
+  };
+  check(spread_tensor("nvfp4", 140, 1024, random), spread_tensor("nvfp4", 20, 1024, random),
+        nvfp4_mma(), 40);
+  DenseMatrix m{&f16, 16, 256, std::vector<std::uint8_t>(16 * 512)};
+  check(m, m, half_mma(), 40);
 }
 
 TEST_CASE("words: equality and distance") {

@@ -5,10 +5,7 @@
 #include <fmt/ranges.h>
 
 namespace lowbit {
-namespace {
 
-/// Length of the UTF-8 sequence that the text begins with, 0 where it is ill-formed (overlong forms
-/// and surrogates are recognized by the range of the second byte; Unicode 15, table 3-7).
 std::size_t utf8_length(std::string_view text) {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = at(0);
@@ -33,8 +30,6 @@ std::size_t utf8_length(std::string_view text) {
   }
   return length;
 }
-
-}  // namespace
 
 std::string printable(std::string_view text) {
   constexpr std::size_t longest = 200;

@@ -22,13 +22,14 @@ class Comparison {
  public:
   Comparison(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
              std::span<const std::uint32_t> expected, std::span<const std::uint32_t> output,
-             std::span<const float> c)
+             std::span<const float> c, const Watch& watch)
       : a_(a),
         b_(b),
         model_(model),
         expected_(expected),
         output_(output),
         c_(c),
+        watch_(watch),
         format_(*model.schedule.epilogue.output),
         m_(rows_of(a)),
         n_(rows_of(b)),
@@ -45,13 +46,19 @@ class Comparison {
       }
     }
     observe();
-    for_each_mistake({a_, b_, model_, m_, n_, !c_.empty()},
-                     [this](const Mistaken& v) { attempt(v); });
+    try {
+      for_each_mistake({a_, b_, model_, m_, n_, !c_.empty()},
+                       [this](const Mistaken& v) { attempt(v); });
+    } catch (const Stopped&) {
+      result_.complete = false;
+    }
     settle();
     return result_;
   }
 
  private:
+  struct Stopped {};
+
   [[nodiscard]] std::uint32_t finished(const Mistaken& v, std::uint32_t word) const {
     if (v.through == nullptr) return word;
     ConversionPolicy policy;
@@ -85,7 +92,8 @@ class Comparison {
 
   /// Tries one on the sample; keeps it if it mends half of the mismatches there.
   void attempt(const Mistaken& v) {
-    ++result_.tried;
+    if (watch_.stopped()) throw Stopped{};
+    if (result_.tried++ % 16 == 0) watch_.tell("mistakes tried", result_.tried, 0);
     std::size_t count = 0;
     try {
       count = mismatches(v, sample_);
@@ -93,15 +101,50 @@ class Comparison {
       return;  // the mistaken operands have no product under this model
     }
     if (2 * count > result_.sample_mismatches) return;
-    Hypothesis h{v.name, result_.sampled, count, false};
-    if (count == 0) {
-      OutputSample whole;
-      for (std::size_t i = 0; i < m_; ++i) whole.rows.push_back(i);
-      for (std::size_t j = 0; j < n_; ++j) whole.columns.push_back(j);
-      h.explains_all = mismatches(v, whole) == 0;
-    }
+    Hypothesis h{v.name, result_.sampled, count, false, 0};
+    if (count == 0) confirm(v, h);
     result_.hypotheses.push_back(std::move(h));
   }
+
+  /// Compares one that explains the sample on a larger sample, then on every word.
+  void confirm(const Mistaken& v, Hypothesis& h) {
+    const OutputSample larger{spread(m_, 48), spread(n_, 64)};
+    if (mismatches(v, larger) != 0) return;
+    h.confirmed = larger.rows.size() * larger.columns.size();
+    const std::uint64_t products = std::uint64_t{m_} * n_ * columns_of(a_);
+    // A chain of single multiply-adds runs about eight times as long as an instruction.
+    const bool chain = v.model.instruction != nullptr &&
+                       v.model.instruction->parameters.rule == MmaRule::fma_chain;
+    const std::uint64_t cost = chain ? 8 * products : products;
+    if (confirmed_one_ && spent_ + cost > budget) return;
+    spent_ += cost;
+    const std::string phase = "every word: " + v.name;
+    constexpr std::size_t part = 64;
+    for (std::size_t first = 0; first < m_; first += part) {
+      watch_.tell(phase, first, m_);
+      if (watch_.stopped()) {
+        result_.hypotheses.push_back(h);  // what is known so far
+        throw Stopped{};
+      }
+      OutputSample rows{{}, all_columns()};
+      for (std::size_t i = first; i < std::min(m_, first + part); ++i) rows.rows.push_back(i);
+      if (mismatches(v, rows) != 0) {
+        h.confirmed = 0;
+        return;
+      }
+    }
+    h.explains_all = confirmed_one_ = true;
+    h.confirmed = m_ * n_;
+  }
+
+  /// `count` indices below `limit`, evenly spread.
+  [[nodiscard]] static std::vector<std::size_t> spread(std::size_t limit, std::size_t count) {
+    count = std::min(limit, count);
+    std::vector<std::size_t> all(count);
+    for (std::size_t i = 0; i < count; ++i) all[i] = (2 * i + 1) * limit / (2 * count);
+    return all;
+  }
+  [[nodiscard]] std::vector<std::size_t> all_columns() const { return spread(n_, n_); }
 
   void observe() {
     const WordComparison whole = compare_words(format_, expected_, output_);
@@ -149,7 +192,13 @@ class Comparison {
     auto& all = result_.hypotheses;
     const bool settled =
         std::any_of(all.begin(), all.end(), [](const Hypothesis& h) { return h.explains_all; });
-    if (settled) std::erase_if(all, [](const Hypothesis& h) { return !h.explains_all; });
+    if (settled) {
+      std::erase_if(all, [](const Hypothesis& h) { return h.confirmed == 0; });
+      std::stable_sort(all.begin(), all.end(), [](const Hypothesis& x, const Hypothesis& y) {
+        return x.confirmed > y.confirmed;
+      });
+      return;
+    }
     std::stable_sort(all.begin(), all.end(), [](const Hypothesis& x, const Hypothesis& y) {
       return x.sample_mismatches < y.sample_mismatches;
     });
@@ -162,10 +211,15 @@ class Comparison {
   std::span<const std::uint32_t> expected_;
   std::span<const std::uint32_t> output_;
   std::span<const float> c_;
+  const Watch& watch_;
   const ElementFormat& format_;
   std::size_t m_;
   std::size_t n_;
   OutputSample sample_;
+  /// Products that confirming further explanations may take, after the first one.
+  static constexpr std::uint64_t budget = std::uint64_t{1} << 33;
+  std::uint64_t spent_ = 0;
+  bool confirmed_one_ = false;
   Diagnosis result_;
 };
 
@@ -173,8 +227,8 @@ class Comparison {
 
 Diagnosis diagnose(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
                    std::span<const std::uint32_t> expected, std::span<const std::uint32_t> output,
-                   std::span<const float> c) {
-  return Comparison(a, b, model, expected, output, c).run();
+                   std::span<const float> c, const Watch& watch) {
+  return Comparison(a, b, model, expected, output, c, watch).run();
 }
 
 }  // namespace lowbit::sim

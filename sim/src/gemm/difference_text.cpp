@@ -83,21 +83,27 @@ std::string trace_text(const GemmOperand& a, const GemmOperand& b, const GemmMod
 
 std::string diagnosis_text(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
                            std::span<const std::uint32_t> expected,
-                           std::span<const std::uint32_t> output, std::span<const float> c) {
-  const Diagnosis d = diagnose(a, b, model, expected, output, c);
+                           std::span<const std::uint32_t> output, std::span<const float> c,
+                           const Watch& watch) {
+  const Diagnosis d = diagnose(a, b, model, expected, output, c, watch);
   std::string text;
   const auto out = std::back_inserter(text);
   for (const std::string& seen : d.observations) fmt::format_to(out, "observed      {}\n", seen);
   for (const Hypothesis& h : d.hypotheses) {
     if (h.explains_all) {
       fmt::format_to(out, "explained by  {}: every word agrees then\n", h.name);
+    } else if (h.confirmed != 0) {
+      fmt::format_to(out, "also fits     {}: each of {} sampled words agrees then\n", h.name,
+                     h.confirmed);
     } else {
       fmt::format_to(out,
                      "closer with   {}: {} of {} sampled words differ then, {} under the model\n",
                      h.name, h.sample_mismatches, h.sampled, d.sample_mismatches);
     }
   }
-  if (d.hypotheses.empty()) {
+  if (!d.complete) {
+    fmt::format_to(out, "interrupted   after {} usual mistakes\n", d.tried);
+  } else if (d.hypotheses.empty()) {
     fmt::format_to(out, "explained by  none of {} usual mistakes of layout, scale and arithmetic\n",
                    d.tried);
   }

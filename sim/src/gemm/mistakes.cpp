@@ -338,7 +338,8 @@ void other_instructions(const GemmCase& gemm, const Attempt& attempt) {
   const GemmModel& model = gemm.model;
   // Kernels apply tensor scales in FP32, whatever was asked of the exact model.
   std::vector<AlphaRule> rules{rule_of(model)};
-  if (rules[0] == AlphaRule::exact) rules.push_back(AlphaRule::product);
+  const bool plain = std::holds_alternative<DenseMatrix>(gemm.a);
+  if (rules[0] == AlphaRule::exact && !plain) rules.push_back(AlphaRule::product);
   const auto attempt_with = [&](const Instruction& instruction, const std::string& name) {
     for (const AlphaRule scale : rules) {
       Mistaken v = unchanged(gemm, "");
@@ -359,8 +360,9 @@ void other_instructions(const GemmCase& gemm, const Attempt& attempt) {
   if (own != nullptr) (void)differs(*own);
   const Instruction* any = own;
   for (const Instruction& other : instructions()) {
+    // A plain operand meets the dense instructions of its own element type.
     const bool same_types = own == nullptr
-                                ? other.scale != nullptr
+                                ? (other.scale == nullptr) == plain
                                 : other.a == own->a && other.b == own->b && other.d == own->d &&
                                       (other.scale == nullptr) == (own->scale == nullptr);
     if (!same_types || !takes(gemm, other) || !differs(other)) continue;

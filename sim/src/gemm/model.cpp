@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 
 #include "gemm/operand_coding.hpp"
+#include "gemm/plain_product.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/error.hpp"
 
@@ -263,13 +266,11 @@ std::vector<std::uint32_t> run_gemm(const GemmOperand& a, const GemmOperand& b,
   if (model.instruction == nullptr) {
     const auto* ta = std::get_if<BlockTensor>(&a);
     const auto* tb = std::get_if<BlockTensor>(&b);
-    if (ta == nullptr || tb == nullptr) {
-      throw Error(ErrorKind::usage, "the exact model takes block-quantized operands");
-    }
     if (!c.empty()) throw Error(ErrorKind::usage, "the exact model has no source C");
-    return exact_gemm(
-        *ta, *tb,
-        {model.nan_scale, model.tensor_scale, model.schedule.epilogue.output, model.threads});
+    const ExactOptions options{model.nan_scale, model.tensor_scale, model.schedule.epilogue.output,
+                               model.threads};
+    if (ta == nullptr || tb == nullptr) return exact_plain_gemm(a, b, options);
+    return exact_gemm(*ta, *tb, options);
   }
   const PreparedOperand pa =
       prepare_operand(a, *model.instruction, MmaSide::a, model.schedule, model.nan_scale);
@@ -277,6 +278,36 @@ std::vector<std::uint32_t> run_gemm(const GemmOperand& a, const GemmOperand& b,
       prepare_operand(b, *model.instruction, MmaSide::b, model.schedule, model.nan_scale);
   return replay(*model.instruction, pa.operand, pb.operand, model.schedule,
                 tensor_scales(a, b, pa, pb), c, model.threads);
+}
+
+GemmRun run_gemm(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
+                 std::span<const float> c, const Watch& watch) {
+  constexpr std::string_view phase = "model";
+  const std::size_t m = rows_of(a);
+  const std::size_t n = rows_of(b);
+  const std::uint64_t products = std::uint64_t{n} * columns_of(b);
+  // Parts of about 2^28 products: a fraction of a second under most models.
+  const std::size_t part = static_cast<std::size_t>(
+      std::clamp<std::uint64_t>((std::uint64_t{1} << 28) / std::max<std::uint64_t>(1, products), 8,
+                                std::max<std::size_t>(8, m)));
+  GemmRun run;
+  if (m <= part) {
+    run.words = run_gemm(a, b, model, c);
+    run.rows = m;
+    return run;
+  }
+  run.words.reserve(m * n);
+  watch.tell(phase, 0, m);
+  while (run.rows < m && !watch.stopped()) {
+    std::vector<std::size_t> rows(std::min(part, m - run.rows));
+    std::iota(rows.begin(), rows.end(), run.rows);
+    const auto words = run_gemm(select_rows(a, rows), b, model,
+                                c.empty() ? c : c.subspan(run.rows * n, rows.size() * n));
+    run.words.insert(run.words.end(), words.begin(), words.end());
+    run.rows += rows.size();
+    watch.tell(phase, run.rows, m);
+  }
+  return run;
 }
 
 }  // namespace lowbit::sim

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "gemm/plain_product.hpp"
 #include "lowbit/sim/diagnose.hpp"
 
 namespace lowbit::sim {
@@ -67,11 +68,18 @@ OutputTrace trace_output(const GemmOperand& all_a, const GemmOperand& all_b, con
     constexpr std::size_t chunk = 64;
     for (std::size_t first = 0; first < columns; first += chunk) {
       const std::size_t last = std::min(first + chunk, columns);
-      const ExactValue part = exact_columns(*ta, *tb, first, last, model.nan_scale);
-      accumulator += round_to_float(part);
-      sum.add(part);
-      trace.lines.push_back({static_cast<std::uint32_t>(first / chunk), 0, first, last, accumulator,
-                             sum.rounded({})});
+      TraceLine line{static_cast<std::uint32_t>(first / chunk), 0, first, last, 0.0F, 0.0F};
+      if (ta != nullptr && tb != nullptr) {
+        const ExactValue part = exact_columns(*ta, *tb, first, last, model.nan_scale);
+        accumulator += round_to_float(part);
+        sum.add(part);
+        line.exact = sum.rounded({});
+      } else {
+        accumulator += round_to_float(exact_plain_dot(a, 0, b, 0, first, last, model.nan_scale));
+        line.exact = round_to_float(exact_plain_dot(a, 0, b, 0, 0, last, model.nan_scale));
+      }
+      line.model = accumulator;
+      trace.lines.push_back(line);
     }
   } else {
     const PreparedOperand pa =

@@ -138,67 +138,207 @@ std::vector<Schedule> plausible_schedules(const Schedule& base, std::size_t step
   return all;
 }
 
+namespace {
+
+/// Some rows and columns of D, prepared once for all schedules.
+class Part {
+ public:
+  Part(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
+       std::span<const std::uint32_t> output, std::span<const float> c, const OutputSample& where)
+      : model_(model),
+        a_(prepare_operand(select_rows(a, where.rows), *model.instruction, MmaSide::a,
+                           model.schedule, model.nan_scale)),
+        b_(prepare_operand(select_rows(b, where.columns), *model.instruction, MmaSide::b,
+                           model.schedule, model.nan_scale)),
+        scales_(tensor_scales(a, b, a_, b_)) {
+    const std::size_t n = rows_of(b);
+    for (const std::size_t row : where.rows) {
+      for (const std::size_t column : where.columns) {
+        output_.push_back(output[row * n + column]);
+        if (!c.empty()) c_.push_back(c[row * n + column]);
+      }
+    }
+  }
+
+  [[nodiscard]] WordComparison compare(const Schedule& s) const {
+    return compare_words(
+        *model_.schedule.epilogue.output,
+        replay(*model_.instruction, a_.operand, b_.operand, s, scales_, c_, model_.threads),
+        output_);
+  }
+  [[nodiscard]] std::size_t words() const { return output_.size(); }
+  [[nodiscard]] std::size_t steps() const { return a_.operand.steps(); }
+  [[nodiscard]] const TensorScales& scales() const { return scales_; }
+
+ private:
+  const GemmModel& model_;
+  PreparedOperand a_, b_;
+  TensorScales scales_;
+  std::vector<std::uint32_t> output_;
+  std::vector<float> c_;
+};
+
+class Search {
+ public:
+  Search(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
+         std::span<const std::uint32_t> output, std::span<const float> c,
+         const ScheduleSearchOptions& options)
+      : a_(a), b_(b), model_(model), output_(output), c_(c), options_(options) {}
+
+  ScheduleSearch run(std::span<const std::uint32_t> expected) {
+    const Part sample(
+        a_, b_, model_, output_, c_,
+        sample_output(m_, n_, *model_.schedule.epilogue.output, expected, output_, 8, 32));
+    result_.sampled = sample.words();
+    const bool scaled = sample.scales().amax_a != sample.scales().constant_a ||
+                        sample.scales().amax_b != sample.scales().constant_b;
+    const auto candidates =
+        plausible_schedules(model_.schedule, sample.steps(), scaled, !c_.empty());
+    result_.candidates = candidates.size();
+    std::vector<Schedule> fitting;
+    std::size_t fewest = sample.words() + 1;
+    for (const Schedule& s : candidates) {
+      if (stopped()) break;
+      if (result_.tried++ % 16 == 0) {
+        options_.watch.tell("schedules tried", result_.tried, candidates.size());
+      }
+      const std::size_t mismatches = sample.compare(s).mismatches;
+      if (mismatches < fewest) {
+        fewest = mismatches;
+        result_.closest = s;
+      }
+      if (mismatches == 0) fitting.push_back(s);
+    }
+    confirm(std::move(fitting));
+    if (result_.matches.empty()) {
+      const Hits all = hits(result_.closest);
+      result_.closest_mismatches = all.mismatches;
+      result_.closest_first = all.first;
+    }
+    return std::move(result_);
+  }
+
+ private:
+  struct Hits {
+    std::size_t mismatches = 0;
+    std::size_t first = 0;
+  };
+
+  [[nodiscard]] bool stopped() {
+    if (options_.watch.stopped()) result_.complete = false;
+    return !result_.complete;
+  }
+  [[nodiscard]] std::vector<std::size_t> columns() const {
+    std::vector<std::size_t> all(n_);
+    for (std::size_t j = 0; j < n_; ++j) all[j] = j;
+    return all;
+  }
+  [[nodiscard]] Part rows_part(std::size_t first, std::size_t last) const {
+    OutputSample where{{}, columns()};
+    for (std::size_t i = first; i < last; ++i) where.rows.push_back(i);
+    return {a_, b_, model_, output_, c_, where};
+  }
+
+  /// All mismatches of one schedule; until the caller ends the search, those so far.
+  Hits hits(const Schedule& s) {
+    Hits all;
+    constexpr std::size_t part = 64;
+    for (std::size_t first = 0; first < m_; first += part) {
+      options_.watch.tell("every word of the closest schedule", first, m_);
+      if (stopped()) break;
+      const WordComparison c = rows_part(first, std::min(m_, first + part)).compare(s);
+      if (all.mismatches == 0 && c.mismatches != 0) all.first = first * n_ + c.first;
+      all.mismatches += c.mismatches;
+    }
+    return all;
+  }
+
+  /// Leaves the schedules that match the part, and says so as it goes on.
+  void prune(std::vector<Schedule>& schedules, const Part& part, std::string_view phase) {
+    std::vector<Schedule> left;
+    std::size_t done = 0;
+    for (const Schedule& s : schedules) {
+      if (done++ % 16 == 0) options_.watch.tell(phase, done, schedules.size());
+      if (stopped() || part.compare(s).mismatches == 0) left.push_back(s);
+    }
+    schedules = std::move(left);
+  }
+
+  void confirm(std::vector<Schedule> fitting) {
+    if (fitting.empty() || stopped()) return keep_likely(std::move(fitting), result_.sampled);
+    // As many whole rows as the budget allows, spread over D.
+    const auto per_row = static_cast<std::uint64_t>(fitting.size()) * n_ *
+                         std::max<std::uint64_t>(1, columns_of(a_));
+    const auto rows = std::min<std::uint64_t>(
+        m_, std::max<std::uint64_t>(4, options_.budget / std::max<std::uint64_t>(1, per_row)));
+    OutputSample larger{choose(m_, static_cast<std::size_t>(rows), {}), columns()};
+    prune(fitting, {a_, b_, model_, output_, c_, larger}, "schedules compared on whole rows");
+    const std::size_t words = larger.rows.size() * n_;
+    if (stopped()) return keep_likely(std::move(fitting), result_.sampled);
+    if (larger.rows.size() == m_) {
+      result_.matches = std::move(fitting);
+      return;
+    }
+    // The simplest on all words; where it fails, the next one.
+    while (!fitting.empty()) {
+      const Schedule simplest = fitting.front();
+      fitting.erase(fitting.begin());
+      bool all = true;
+      constexpr std::size_t part = 64;
+      for (std::size_t first = 0; all && first < m_; first += part) {
+        options_.watch.tell("every word of the simplest schedule", first, m_);
+        if (stopped()) {
+          fitting.insert(fitting.begin(), simplest);
+          return keep_likely(std::move(fitting), words);
+        }
+        const Part chunk = rows_part(first, std::min(m_, first + part));
+        all = chunk.compare(simplest).mismatches == 0;
+        // Where a word tells it from the output, the others are held to the same rows.
+        if (!all) prune(fitting, chunk, "schedules compared on more rows");
+      }
+      if (all) {
+        result_.matches.push_back(simplest);
+        break;
+      }
+    }
+    keep_likely(std::move(fitting), words);
+  }
+
+  void keep_likely(std::vector<Schedule> schedules, std::size_t words) {
+    result_.likely = std::move(schedules);
+    result_.likely_words = words;
+  }
+
+  const GemmOperand& a_;
+  const GemmOperand& b_;
+  const GemmModel& model_;
+  std::span<const std::uint32_t> output_;
+  std::span<const float> c_;
+  const ScheduleSearchOptions& options_;
+  std::size_t m_ = rows_of(a_);
+  std::size_t n_ = rows_of(b_);
+  ScheduleSearch result_;
+};
+
+}  // namespace
+
 ScheduleSearch search_schedules(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
-                                std::span<const std::uint32_t> output, std::span<const float> c) {
+                                std::span<const std::uint32_t> output, std::span<const float> c,
+                                std::span<const std::uint32_t> expected,
+                                const ScheduleSearchOptions& options) {
   if (model.instruction == nullptr) {
     throw Error(ErrorKind::usage, "the exact model has no schedule to search for");
   }
-  const std::size_t m = rows_of(a);
-  const std::size_t n = rows_of(b);
-  if (output.size() != m * n) throw Error(ErrorKind::usage, "output of another shape than M x N");
-  const ElementFormat& format = *model.schedule.epilogue.output;
-  const Instruction& instruction = *model.instruction;
-
-  // All schedules prepare operands alike.
-  const auto prepare = [&](const GemmOperand& operand, MmaSide side) {
-    return prepare_operand(operand, instruction, side, model.schedule, model.nan_scale);
-  };
-  const PreparedOperand whole_a = prepare(a, MmaSide::a);
-  const PreparedOperand whole_b = prepare(b, MmaSide::b);
-  const TensorScales scales = tensor_scales(a, b, whole_a, whole_b);
-  const auto whole = [&](const Schedule& s) {
-    return compare_words(
-        format, replay(instruction, whole_a.operand, whole_b.operand, s, scales, c, model.threads),
-        output);
-  };
-
-  ScheduleSearch result;
-  const auto expected = replay(instruction, whole_a.operand, whole_b.operand, model.schedule,
-                               scales, c, model.threads);
-  const OutputSample sample = sample_output(m, n, format, expected, output, 8, 32);
-  const PreparedOperand part_a = prepare(select_rows(a, sample.rows), MmaSide::a);
-  const PreparedOperand part_b = prepare(select_rows(b, sample.columns), MmaSide::b);
-  std::vector<std::uint32_t> part_output;
-  std::vector<float> part_c;
-  for (const std::size_t r : sample.rows) {
-    for (const std::size_t col : sample.columns) {
-      part_output.push_back(output[r * n + col]);
-      if (!c.empty()) part_c.push_back(c[r * n + col]);
-    }
+  const std::size_t count = rows_of(a) * rows_of(b);
+  if (output.size() != count || (!expected.empty() && expected.size() != count)) {
+    throw Error(ErrorKind::usage, "output of another shape than M x N");
   }
-  result.sampled = part_output.size();
-
-  const bool scaled = scales.amax_a != scales.constant_a || scales.amax_b != scales.constant_b;
-  const auto candidates =
-      plausible_schedules(model.schedule, whole_a.operand.steps(), scaled, !c.empty());
-  result.tried = candidates.size();
-  std::size_t fewest = part_output.size() + 1;
-  for (const Schedule& s : candidates) {
-    const auto words =
-        replay(instruction, part_a.operand, part_b.operand, s, scales, part_c, model.threads);
-    const std::size_t mismatches = compare_words(format, words, part_output).mismatches;
-    if (mismatches < fewest) {
-      fewest = mismatches;
-      result.closest = s;
-    }
-    if (mismatches == 0 && whole(s).mismatches == 0) result.matches.push_back(s);
+  std::vector<std::uint32_t> replayed;
+  if (expected.empty()) {
+    replayed = run_gemm(a, b, model, c);
+    expected = replayed;
   }
-  if (result.matches.empty()) {
-    const WordComparison closest = whole(result.closest);
-    result.closest_mismatches = closest.mismatches;
-    result.closest_first = closest.first;
-  }
-  return result;
+  return Search(a, b, model, output, c, options).run(expected);
 }
 
 }  // namespace lowbit::sim

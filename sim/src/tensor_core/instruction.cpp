@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
+#include <sstream>
 
 #include "lowbit/error.hpp"
 
@@ -485,6 +487,54 @@ std::string_view to_string(GroupWindow window) {
 }
 std::string_view to_string(MmaEvidence evidence) {
   return name_of(evidence_names, evidence);
+}
+
+std::string_view short_name(MmaEvidence evidence) {
+  switch (evidence) {
+    case MmaEvidence::campaign:
+      return "H100";
+    case MmaEvidence::hardware_rows:
+      return "rows";
+    case MmaEvidence::frozen_words:
+      return "words";
+    case MmaEvidence::published_model:
+      break;
+  }
+  return "models";
+}
+
+std::string_view meaning(MmaEvidence evidence) {
+  switch (evidence) {
+    case MmaEvidence::campaign:
+      return "10^8 dot products ran on an H100 and no word differed";
+    case MmaEvidence::hardware_rows:
+      return "results that others recorded on the hardware are reproduced";
+    case MmaEvidence::frozen_words:
+      return "a few published words of the hardware are reproduced";
+    case MmaEvidence::published_model:
+      break;
+  }
+  return "published models agree; no word of the hardware was seen";
+}
+
+std::vector<const Instruction*> instructions_matching(std::string_view pattern) {
+  const auto lower = [](std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return out;
+  };
+  std::vector<std::string> words;
+  std::istringstream in(lower(pattern));
+  for (std::string word; in >> word;) words.push_back(word);
+  std::vector<const Instruction*> found;
+  for (const Instruction& i : instructions()) {
+    const std::string name = lower(i.name);
+    if (std::ranges::all_of(
+            words, [&](const std::string& word) { return name.find(word) != std::string::npos; })) {
+      found.push_back(&i);
+    }
+  }
+  return found;
 }
 
 }  // namespace lowbit::sim

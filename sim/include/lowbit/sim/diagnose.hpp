@@ -22,6 +22,9 @@ struct Hypothesis {
   std::size_t sampled = 0;            ///< outputs it was tried on
   std::size_t sample_mismatches = 0;  ///< sampled outputs that still differ under it
   bool explains_all = false;          ///< every word of the output is as it would be then
+  /// Words that agree under it, where sample_mismatches is 0: all of them, or those of the larger
+  /// sample where several mistakes explain the output and confirming each would take too long.
+  std::size_t confirmed = 0;
 };
 
 /// What the usual mistakes explain of an output that differs from its model.
@@ -29,8 +32,9 @@ struct Diagnosis {
   std::size_t tried = 0;              ///< hypotheses replayed
   std::size_t sampled = 0;            ///< outputs in the sample
   std::size_t sample_mismatches = 0;  ///< of the model itself
-  /// Those that explain every word; where there are none, the best few that mend at least half of
-  /// the sampled mismatches.
+  bool complete = true;               ///< false where the caller ended the search early
+  /// Those that explain every word that they were compared on (the first of them on all words);
+  /// where there are none, the best few that mend at least half of the sampled mismatches.
   std::vector<Hypothesis> hypotheses;
   /// Facts about the output that need no replay: all zero, all mismatches in some rows or columns,
   /// a constant ratio to the model.
@@ -44,10 +48,13 @@ struct Diagnosis {
 /// \param c  empty, or the M x N source values
 /// \param output  M x N words of model.schedule.epilogue.output that differ from `expected`, what
 ///                run_gemm(a, b, model, c) gives.
+/// \param watch  is told of each mistake tried, and can end the search.
+/// Every mistake is tried on a sample of rows and columns first. The first that explains the sample
+/// is compared on all words; further ones too while that takes at most 2^33 products.
 [[nodiscard]] Diagnosis diagnose(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
                                  std::span<const std::uint32_t> expected,
                                  std::span<const std::uint32_t> output,
-                                 std::span<const float> c = {});
+                                 std::span<const float> c = {}, const Watch& watch = {});
 
 /// How the sums of one output run.
 struct TraceLine {

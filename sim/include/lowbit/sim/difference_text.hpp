@@ -35,6 +35,6 @@ namespace lowbit::sim {
                                          const GemmModel& model,
                                          std::span<const std::uint32_t> expected,
                                          std::span<const std::uint32_t> output,
-                                         std::span<const float> c = {});
+                                         std::span<const float> c = {}, const Watch& watch = {});
 
 }  // namespace lowbit::sim

@@ -13,6 +13,9 @@
 ///   times 2^prescale must be a number of the type, exactly, or the call is refused; d_A * d_B and
 ///   the prescales are left to the epilogue.
 /// - a dense one with dense operands of its type: as they are.
+///
+/// The exact model takes any two operands: block-quantized ones, and plain matrices of any element
+/// format, F32 included.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +27,7 @@
 #include "lowbit/block_tensor.hpp"
 #include "lowbit/sim/exact.hpp"
 #include "lowbit/sim/schedule.hpp"
+#include "lowbit/sim/watch.hpp"
 
 namespace lowbit::sim {
 
@@ -35,7 +39,8 @@ struct DenseMatrix {
   std::size_t columns = 0;                ///< elements per row: K
   std::vector<std::uint8_t> bytes;  ///< rows x ceil(columns * container_bits / 8), little-endian
 };
-/// An operand of a GEMM: block-quantized, or dense in an instruction's element type.
+/// An operand of a GEMM: block-quantized, or a plain matrix: of an instruction's element type, or,
+/// for the exact model, of any element format.
 using GemmOperand = std::variant<BlockTensor, DenseMatrix>;
 /// Rows of the operand: M of A, N of B.
 [[nodiscard]] std::size_t rows_of(const GemmOperand& operand);
@@ -79,5 +84,14 @@ struct PreparedOperand {
 [[nodiscard]] std::vector<std::uint32_t> run_gemm(const GemmOperand& a, const GemmOperand& b,
                                                   const GemmModel& model,
                                                   std::span<const float> c = {});
+
+/// The first rows of D, as far as a run came.
+struct GemmRun {
+  std::size_t rows = 0;              ///< that are complete: M unless the caller stopped the run
+  std::vector<std::uint32_t> words;  ///< rows x N
+};
+/// The same, row by row under the eyes of the caller.
+[[nodiscard]] GemmRun run_gemm(const GemmOperand& a, const GemmOperand& b, const GemmModel& model,
+                               std::span<const float> c, const Watch& watch);
 
 }  // namespace lowbit::sim

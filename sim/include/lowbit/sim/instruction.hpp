@@ -77,6 +77,10 @@ enum class MmaEvidence : std::uint8_t {
   frozen_words,     ///< a few published hardware words are reproduced
   published_model,  ///< public models agree; no hardware word seen: matches published evidence
 };
+/// All of them, the strongest first.
+inline constexpr MmaEvidence mma_evidences[] = {MmaEvidence::campaign, MmaEvidence::hardware_rows,
+                                                MmaEvidence::frozen_words,
+                                                MmaEvidence::published_model};
 
 /// A question that the evidence leaves open for an instruction, or left open until it was settled.
 struct OpenPoint {
@@ -129,5 +133,13 @@ void select_alternative(MmaParameters& parameters, std::string_view assignment);
 [[nodiscard]] std::string_view to_string(GroupWindow window);
 /// The value's name, as the command prints it.
 [[nodiscard]] std::string_view to_string(MmaEvidence evidence);
+/// The value's name in one word, for tables: H100, rows, words, models.
+[[nodiscard]] std::string_view short_name(MmaEvidence evidence);
+/// What the value means, in one sentence.
+[[nodiscard]] std::string_view meaning(MmaEvidence evidence);
+
+/// The instructions whose name holds every word of the pattern, in any case: "hopper f16" finds
+/// those of Hopper that have f16 in their names. All of them for an empty pattern.
+[[nodiscard]] std::vector<const Instruction*> instructions_matching(std::string_view pattern);
 
 }  // namespace lowbit::sim
