@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // lowbit dequantize: what `lowbit quantize` wrote, back to floating point.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <memory>
 #include <set>
@@ -11,9 +10,9 @@
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
-#include "lowbit/axis_view.hpp"
 #include "lowbit/printable.hpp"
-#include "lowbit/weight_layout.hpp"
+#include "lowbit/tensor_matrix.hpp"
+#include "progress.hpp"
 #include "tensor_options.hpp"
 
 namespace lowbit::cli {
@@ -38,22 +37,6 @@ struct Restored {
   }
 };
 
-/// The shape before quantization; rows x columns where the file does not say.
-std::vector<std::size_t> original_shape(const NamedBlockTensor& named) {
-  const BlockTensor& tensor = named.tensor;
-  if (!named.record.shape) {
-    return named.record.transposed ? std::vector{tensor.columns, tensor.rows}
-                                   : std::vector{tensor.rows, tensor.columns};
-  }
-  const std::vector<std::uint64_t>& shape = *named.record.shape;
-  if (byte_size(dtype_u8, shape) != tensor.rows * tensor.columns) {
-    throw Error(ErrorKind::invalid_input,
-                fmt::format("its metadata entry shape, [{}], does not hold {} elements",
-                            fmt::join(shape, ","), tensor.rows * tensor.columns));
-  }
-  return {shape.begin(), shape.end()};
-}
-
 Restored restore(const NamedBlockTensor& named, const Options& options, const Dtype& dtype) {
   const BlockTensor& tensor = named.tensor;
   std::vector<float> values(tensor.rows * tensor.columns);
@@ -62,24 +45,9 @@ Restored restore(const NamedBlockTensor& named, const Options& options, const Dt
   if (options.as_quantized) {
     restored.shape = {tensor.rows, tensor.columns};
   } else {
-    const bool transposed = named.record.transposed;
-    const std::vector<std::size_t> shape = original_shape(named);
-    const AxisView view = recorded_view(shape, named.record.weight_layout, named.record.axis);
-    std::vector<float> moved(transposed || view.inner != 1 ? values.size() : 0);
-    if (transposed) {
-      transpose(values, tensor.rows, tensor.columns, moved);
-      values.swap(moved);
-    }
-    const std::size_t rows = transposed ? tensor.columns : tensor.rows;
-    if (view.rows() != rows) {
-      throw Error(ErrorKind::invalid_input,
-                  "its metadata entries axis, weight_layout and shape do not fit its rows");
-    }
-    if (view.inner != 1) {
-      scatter_rows(values, view, moved);
-      values.swap(moved);
-    }
-    restored.shape.assign(shape.begin(), shape.end());
+    RestoredTensor tensor_again = tensor_of(std::move(values), named);
+    restored.shape.assign(tensor_again.shape.begin(), tensor_again.shape.end());
+    values = std::move(tensor_again.values);
   }
   if (dtype == dtype_f32) {
     restored.values = std::move(values);
@@ -115,8 +83,8 @@ void run(const Options& options) {
                               error.what()));
     }
     if (named.record.is_hadamard_transformed()) {
-      fmt::print(stderr, "lowbit: tensor \"{}\" stays Hadamard-transformed, as it was quantized\n",
-                 printable(name));
+      note(fmt::format("tensor \"{}\" stays Hadamard-transformed, as it was quantized",
+                       printable(name)));
     }
     for (const char* part : {".values", ".scales", ".amax"}) parts.insert(name + part);
   }
@@ -154,6 +122,7 @@ void add_dequantize(CLI::App& app) {
   command->add_flag(
       "--as-quantized", options->as_quantized,
       "Leave the matrix as it was quantized: rows along the blocks, transposed if it was");
+  add_quiet(*command);
   command->callback([options] { run(*options); });
 }
 

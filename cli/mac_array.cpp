@@ -70,7 +70,8 @@ sim::ArrayResult run_with_data(const Options& options, const sim::ArrayConfig& a
   const auto want = exact_gemm_values(a, w, sim::NanScale::largest);
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < want.size(); ++i) wrong += !(want[i] == data.outputs[i]);
-  fmt::print(stderr, "{} outputs against the exact product, {} mismatches\n", want.size(), wrong);
+  if (!is_quiet())
+    fmt::print(stderr, "{} outputs against the exact product, {} mismatches\n", want.size(), wrong);
   if (wrong != 0) throw Error(ErrorKind::mismatch, "the array's outputs are not the exact product");
   return result;
 }
@@ -162,7 +163,7 @@ ArrayRun simulate(const Options& options, const std::string& format_name,
   run.unit = take_unit(options, format_name, array);
   array.lanes = format->block_size;
   array.beat_bytes = format->block_size * format->bits_per_element() / 8;
-  fmt::print(stderr, "{}\n", array_heading(run));
+  if (!is_quiet()) fmt::print(stderr, "{}\n", array_heading(run));
   if (print) print_layer_heading();
   Progress progress(options.progress, shapes.size());
   std::vector<sim::TileTiming> trace;
@@ -241,7 +242,7 @@ void run(Options options) {
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
   if (!json_out) {
     compare ? print_comparison(runs) : print_total(runs.front());
-    fmt::print(stderr, "simulated in {:.2f} s\n", wall.count());
+    if (!is_quiet()) fmt::print(stderr, "simulated in {:.2f} s\n", wall.count());
   }
   if (options.json.empty()) return;
   nlohmann::ordered_json document =
@@ -338,6 +339,7 @@ void add_mac_array(CLI::App& mac) {
   app->add_option("--progress", options->progress, "auto or never")
       ->check(CLI::IsMember({"auto", "never"}))
       ->capture_default_str();
+  add_quiet(*app);
   app->callback([options] { run(*options); });
 }
 

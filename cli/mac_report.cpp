@@ -23,6 +23,7 @@
 #include "lowbit/sim/mac_accuracy.hpp"
 #include "lowbit/sim/mac_operands.hpp"
 #include "lowbit/tensor_file.hpp"
+#include "progress.hpp"
 
 namespace lowbit::cli {
 namespace {
@@ -149,7 +150,7 @@ void report(Options o) {
   spec["sweep"] = o.sweep;
   spec["clock_mhz"] = o.clock_mhz;
   spec["jobs"] = o.jobs;
-  spec["progress"] = o.progress;
+  spec["progress"] = is_quiet() ? "never" : o.progress;
   spec["simulator"] = o.simulator.empty() ? gate_simulator() : o.simulator;
   spec["sample"] = sample.filename().string();
   spec["input"] = o.input;
@@ -245,6 +246,7 @@ void add_mac_report(CLI::App& mac) {
   app->add_option("--progress", o->progress, "auto or never")
       ->check(CLI::IsMember({"auto", "never"}))
       ->capture_default_str();
+  add_quiet(*app);
   app->add_option("--plots", o->plots, "Folder for the plots as SVG files");
   app->add_option("--cache", o->cache,
                   "Folder of finished results (default: $XDG_CACHE_HOME/lowbit)");

@@ -311,6 +311,7 @@ void add_plan(CLI::App& app) {
   command->add_option("--progress", options->progress, "A bar on a terminal: auto or never")
       ->type_name("MODE")
       ->capture_default_str();
+  add_quiet(*command);
   std::string defaults;
   for (const std::string& format : default_formats) defaults += " " + format;
   command->footer("Which tensors:\n" + std::string(selection_help()) +

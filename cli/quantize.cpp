@@ -14,7 +14,9 @@
 #include "lowbit/hadamard.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/printable.hpp"
+#include "lowbit/tensor_matrix.hpp"
 #include "lowbit/version.hpp"
+#include "progress.hpp"
 #include "quantize_input.hpp"
 #include "recipe.hpp"
 #include "selection_options.hpp"
@@ -139,7 +141,7 @@ std::vector<SelectedTensor> chosen_tensors(const TensorFile& file, const Options
 NamedBlockTensor quantize_one(const SelectedTensor& entry, const Options& options,
                               QuantizeOptions request) {
   const TensorInfo& tensor = *entry.tensor;
-  const QuantizeInput input = quantize_input(tensor, entry.view, options.transposed);
+  const TensorMatrix input = matrix_of(tensor, entry.view, options.transposed);
   request.input_type = input_type_of(*tensor.dtype);
   NamedBlockTensor named;
   named.name = tensor.name;
@@ -219,16 +221,15 @@ void run(Options& options) {
     for (const TensorInfo& tensor : file.tensors()) {
       if (quantized_ones.contains(&tensor)) continue;
       if (tensor.dtype->name.starts_with("GGML_")) {
-        fmt::print(stderr,
-                   "lowbit: tensor \"{}\" of {} is left out: safetensors has no such dtype\n",
-                   printable(tensor.name), tensor.dtype->name);
+        note(fmt::format("tensor \"{}\" of {} is left out: safetensors has no such dtype",
+                         printable(tensor.name), tensor.dtype->name));
         continue;
       }
       others.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
     }
   }
   write_block_tensors(options.output, quantized, metadata, others);
-  for (const std::string& note : notes) fmt::print(stderr, "lowbit: {}\n", note);
+  for (const std::string& text : notes) note(text);
 }
 
 }  // namespace
@@ -300,6 +301,7 @@ void add_quantize(CLI::App& app) {
                                  "Tensors rand0, rand1: numbers in [0, 1), one per element"))
       ->type_name("FILE");
   options->raw.add_to(*command);
+  add_quiet(*command);
   command->footer("Which tensors:\n" + std::string(selection_help()));
   command->callback([options] { run(*options); });
 }

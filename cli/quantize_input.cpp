@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "quantize_input.hpp"
 
-namespace lowbit::cli {
+#include "lowbit/tensor_file.hpp"
 
-QuantizeInput quantize_input(const TensorInfo& tensor, const AxisView& view, bool transposed) {
-  QuantizeInput input{to_f32(tensor), view.rows(), view.length};
-  if (view.inner == 1 && !transposed) return input;  // the rows lie as they are wanted
-  std::vector<float> moved(input.values.size());
-  if (view.inner != 1) {
-    gather_rows(input.values, view, moved);
-    input.values.swap(moved);
-  }
-  if (transposed) {
-    transpose(input.values, input.rows, input.columns, moved);
-    input.values.swap(moved);
-    std::swap(input.rows, input.columns);
-  }
-  return input;
-}
+namespace lowbit::cli {
 
 RandomNumbers random_numbers(const std::string& path) {
   const TensorFile file = TensorFile::open(path);

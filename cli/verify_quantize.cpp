@@ -11,6 +11,7 @@
 #include "lowbit/evaluate.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/printable.hpp"
+#include "lowbit/tensor_matrix.hpp"
 #include "lowbit/weight_layout.hpp"
 #include "quantize_input.hpp"
 #include "tensor_options.hpp"
@@ -59,7 +60,7 @@ bool verify_one(const NamedBlockTensor& dump, const TensorInfo& tensor, const Op
   } catch (const Error& error) {
     throw Error(ErrorKind::invalid_input, error.what());
   }
-  const QuantizeInput input = quantize_input(tensor, view, dump.record.transposed);
+  const TensorMatrix input = matrix_of(tensor, view, dump.record.transposed);
   request.input_type = input_type_of(*tensor.dtype);
   if (dump.tensor.rows != input.rows || dump.tensor.columns != input.columns) {
     throw Error(ErrorKind::invalid_input,

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: MIT
 # Installs what lowbit needs from the distribution's packages (tried on Debian 12 and 13), as root or
 # with sudo. Packages that are there already are left alone, so that it needs no network then.
-# usage: scripts/install.sh [build|python|test]    build: to build the command; python: for `pip install .`;
-#                                                  test (default): everything
+# usage: scripts/install.sh [build|mac|python|test]    build: to build the command; mac: with its simulated MAC units; python: for
+#                                                      `pip install .`; test (default): everything
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config git
   libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libeigen3-dev libtbb-dev)
+mac=(verilator libsystemc-dev)
 python=(python3-dev python3-venv)
 test=(catch2 python3 make "${python[@]}")
 # Without these the rest still builds and the command says what is missing.
-optional=(clang-format-14 doxygen verilator libsystemc-dev iverilog yosys berkeley-abc opensta
+optional=(clang-format-14 doxygen "${mac[@]}" iverilog yosys berkeley-abc opensta
   qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
 
 missing() {  # prints the packages among the arguments that are not installed
@@ -27,6 +28,7 @@ command -v apt-get >/dev/null || { echo "install.sh: no apt-get here; install by
 needed=("${build[@]}")
 case ${1:-test} in
   build) ;;
+  mac) needed+=("${mac[@]}") ;;
   python) needed+=("${python[@]}") ;;
   *) needed+=("${test[@]}") ;;
 esac
@@ -43,6 +45,6 @@ fi
 
 # cocotb is no Debian package; without it one example bench is left out. A Python that the distribution manages refuses pip: there
 # install it into an environment of your own.
-if [ "${1:-test}" != build ] && ! python3 -c 'import cocotb_tools' 2>/dev/null; then
+if [ "${1:-test}" = test ] && ! python3 -c 'import cocotb_tools' 2>/dev/null; then
   python3 -m pip install -q 'cocotb>=2' 2>/dev/null || echo "install.sh: cocotb 2 is not available here (pip install cocotb); its example bench is left out" >&2
 fi

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
+import numpy as np
+
 from . import _lowbit
 from ._arrays import as_array, as_bytes, as_float32
+from .errors import UsageError
 
 
 def quantize(
@@ -62,29 +65,43 @@ def quantize(
 
 
 def quantized(
-    values, scales, amax=1.0, *, format, rule=None, dialect="canonical", columns=None, scale_max=None, block_2d=False
+    values, scales, amax=None, *, tensor_scale=None, format, rule=None, dialect="canonical", columns=None, scale_max=None,
+    block_2d=False,
 ):
     """Codes and scale bytes that another program made, as a `Quantized`.
 
     values: bytes [rows, bytes of a row], scales: bytes [rows, blocks of a row], laid out as `Quantized` has
-    them; amax: the tensor's (ignored for MX). columns: where the last block is padded.
+    them; amax: the tensor's, or tensor_scale: amax / C (MX formats have neither). columns: where the last block is padded.
+    Raises UsageError for parts that do not fit together.
 
     >>> import lowbit, numpy
     >>> q = lowbit.quantized(numpy.full((1, 8), 0x77, "uint8"), numpy.array([[126]], "uint8"), 6.0, format="nvfp4")
     >>> q.dequantize()[0, :2]
     array([6., 6.], dtype=float32)
     """
-    return _lowbit.assemble(
-        as_bytes(values, "values"),
-        as_bytes(scales, "scales"),
-        float(amax),
-        format=format,
-        rule=rule or "",
-        dialect=dialect,
-        columns=columns,
-        scale_max=scale_max,
-        block_2d=block_2d,
-    )
+    values, scales = as_bytes(values, "values"), as_bytes(scales, "scales")
+
+    def assemble(amax):
+        return _lowbit.assemble(
+            values, scales, float(amax), format=format, rule=rule or "", dialect=dialect, columns=columns, scale_max=scale_max,
+            block_2d=block_2d,
+        )
+
+    if tensor_scale is None:
+        return assemble(1.0 if amax is None else amax)
+    if amax is not None:
+        raise UsageError("give amax or tensor_scale, not both")
+    return assemble(_amax_of(tensor_scale, assemble(1.0).encode_constant))
+
+
+def _amax_of(tensor_scale, constant):
+    """The float32 whose quotient by C, in float32, is the tensor scale: their product, or a neighbour of it."""
+    scale, constant = np.float32(tensor_scale), np.float32(constant)
+    guess = np.float32(scale * constant)
+    for candidate in (guess, np.nextafter(guess, np.float32(0)), np.nextafter(guess, np.float32(np.inf))):
+        if np.float32(candidate / constant) == scale:
+            return candidate
+    return guess
 
 
 def load(path, name=None):

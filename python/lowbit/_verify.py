@@ -60,15 +60,9 @@ def verify_quantize(
     if dump is None:
         if values is None or scales is None or format is None:
             raise UsageError("give dump, or values, scales and format")
-        if amax is None:
-            amax = 1.0
-            if tensor_scale is not None:
-                shape = quantized(
-                    values, scales, 1.0, format=format, rule=rule, columns=columns, scale_max=scale_max, block_2d=block_2d
-                )
-                amax = _amax_of(tensor_scale, shape.encode_constant)
         dump = quantized(
-            values, scales, amax, format=format, rule=rule, columns=columns, scale_max=scale_max, block_2d=block_2d
+            values, scales, amax, tensor_scale=tensor_scale, format=format, rule=rule, columns=columns, scale_max=scale_max,
+            block_2d=block_2d,
         )
     elif not isinstance(dump, Quantized):
         dump = load(dump)
@@ -108,15 +102,3 @@ def explain(x, *, block, format, dialects=("canonical",), nonfinite="error", ama
     return "\n".join(
         _lowbit.explain(array, name, row, index, format, dialect, nonfinite, amax, axis) for dialect in dialects
     )
-
-
-def _amax_of(tensor_scale, constant):
-    """The float32 whose quotient by C, in float32, is the tensor scale: their product, or a neighbour of it."""
-    import numpy as np
-
-    scale, constant = np.float32(tensor_scale), np.float32(constant)
-    guess = np.float32(scale * constant)
-    for candidate in (guess, np.nextafter(guess, np.float32(0)), np.nextafter(guess, np.float32(np.inf))):
-        if np.float32(candidate / constant) == scale:
-            return float(candidate)
-    return float(guess)

@@ -5,27 +5,12 @@
 
 #include "lowbit/element_format.hpp"
 #include "lowbit/error.hpp"
-#include "lowbit/axis_view.hpp"
 
 namespace lowbit::python {
 
-Matrix matrix_of(const TensorInfo& tensor, int axis, bool transposed) {
+TensorMatrix matrix_along(const TensorInfo& tensor, int axis, bool transposed) {
   const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
-  const AxisView view = view_along(shape, axis);
-  Matrix matrix{to_f32(tensor), view.rows(), view.length};
-  std::vector<float> moved;
-  if (view.inner != 1) {
-    moved.resize(matrix.values.size());
-    gather_rows(matrix.values, view, moved);
-    matrix.values.swap(moved);
-  }
-  if (transposed) {
-    moved.resize(matrix.values.size());
-    transpose(matrix.values, matrix.rows, matrix.columns, moved);
-    matrix.values.swap(moved);
-    std::swap(matrix.rows, matrix.columns);
-  }
-  return matrix;
+  return matrix_of(tensor, view_along(shape, axis), transposed);
 }
 
 NonFinite nonfinite_named(const std::string& name) {

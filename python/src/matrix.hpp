@@ -4,21 +4,15 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "lowbit/quantize_record.hpp"
-#include "lowbit/tensor_file.hpp"
+#include "lowbit/tensor_matrix.hpp"
 
 namespace lowbit::python {
 
 /// The rows that are quantized: along the axis, transposed where asked for.
-struct Matrix {
-  std::vector<float> values;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-};
 /// \throws Error(usage) for an axis that is not there.
-[[nodiscard]] Matrix matrix_of(const TensorInfo& tensor, int axis, bool transposed);
+[[nodiscard]] TensorMatrix matrix_along(const TensorInfo& tensor, int axis, bool transposed);
 
 /// \throws Error(usage) for other names.
 [[nodiscard]] NonFinite nonfinite_named(const std::string& name);

@@ -15,7 +15,6 @@
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
-#include "lowbit/axis_view.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/version.hpp"
 #include "matrix.hpp"
@@ -58,7 +57,7 @@ Quantized quantize_array(const AnyArray& x, const std::string& format, const std
   request.random1 = floats(random1);
 
   const Computing computing;
-  const Matrix matrix = matrix_of(tensor, axis, transposed);
+  const TensorMatrix matrix = matrix_along(tensor, axis, transposed);
   Quantized result;
   result.named.name = tensor.name;
   result.named.tensor = quantize(matrix.values, matrix.rows, matrix.columns, request);
@@ -118,33 +117,13 @@ Quantized assemble(const Bytes& values, const Bytes& scales, float amax, const s
 /// Back to the shape and orientation before quantization.
 nb::object dequantize_array(const Quantized& q, bool as_quantized) {
   const BlockTensor& t = q.tensor();
-  std::vector<float> values;
-  std::vector<std::size_t> shape{t.rows, t.columns};
+  RestoredTensor restored{std::vector<float>(t.rows * t.columns), {t.rows, t.columns}};
   {
     const Computing computing;
-    values.resize(t.rows * t.columns);
-    dequantize_as(dtype_f32, t, *q.record().dialect, values);
-    if (!as_quantized && q.record().shape) {
-      shape.assign(q.record().shape->begin(), q.record().shape->end());
-      const AxisView view = view_along(shape, q.record().axis);
-      if (view.rows() * view.length != values.size()) {
-        throw Error(ErrorKind::invalid_input,
-                    "the record's shape does not hold the tensor's elements");
-      }
-      std::vector<float> moved;
-      if (q.record().transposed) {
-        moved.resize(values.size());
-        transpose(values, t.rows, t.columns, moved);
-        values.swap(moved);
-      }
-      if (view.inner != 1) {
-        moved.resize(values.size());
-        scatter_rows(values, view, moved);
-        values.swap(moved);
-      }
-    }
+    dequantize_as(dtype_f32, t, *q.record().dialect, restored.values);
+    if (!as_quantized) restored = tensor_of(std::move(restored.values), q.named);
   }
-  return numpy_from(std::move(values), std::move(shape));
+  return numpy_from(std::move(restored.values), std::move(restored.shape));
 }
 
 /// The first values of row 0, which cost no more than a block, whatever the tensor's size.

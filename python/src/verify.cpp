@@ -10,6 +10,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/sim/difference_text.hpp"
+#include "lowbit/weight_layout.hpp"
 #include "matrix.hpp"
 #include "module.hpp"
 #include "quantized.hpp"
@@ -35,7 +36,9 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
   std::string text;
   {
     const Computing computing;
-    const Matrix matrix = matrix_of(tensor, record.axis, record.transposed);
+    const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
+    const TensorMatrix matrix = matrix_of(
+        tensor, recorded_view(shape, record.weight_layout, record.axis), record.transposed);
     if (matrix.rows != dump.tensor().rows || matrix.columns != dump.tensor().columns) {
       throw Error(ErrorKind::usage,
                   fmt::format("x is {}x{}, the quantized tensor {}x{}", matrix.rows, matrix.columns,
@@ -75,7 +78,7 @@ std::string explain(const AnyArray& x, const std::string& dtype, std::size_t row
   QuantizeOptions request = request_of(record, amax.value_or(0.0F));
   request.input_type = input_type_of(*tensor.dtype);
   const Computing computing;
-  const Matrix matrix = matrix_of(tensor, axis, false);
+  const TensorMatrix matrix = matrix_along(tensor, axis, false);
   return block_text(matrix.values, matrix.rows, matrix.columns, request, row, block);
 }
 

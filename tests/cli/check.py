@@ -19,6 +19,7 @@ import tempfile
 import memory
 import names
 import outputs
+import progress
 import tensors
 import verify
 import weights
@@ -329,6 +330,7 @@ def main():
             outputs.stopped(lowbit, folder, check)
             memory.copies(lowbit, folder, check)
             names.run(lowbit, check, folder)
+            progress.run(lowbit, check, folder)
             verify.propagated(lowbit, folder, check)
             verify.recorded(lowbit, folder, check)
             verify.malformed(lowbit, folder, check)

@@ -112,11 +112,12 @@ MacRunStats run_mac(const BeatStream& stream, std::span<const MacResult> expecte
         fmt::format("{}{}/{}/{}", built.empty() ? "" : ", ", name_of(v.unit), v.format, v.lanes);
   }
   if (!any_backend) {
-    throw Error(ErrorKind::unavailable, backend == MacBackend::systemc
-                                            ? "built without SystemC: install it (Debian: "
-                                              "libsystemc-dev) and Verilator, then configure again"
-                                            : "built without Verilator: install it (Debian: "
-                                              "verilator) and configure with LOWBIT_WITH_MAC=ON");
+    throw Error(ErrorKind::unavailable,
+                backend == MacBackend::systemc
+                    ? "this build has no MAC units on SystemC; scripts/demo.sh "
+                      "--full makes one (Debian: verilator, libsystemc-dev)"
+                    : "this build has no simulated MAC units; scripts/demo.sh "
+                      "--full makes one that has (Debian: verilator)");
   }
   throw Error(
       ErrorKind::unavailable,

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The matrix of a tensor that is quantized, and the way back to the tensor: rows along an axis or
+/// a weight layout, transposed or not. Moves elements; no arithmetic. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "lowbit/axis_view.hpp"
+#include "lowbit/block_tensor_file.hpp"
+#include "lowbit/tensor_file.hpp"
+
+namespace lowbit {
+
+/// FP32 elements, row-major.
+struct TensorMatrix {
+  std::vector<float> values;  ///< rows * columns
+  std::size_t rows = 0;       ///< number of rows
+  std::size_t columns = 0;    ///< elements of a row
+};
+
+/// The matrix of a tensor, its elements converted to FP32.
+/// \param tensor  of floating-point numbers
+/// \param view  whose rows are the matrix's, or its columns if transposed
+/// \param transposed  whether the transpose of the view's matrix is meant
+/// \throws as to_f32().
+[[nodiscard]] TensorMatrix matrix_of(const TensorInfo& tensor, const AxisView& view,
+                                     bool transposed);
+
+/// Elements in the order and shape of a tensor.
+struct RestoredTensor {
+  std::vector<float> values;       ///< slowest dimension first
+  std::vector<std::size_t> shape;  ///< product: the number of values
+};
+
+/// The inverse of matrix_of() for a tensor that was quantized: the record says its shape and
+/// orientation. Where it says no shape, the tensor is the matrix, transposed back.
+/// \param matrix  named.tensor.rows x named.tensor.columns elements
+/// \param named  whose record counts
+/// \throws Error(invalid_input) where the recorded shape does not hold the elements or does not fit
+///         axis and weight layout.
+[[nodiscard]] RestoredTensor tensor_of(std::vector<float> matrix, const NamedBlockTensor& named);
+
+}  // namespace lowbit
