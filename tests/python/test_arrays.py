@@ -3,6 +3,7 @@
 import array
 import ctypes
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -194,6 +195,32 @@ def test_the_float_environment_does_not_matter_and_stays(bits):
         environment.set(before)
     assert results == clean
     assert after == set_to == after_error
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="MXCSR is of x86-64")
+@pytest.mark.parametrize("bits", [FTZ | DAZ, UPWARD])
+def test_the_mode_of_shared_worker_threads_does_not_matter(tmp_path, bits):
+    """The results of two threads, the second of which another user of oneTBB left in another mode."""
+    helper = tmp_path / "dirty_workers.so"
+    subprocess.run([os.environ.get("CXX", "c++"), "-std=c++17", "-O1", "-shared", "-fPIC", pathlib.Path(__file__).parent / "dirty_workers.cpp",
+                    "-o", helper, "-ltbb"], check=True)
+    # In a process of its own: the mode stays on threads that later tests would use.
+    program = (
+        "import ctypes, sys, numpy, lowbit\n"
+        "small = numpy.random.default_rng(1).standard_normal((256, 4096)).astype('float32') * numpy.float32(2e-39)\n"
+        "def results():\n"
+        "    totals = lowbit.evaluate(small, ['nvfp4:mse', 'mxfp4', 'if4'], threads=2).totals\n"
+        "    return [(t['mse'], t['max_abs_error']) for t in totals], lowbit.quantize(small, 'mxfp4').scales.tobytes()\n"
+        "clean = results()\n"
+        "helper = ctypes.CDLL(sys.argv[1])\n"
+        "for _ in range(20):\n"
+        "    helper.set_mode_of_threads(2, int(sys.argv[2]))\n"
+        "    assert numpy.float32(1e-38) * numpy.float32(0.1) == 0 or int(sys.argv[2]) & 0x8000 == 0\n"
+        "    assert results() == clean\n"
+        "print('same')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, helper, str(0x1F80 | bits)], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "same\n", done.stderr
 
 
 def test_threads_run_while_it_computes():

@@ -97,6 +97,22 @@ def test_shapes(command, tmp_path, shape, axis):
     assert q.dequantize().shape == shape == q.shape
 
 
+@pytest.mark.parametrize("layout,shape", [("hwio", (3, 2, 16, 5)), ("io", (32, 6)), ("oihw", (4, 8, 3, 2)), ("ohwi", (3, 2, 2, 16))])
+@pytest.mark.parametrize("transposed", [[], ["--transpose"]])
+def test_recorded_layouts_are_followed(command, tmp_path, layout, shape, transposed):
+    """A file of `lowbit quantize` that records a weight layout: back to the tensor, and held to it."""
+    x = np.random.default_rng(7).standard_normal(shape).astype(np.float32)
+    source, dump = write(tmp_path / "in.safetensors", t=x), tmp_path / "q.safetensors"
+    command("quantize", source, "-o", dump, "--tensor", "t", "--format", "nvfp4", "--weight-layout", layout, *transposed)
+    command("dequantize", dump, "-o", tmp_path / "back.safetensors")
+    back = read(tmp_path / "back.safetensors")["t"]
+    q = lowbit.load(dump)
+    assert back.shape == shape and q.dequantize().shape == shape and q.dequantize().tobytes() == back.tobytes()
+    assert q.dequantize(as_quantized=True).shape == (q.rows, q.columns)
+    assert lowbit.verify_quantize(x, dump)
+    assert not lowbit.verify_quantize(x[::-1], dump)
+
+
 def test_evaluate_prints_what_eval_prints(command):
     formats = [f"{format}:{rule}" for format, rule in PAIRS]
     arguments = [word for format in formats for word in ("--format", format)]
