@@ -10,6 +10,7 @@ namespace lowbit::cli {
 
 void add_dialects(CLI::App& app);
 void add_formats(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_plan(CLI::App& app);

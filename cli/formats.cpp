@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "lowbit/bench.hpp"
 #include "lowbit/block_format.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/names.hpp"
@@ -49,6 +50,20 @@ std::vector<std::string> rules_of(const BlockFormat& format) {
   std::vector<std::string> rules;
   for (const ScaleRule rule : scale_rules()) {
     if (is_valid_rule(format, rule)) rules.emplace_back(lowbit::name_of(rule));
+  }
+  return rules;
+}
+
+/// Those that no vector kernel serves.
+std::vector<std::string> scalar_rules_of(const BlockFormat& format) {
+  std::vector<std::string> rules;
+  for (const ScaleRule rule : scale_rules()) {
+    QuantizeOptions options;
+    options.format = &format;
+    options.rule = rule;
+    if (is_valid_rule(format, rule) && !has_vector_kernel(options)) {
+      rules.emplace_back(lowbit::name_of(rule));
+    }
   }
   return rules;
 }
@@ -132,6 +147,14 @@ void show_all() {
   for (const ElementFormat* f : element_formats()) {
     fmt::print("{:<10}{:<6}{:<10}{:<10}{:<6}{:<24}{}\n", f->name, f->bits, f->exponent_bits,
                f->mantissa_bits, f->bias, to_double(*f, f->max_code()), name_of(f->specials));
+  }
+  fmt::print("\nno vector kernel yet, so quantized and evaluated at the scalar engine's speed:\n");
+  for (const BlockFormat& f : block_formats()) {
+    const std::vector<std::string> rules = scalar_rules_of(f);
+    if (rules.empty()) continue;
+    fmt::print("  {:<14}{}\n", f.name,
+               rules.size() == rules_of(f).size() ? "every rule"
+                                                  : fmt::format("{}", fmt::join(rules, " ")));
   }
   fmt::print("\ndialects\n");
   for (const Dialect& d : dialects()) fmt::print("  {:<36}{}\n", d.name, d.summary);

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
       "input, 4 internal error, 5 hardware or tool not available.");
   lowbit::cli::add_formats(app);
   lowbit::cli::add_dialects(app);
+  lowbit::cli::add_bench(app);
   lowbit::cli::add_inspect(app);
   lowbit::cli::add_eval(app);
   lowbit::cli::add_plan(app);

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config git
-  libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libeigen3-dev libtbb-dev)
+  libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libeigen3-dev libtbb-dev libhwy-dev)
 mac=(verilator libsystemc-dev)
 python=(python3-dev python3-venv)
 test=(catch2 python3 make "${python[@]}")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What takes too long for every change. Each part is a function; with names, only those run.
-# usage: scripts/nightly.sh [PART...]    parts: python_from_source, python_wheels, python_asan,
-#                                        minimal_roots
+# usage: scripts/nightly.sh [PART...]    parts: vector_engines, python_from_source, python_wheels,
+#                                        python_asan, minimal_roots
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=build/nightly
@@ -55,8 +55,16 @@ minimal_roots() {
   scripts/minimal_root.sh trixie "$work/trixie"
 }
 
+# Every vector kernel against the scalar engine: more than 10^8 elements per format, rule and dialect.
+vector_engines() {
+  cmake -S . -B "$work/dev" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLOWBIT_BUILD_CLI=OFF -DLOWBIT_BUILD_TESTS=ON \
+    -DLOWBIT_WITH_MAC=OFF -DLOWBIT_WITH_GPU=OFF
+  cmake --build "$work/dev" --target test_vector_engine
+  "$work/dev/tests/formats/test_vector_engine" "[.nightly]"
+}
+
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(python_from_source python_wheels python_asan minimal_roots)
+[ ${#parts[@]} -gt 0 ] || parts=(vector_engines python_from_source python_wheels python_asan minimal_roots)
 for part in "${parts[@]}"; do
   echo "== $part"
   "$part"

@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "dequantize/value_table.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
+#include "quantize/vector/vector_engine.hpp"
 
 namespace lowbit {
 namespace {
@@ -36,14 +38,37 @@ void check(const BlockTensor& t, std::size_t out_size) {
   }
 }
 
+/// Whole blocks where they go, the last one of a row through a buffer where it is padded.
+void expand_rows(const BlockTensor& t, detail::ValueTable& table, std::span<float> out) {
+  const auto size = static_cast<std::size_t>(t.format->block_size);
+  const std::size_t whole = t.columns / size;
+  const std::size_t rest = t.columns % size;
+  const std::size_t per_row = t.blocks_per_row();
+  if (rest == 0) {
+    detail::expand_nibbles(t.values.data(), t.scales.data(), t.rows * per_row, size, table,
+                           out.data());
+    return;
+  }
+  std::array<float, max_block_size> last;
+  for (std::size_t r = 0; r < t.rows; ++r) {
+    const std::uint8_t* const codes = t.values.data() + r * t.value_bytes_per_row();
+    const std::uint8_t* const scales = t.scales.data() + r * per_row;
+    float* const to = out.data() + r * t.columns;
+    detail::expand_nibbles(codes, scales, whole, size, table, to);
+    detail::expand_nibbles(codes + whole * size / 2, scales + whole, 1, size, table, last.data());
+    std::copy_n(last.data(), rest, to + whole * size);
+  }
+}
+
 }  // namespace
 
 void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect) {
   check(tensor, out.size());
   detail::ValueTable table(*tensor.format, tensor.amax, tensor.encode_constant,
                            dialect != nullptr ? *dialect : canonical);
-  const std::size_t mask = tensor.format->element->code_count() - 1;
   const auto size = static_cast<std::size_t>(tensor.format->block_size);
+  if (tensor.format->storage_bits() == 4 && size % 16 == 0) return expand_rows(tensor, table, out);
+  const std::size_t mask = tensor.format->element->code_count() - 1;
   for (std::size_t r = 0; r < tensor.rows; ++r) {
     for (std::size_t k = 0; k < tensor.blocks_per_row(); ++k) {
       const float* const values = table.row(tensor.scale(r, k));

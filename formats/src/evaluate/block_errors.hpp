@@ -2,7 +2,9 @@
 // The error sums of one block: the only place that adds them up.
 #pragma once
 
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -11,17 +13,50 @@
 
 namespace lowbit::detail {
 
-/// \param limit  the largest magnitude that the element could have kept
-inline void add_element(double x, double q, double limit, ErrorStatistics& sums) {
-  const double error = q - x;
-  sums.squared_error += error * error;
-  sums.squared_value += x * x;
-  sums.squared_result += q * q;
-  sums.product += x * q;
-  const double magnitude = std::fabs(error);
-  if (!(magnitude <= sums.max_abs_error) && !std::isnan(sums.max_abs_error)) {
-    sums.max_abs_error = magnitude;
+/// The sums over elements in binary64, in sixteen lanes: element i of a block's row goes to lane
+/// i % 16, and the lanes are added at the end, always in the same order. A vector holds the lanes
+/// as they are, so every engine adds in this order and gives the same sums.
+struct LaneSums {
+  static constexpr std::size_t count = 16;
+  using Lanes = std::array<double, count>;
+  Lanes squared_error{};
+  Lanes squared_value{};
+  Lanes squared_result{};
+  Lanes product{};
+  Lanes max_abs_error{};
+
+  void add_to(ErrorStatistics& sums) const {
+    sums.squared_error += total(squared_error);
+    sums.squared_value += total(squared_value);
+    sums.squared_result += total(squared_result);
+    sums.product += total(product);
+    for (const double m : max_abs_error) keep_larger(sums.max_abs_error, m);
   }
+  /// NaN stays.
+  static void keep_larger(double& kept, double value) {
+    if (!(value <= kept) && !std::isnan(kept)) kept = value;
+  }
+
+ private:
+  /// Halves onto each other: lane i and i + 8, then i + 4, 2, 1.
+  static double total(Lanes lanes) {
+    for (std::size_t n = count / 2; n > 0; n /= 2) {
+      for (std::size_t i = 0; i < n; ++i) lanes[i] += lanes[i + n];
+    }
+    return lanes[0];
+  }
+};
+
+/// One element: what is added up to a lane, what is counted to `sums`.
+/// \param limit  the largest magnitude that the element could have kept
+inline void add_element(double x, double q, double limit, std::size_t lane, LaneSums& lanes,
+                        ErrorStatistics& sums) {
+  const double error = q - x;
+  lanes.squared_error[lane] += error * error;
+  lanes.squared_value[lane] += x * x;
+  lanes.squared_result[lane] += q * q;
+  lanes.product[lane] += x * q;
+  LaneSums::keep_larger(lanes.max_abs_error[lane], std::fabs(error));
   sums.clipped += std::fabs(x) > limit ? 1 : 0;
   sums.nonzero += x != 0.0 ? 1 : 0;
   sums.zeroed += x != 0.0 && q == 0.0 ? 1 : 0;
@@ -29,10 +64,13 @@ inline void add_element(double x, double q, double limit, ErrorStatistics& sums)
 
 /// Elements of which no limit is known: nothing counts as clipped.
 inline void add_errors(std::span<const float> x, std::span<const float> q, ErrorStatistics& sums) {
+  LaneSums lanes;
   sums.elements += x.size();
   for (std::size_t i = 0; i < x.size(); ++i) {
-    add_element(x[i], q[i], std::numeric_limits<double>::infinity(), sums);
+    add_element(x[i], q[i], std::numeric_limits<double>::infinity(), i % LaneSums::count, lanes,
+                sums);
   }
+  lanes.add_to(sums);
 }
 
 class BlockErrors {
@@ -54,19 +92,31 @@ class BlockErrors {
   /// memory and counts as a block.
   void begin_block(BlockChoice choice, std::size_t rows, ErrorStatistics& sums) const {
     const bool second = choice == BlockChoice::four || choice == BlockChoice::integer;
-    sums.blocks += rows;
     sums.four_or_int += second ? rows : 0;
-    sums.bits += rows * static_cast<std::uint64_t>(format_.block_size * format_.element->bits +
-                                                   format_.scale->bits);
+    count_blocks(rows, sums);
+  }
+  /// Counts blocks and their bits, not their choices.
+  void count_blocks(std::size_t blocks, ErrorStatistics& sums) const {
+    sums.blocks += blocks;
+    sums.bits += blocks * static_cast<std::uint64_t>(format_.block_size * format_.element->bits +
+                                                     format_.scale->bits);
   }
 
-  /// Adds one row of a block, element after element.
+  /// Adds one row of a block: what is added up to the lanes, what is counted to `sums`.
   /// \param x, q  originals and dequantized values, without padding
   void add(std::span<const float> x, std::span<const float> q, std::uint8_t scale_byte,
-           ErrorStatistics& sums) const {
+           LaneSums& lanes, ErrorStatistics& sums) const {
     const double limit = limit_of(scale_byte);
     sums.elements += x.size();
-    for (std::size_t i = 0; i < x.size(); ++i) add_element(x[i], q[i], limit, sums);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      add_element(x[i], q[i], limit, i % LaneSums::count, lanes, sums);
+    }
+  }
+  /// The largest binary32 number that the block can hold.
+  [[nodiscard]] float largest_held(std::uint8_t scale_byte) const {
+    const double limit = limit_of(scale_byte);
+    const auto nearest = static_cast<float>(limit);
+    return nearest > limit ? std::nextafter(nearest, 0.0F) : nearest;
   }
 
  private:

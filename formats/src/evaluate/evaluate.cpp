@@ -178,8 +178,7 @@ class Evaluation {
   [[nodiscard]] LoadedPiece load(const MatrixSource& source, const Piece& piece,
                                  const QuantizeOptions& options, std::vector<float>& buffer) const {
     try {
-      return detail::load(source, piece, options,
-                          detail::scalar_engine(work_.front()->request.format()), buffer);
+      return detail::load(source, piece, options, buffer);
     } catch (const detail::NonFiniteFound& found) {
       reject_nonfinite(tensor_, found.is_nan, found.row, found.column);
     }

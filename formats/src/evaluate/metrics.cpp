@@ -102,6 +102,7 @@ ErrorStatistics error_statistics(std::span<const float> values, const BlockTenso
   const detail::BlockErrors errors(format, quantized.amax, quantized.encode_constant);
   const std::size_t blocks = quantized.blocks_per_row();
   ErrorStatistics sums;
+  detail::LaneSums lanes;
   for (std::size_t row = 0; row < quantized.rows; ++row) {
     for (std::size_t block = 0; block < blocks; ++block) {
       const std::uint8_t scale_byte = quantized.scale(row, block);
@@ -110,9 +111,11 @@ ErrorStatistics error_statistics(std::span<const float> values, const BlockTenso
       errors.begin_block(choice, 1, sums);
       const std::size_t begin = row * quantized.columns + block * size;
       const std::size_t count = std::min(size, quantized.columns - block * size);
-      errors.add(values.subspan(begin, count), dequantized.subspan(begin, count), scale_byte, sums);
+      errors.add(values.subspan(begin, count), dequantized.subspan(begin, count), scale_byte, lanes,
+                 sums);
     }
   }
+  lanes.add_to(sums);
   return sums;
 }
 

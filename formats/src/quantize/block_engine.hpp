@@ -518,24 +518,7 @@ class BlockEngine {
   }
 
   [[nodiscard]] float sum(const float* e, int count) const {
-    switch (t_.dialect->error_order) {
-      case ErrorOrder::lanes_8:
-        return lanes_8_sum(e, count);
-      case ErrorOrder::neighbour_tree:
-        return partial_sums_tree(e, count);
-      case ErrorOrder::runs_then_halves:
-        return runs_then_halves_sum(e, count, t_.format->block_size,
-                                    t_.input_type == InputType::float32 ? 4 : 8);
-      case ErrorOrder::rows_then_halves:
-        return rows_then_halves_sum(e, count, t_.format->block_size);
-      case ErrorOrder::halves_of_8:
-        return halves_of_8_sum(e, count);
-      case ErrorOrder::sequential:
-        break;
-    }
-    float total = 0.0F;
-    for (int i = 0; i < count; ++i) total += e[i];
-    return total;
+    return ordered_sum(t_.dialect->error_order, t_.input_type, e, count, t_.format->block_size);
   }
 
   static constexpr ConversionPolicy stochastic{.rounding = Rounding::stochastic};

@@ -94,6 +94,7 @@ void measure(const TensorConstants& t, const BlockRun& run, BlockScratch& scratc
   const BlockErrors errors(*t.format, t.amax, t.encode_constant);
   const auto size = static_cast<std::size_t>(t.format->block_size);
   std::array<float, max_block_size> q;
+  LaneSums lanes;
   for (std::size_t k = 0; k < run.blocks; ++k) {
     const BlockInput in = input_of(t, run, k);
     const Candidate& chosen = engine.run(in);
@@ -105,9 +106,10 @@ void measure(const TensorConstants& t, const BlockRun& run, BlockScratch& scratc
     for (std::size_t r = 0; r < run.real_rows; ++r, x += run.original_stride) {
       const std::uint8_t* const codes = chosen.codes.data() + r * size;
       for (std::size_t i = 0; i < columns; ++i) q[i] = table[codes[i]];
-      errors.add({x, columns}, {q.data(), columns}, chosen.scale_byte, sums);
+      errors.add({x, columns}, {q.data(), columns}, chosen.scale_byte, lanes, sums);
     }
   }
+  lanes.add_to(sums);
 }
 
 template <typename Block>

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "quantize/engine.hpp"
 
+#include "quantize/vector/vector_engine.hpp"
+
 namespace lowbit::detail {
 
 const Engine& engine_for(const TensorConstants& constants) {
   if (searches(constants.rule)) return search_engine(*constants.format);
-  return scalar_engine(*constants.format);
+  const Engine* const vector = vector_engine(constants);
+  return vector != nullptr ? *vector : scalar_engine(*constants.format);
 }
 
 }  // namespace lowbit::detail

@@ -7,6 +7,7 @@
 
 #include "lowbit/block_format.hpp"
 #include "lowbit/dialect.hpp"
+#include "lowbit/input_type.hpp"
 
 namespace lowbit::detail {
 
@@ -120,6 +121,26 @@ inline float fused_square_sum(const float* d, int count, int row) {
     for (int i = 0; i < row; ++i) rows[r] = std::fma(d[r * row + i], d[r * row + i], rows[r]);
   }
   return halves_sum(rows.data(), n);
+}
+
+/// The sum of a block's errors as the dialect orders it.
+/// \param row  elements of a row of the block, of which there may be several
+inline float ordered_sum(ErrorOrder order, InputType type, const float* e, int count, int row) {
+  switch (order) {
+    case ErrorOrder::lanes_8:
+      return lanes_8_sum(e, count);
+    case ErrorOrder::neighbour_tree:
+      return partial_sums_tree(e, count);
+    case ErrorOrder::runs_then_halves:
+      return runs_then_halves_sum(e, count, row, type == InputType::float32 ? 4 : 8);
+    case ErrorOrder::rows_then_halves:
+      return rows_then_halves_sum(e, count, row);
+    case ErrorOrder::halves_of_8:
+      return halves_of_8_sum(e, count);
+    case ErrorOrder::sequential:
+      break;
+  }
+  return sequential_sum(e, count);
 }
 
 }  // namespace lowbit::detail

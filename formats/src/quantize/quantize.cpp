@@ -40,9 +40,9 @@ struct Job {
         fmt::format("{} values are given for a matrix of {} x {}", values.size(), rows, columns));
   }
 
-  [[nodiscard]] LoadedPiece load(const Piece& piece, const Engine& engine) {
+  [[nodiscard]] LoadedPiece load(const Piece& piece) {
     try {
-      return detail::load(source, piece, request.options(), engine, buffer);
+      return detail::load(source, piece, request.options(), buffer);
     } catch (const detail::NonFiniteFound& found) {
       throw Error(
           ErrorKind::invalid_input,
@@ -52,11 +52,11 @@ struct Job {
     }
   }
 
-  [[nodiscard]] float measure_amax(const Engine& engine) {
+  [[nodiscard]] float measure_amax() {
     float amax = 0.0F;
     for (const Piece& piece : detail::pieces_of(request.rows(), request.columns(), 1, false)) {
       // NaN, where the dialect counts it, stays.
-      const float other = load(piece, engine).amax;
+      const float other = load(piece).amax;
       if (std::isnan(amax)) break;
       if (std::isnan(other) || other > amax) amax = other;
     }
@@ -65,8 +65,7 @@ struct Job {
 
   [[nodiscard]] TensorConstants constants() {
     const std::optional<float>& given = request.options().amax;
-    return detail::make_constants(
-        request.options(), given ? *given : measure_amax(detail::scalar_engine(request.format())));
+    return detail::make_constants(request.options(), given ? *given : measure_amax());
   }
 
   Request request;
@@ -100,7 +99,7 @@ void quantize_all(Job& job, const TensorConstants& constants, BlockTensor& out,
   std::vector<BlockChoice> strip_choices;
   const std::size_t block_rows = job.request.block_rows();
   for (const Piece& piece : detail::pieces_of(out.rows, out.columns, block_rows, false)) {
-    const LoadedPiece loaded = job.load(piece, engine);
+    const LoadedPiece loaded = job.load(piece);
     const BlockRun run = detail::run_of(loaded, job.request, constants, buffers);
     const std::size_t block = piece.row * out.blocks_per_row();
     if (block_rows == 1) {
@@ -125,7 +124,7 @@ float measure_amax(std::span<const float> values, std::size_t rows, std::size_t 
   QuantizeOptions nearest = options;
   nearest.rounding = ElementRounding::nearest;
   Job job(values, rows, columns, nearest);
-  return job.measure_amax(detail::scalar_engine(*options.format));
+  return job.measure_amax();
 }
 
 BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_t columns,
@@ -169,7 +168,7 @@ BlockTrace trace_block(std::span<const float> values, std::size_t rows, std::siz
   const std::size_t first = row - row % job.request.block_rows();
   const Piece piece{first, 0, std::min(job.request.block_rows(), rows - first), columns};
   detail::RunBuffers buffers;
-  const LoadedPiece loaded = job.load(piece, engine);
+  const LoadedPiece loaded = job.load(piece);
   const BlockRun run = detail::run_of(loaded, job.request, constants, buffers);
   const auto scratch = std::make_unique<detail::BlockScratch>();
   engine.trace(constants, run, block, *scratch, trace);

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cmath>
 
+#include "quantize/vector/vector_engine.hpp"
+
 namespace lowbit::detail {
 namespace {
 
@@ -61,24 +63,24 @@ float larger(float a, float b) {
 }
 
 void apply_transforms(std::span<float> row, std::size_t index, std::size_t first_column,
-                      const QuantizeOptions& options, const Engine& engine, bool& nonfinite) {
+                      const QuantizeOptions& options, bool& nonfinite) {
   for (const auto& transform : options.transforms) {
     if (options.side == OperandSide::weights) {
       transform->apply_to_weights(row, options.input_type);
     } else {
       transform->apply_to_inputs(row, options.input_type);
     }
-    nonfinite = engine.top_magnitude(row.data(), row.size()) >= infinity_bits &&
+    nonfinite = top_magnitude(row.data(), row.size()) >= infinity_bits &&
                 apply_policy(row, index, first_column, options, true);
   }
 }
 
 /// One row in place. \return whether non-finite elements remain.
 bool prepare(std::span<float> row, std::size_t index, std::size_t first_column,
-             const QuantizeOptions& options, const Engine& engine) {
-  bool nonfinite = engine.top_magnitude(row.data(), row.size()) >= infinity_bits &&
+             const QuantizeOptions& options) {
+  bool nonfinite = top_magnitude(row.data(), row.size()) >= infinity_bits &&
                    apply_policy(row, index, first_column, options, false);
-  apply_transforms(row, index, first_column, options, engine, nonfinite);
+  apply_transforms(row, index, first_column, options, nonfinite);
   return nonfinite;
 }
 
@@ -136,7 +138,7 @@ std::vector<Piece> pieces_of(std::size_t rows, std::size_t columns, std::size_t 
 }
 
 LoadedPiece load(const MatrixSource& source, const Piece& piece, const QuantizeOptions& options,
-                 const Engine& engine, std::vector<float>& buffer) {
+                 std::vector<float>& buffer) {
   LoadedPiece out{piece, nullptr, piece.columns, false, 0.0F};
   const std::size_t count = piece.rows * piece.columns;
   if (source.values != nullptr && options.transforms.empty()) {
@@ -145,7 +147,7 @@ LoadedPiece load(const MatrixSource& source, const Piece& piece, const QuantizeO
     out.stride = source.stride;
     std::uint32_t top = 0;
     for (std::size_t r = 0; r < piece.rows; ++r) {
-      top = std::max(top, engine.top_magnitude(out.x + r * out.stride, piece.columns));
+      top = std::max(top, top_magnitude(out.x + r * out.stride, piece.columns));
     }
     if (top < infinity_bits) {
       out.amax = std::bit_cast<float>(top);
@@ -165,11 +167,11 @@ LoadedPiece load(const MatrixSource& source, const Piece& piece, const QuantizeO
   out.stride = piece.columns;
   for (std::size_t r = 0; r < piece.rows; ++r) {
     const std::span<float> row(buffer.data() + r * piece.columns, piece.columns);
-    const bool nonfinite = prepare(row, piece.row + r, piece.column, options, engine);
+    const bool nonfinite = prepare(row, piece.row + r, piece.column, options);
     out.nonfinite |= nonfinite;
-    out.amax = larger(
-        out.amax, nonfinite ? propagated_amax(row, options.dialect)
-                            : std::bit_cast<float>(engine.top_magnitude(row.data(), row.size())));
+    out.amax =
+        larger(out.amax, nonfinite ? propagated_amax(row, options.dialect)
+                                   : std::bit_cast<float>(top_magnitude(row.data(), row.size())));
   }
   return out;
 }

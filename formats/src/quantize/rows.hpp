@@ -56,8 +56,7 @@ struct LoadedPiece {
 /// \param buffer  holds the elements where they cannot stay where they are.
 /// \throws NonFiniteFound
 [[nodiscard]] LoadedPiece load(const MatrixSource& source, const Piece& piece,
-                               const QuantizeOptions& options, const Engine& engine,
-                               std::vector<float>& buffer);
+                               const QuantizeOptions& options, std::vector<float>& buffer);
 
 /// What run_of() needs beside the piece.
 struct RunBuffers {

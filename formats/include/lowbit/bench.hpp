@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// How fast this machine quantizes, dequantizes and evaluates: what `lowbit bench` prints.
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "lowbit/quantize.hpp"
+
+namespace lowbit {
+
+/// One measurement. Quantization, dequantization and evaluation run on 65,536 normal values, which
+/// stay in a core's L2 cache; `read` and `write` on 256 MiB, which stay in none.
+struct BenchResult {
+  std::string_view operation;  ///< amax, quantize, dequantize, eval, read or write
+  std::string_view format;     ///< empty for amax, read and write
+  std::string_view rule;       ///< likewise, and for dequantize
+  std::string_view dtype;      ///< of the values: F32
+  std::string_view target;     ///< the instruction set ("AVX3" is AVX-512), or scalar
+  unsigned threads = 1;
+  double elements_per_second = 0.0;
+  double bytes_per_second = 0.0;  ///< read and written, codes and scale bytes included
+};
+
+/// Measures every format with every rule, in `canonical`, on the calling thread. Each case is
+/// repeated for `seconds` and its fastest repetition counts, which other load disturbs least.
+/// \param done  called after each case; may be empty
+/// \return in the order of the calls. Not to be run beside another bench().
+[[nodiscard]] std::vector<BenchResult> bench(double seconds,
+                                             const std::function<void(const BenchResult&)>& done);
+
+/// Whether a vector kernel serves the request, on every machine; else the scalar engine does.
+/// \param options  with a format. Roundings other than to nearest are never served.
+[[nodiscard]] bool has_vector_kernel(const QuantizeOptions& options);
+
+}  // namespace lowbit

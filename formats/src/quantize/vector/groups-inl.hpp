@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// A run of blocks, sixteen at a time: what is not whole is filled up with zeros, and blocks that a
+// kernel does not serve are done again by the scalar engine. Compiled once per target.
+#if defined(LOWBIT_GROUPS_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef LOWBIT_GROUPS_INL
+#undef LOWBIT_GROUPS_INL
+#else
+#define LOWBIT_GROUPS_INL
+#endif
+
+#include <algorithm>
+
+#include "quantize/engine.hpp"
+#include "quantize/vector/lanes-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lowbit::detail::HWY_NAMESPACE {
+
+/// What a kernel says of its sixteen blocks: block k in bit k.
+struct GroupResult {
+  std::uint32_t redo = 0;    ///< not decided here
+  std::uint32_t second = 0;  ///< the second candidate was chosen
+};
+
+/// Blocks [first, first + count) again, one after another.
+inline void redo_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
+                        const CodedRun& out, std::size_t first, std::uint32_t which) {
+  const Engine& scalar = scalar_engine(*t.format);
+  const auto size = static_cast<std::size_t>(t.format->block_size);
+  for (; which != 0; which &= which - 1) {
+    const std::size_t k = first + static_cast<std::size_t>(std::countr_zero(which));
+    BlockRun one = run;
+    one.x = run.x + k * size;
+    one.blocks = 1;
+    one.blocks_per_row = 1;
+    one.last_columns = size;
+    scalar.quantize(t, one, scratch,
+                    {out.codes + k * size / 2, out.scales + k,
+                     out.choices != nullptr ? out.choices + k : nullptr});
+  }
+}
+
+/// \tparam Kernel  constructible from TensorConstants. prepare(x, scales, prepared) finds the
+/// scales of sixteen blocks of Kernel::size elements, encode(x, prepared, codes, scales) their
+/// packed 4-bit codes.
+template <typename Kernel>
+void quantize_groups(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
+                     const CodedRun& out) {
+  constexpr std::size_t size = Kernel::size;
+  if (run.block_rows != 1 || run.nonfinite) {
+    scalar_engine(*t.format).quantize(t, run, scratch, out);
+    return;
+  }
+  const Kernel kernel(t);
+  const BlockChoice first = t.selects ? Kernel::first : BlockChoice::only;
+  const auto finish = [&](std::size_t k, std::size_t count, GroupResult result) {
+    if (out.choices != nullptr) {
+      for (std::size_t i = 0; i < count; ++i) {
+        out.choices[k + i] = (result.second >> i & 1) != 0 ? Kernel::second : first;
+      }
+    }
+    const std::uint32_t real = count == group_blocks ? 0xFFFFU : (1U << count) - 1;
+    redo_blocks(t, run, scratch, out, k, result.redo & real);
+  };
+  // Finding a scale is a long chain of operations that depend on each other; several groups hide
+  // it.
+  constexpr std::size_t together = 4;
+  typename Kernel::Prepared prepared[together];
+  std::size_t k = 0;
+  while (run.blocks - k >= group_blocks) {
+    const std::size_t groups = std::min(together, (run.blocks - k) / group_blocks);
+    for (std::size_t g = 0; g < groups; ++g) {
+      const std::size_t at = k + g * group_blocks;
+      kernel.prepare(run.x + at * size, out.scales + at, prepared[g]);
+    }
+    for (std::size_t g = 0; g < groups; ++g, k += group_blocks) {
+      const GroupResult result =
+          kernel.encode(run.x + k * size, prepared[g], out.codes + k * size / 2, out.scales + k);
+      if (result.redo != 0 || out.choices != nullptr) finish(k, group_blocks, result);
+    }
+  }
+  const std::size_t rest = run.blocks - k;
+  if (rest == 0) return;
+  HWY_ALIGN float x[group_blocks * size] = {};
+  HWY_ALIGN std::uint8_t codes[group_blocks * size / 2];
+  HWY_ALIGN std::uint8_t scales[group_blocks];
+  std::copy_n(run.x + k * size, rest * size, x);
+  kernel.prepare(x, scales, prepared[0]);
+  const GroupResult result = kernel.encode(x, prepared[0], codes, scales);
+  std::copy_n(codes, rest * size / 2, out.codes + k * size / 2);
+  std::copy_n(scales, rest, out.scales + k);
+  finish(k, rest, result);
+}
+
+}  // namespace lowbit::detail::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

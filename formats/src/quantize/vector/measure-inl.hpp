@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// A run quantized, dequantized and compared without leaving the cache. Compiled once per target.
+#if defined(LOWBIT_MEASURE_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef LOWBIT_MEASURE_INL
+#undef LOWBIT_MEASURE_INL
+#else
+#define LOWBIT_MEASURE_INL
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "evaluate/block_errors.hpp"
+#include "quantize/vector/expand-inl.hpp"
+#include "quantize/vector/groups-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lowbit::detail::HWY_NAMESPACE {
+
+using D64 = hn::ScalableTag<double>;
+inline constexpr std::size_t lanes64 = HWY_LANES(double);
+static_assert(LaneSums::count % lanes64 == 0);
+
+/// The sums in binary64: lane i of sixteen takes elements i, i + 16, ... one after another, as
+/// BlockErrors::add() does. \param count  a multiple of sixteen
+inline void add_sums(const float* HWY_RESTRICT x, const float* HWY_RESTRICT q, std::size_t count,
+                     LaneSums& sums) {
+  const D64 d;
+  const hn::Rebind<float, D64> half;
+  for (std::size_t lane = 0; lane < LaneSums::count; lane += lanes64) {
+    auto squared_error = hn::LoadU(d, sums.squared_error.data() + lane);
+    auto squared_value = hn::LoadU(d, sums.squared_value.data() + lane);
+    auto squared_result = hn::LoadU(d, sums.squared_result.data() + lane);
+    auto product = hn::LoadU(d, sums.product.data() + lane);
+    auto largest = hn::LoadU(d, sums.max_abs_error.data() + lane);
+    for (std::size_t i = lane; i < count; i += LaneSums::count) {
+      const auto value = hn::PromoteTo(d, hn::LoadU(half, x + i));
+      const auto result = hn::PromoteTo(d, hn::LoadU(half, q + i));
+      const auto error = hn::Sub(result, value);
+      squared_error = hn::Add(squared_error, hn::Mul(error, error));
+      // Products of binary32 numbers are exact in binary64: fused or not, the sums are the same.
+      squared_value = hn::MulAdd(value, value, squared_value);
+      squared_result = hn::MulAdd(result, result, squared_result);
+      product = hn::MulAdd(value, result, product);
+      largest = hn::Max(largest, hn::Abs(error));
+    }
+    // A maximum forgets NaN, a sum of squares has it exactly where an error was NaN.
+    largest = hn::IfThenElse(hn::Ne(squared_error, squared_error), squared_error, largest);
+    hn::StoreU(squared_error, d, sums.squared_error.data() + lane);
+    hn::StoreU(squared_value, d, sums.squared_value.data() + lane);
+    hn::StoreU(squared_result, d, sums.squared_result.data() + lane);
+    hn::StoreU(product, d, sums.product.data() + lane);
+    hn::StoreU(largest, d, sums.max_abs_error.data() + lane);
+  }
+}
+
+/// \tparam Kernel  as for quantize_groups()
+template <typename Kernel>
+void measure_groups(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
+                    ValueTable& values, ErrorStatistics& sums) {
+  constexpr std::size_t size = Kernel::size;
+  // Originals are taken from x, where padding is 0 and adds nothing to any sum.
+  if (run.block_rows != 1 || run.nonfinite || t.range_exponent != 0) {
+    scalar_engine(*t.format).measure(t, run, scratch, values, sums);
+    return;
+  }
+  const BlockErrors errors(*t.format, t.amax, t.encode_constant);
+  constexpr std::size_t batch = 64;
+  HWY_ALIGN std::uint8_t codes[batch * size / 2];
+  HWY_ALIGN std::uint8_t scales[batch];
+  HWY_ALIGN float q[batch * size];
+  BlockChoice choices[batch];
+  float limits[256];
+  std::fill(std::begin(limits), std::end(limits), -1.0F);
+  LaneSums lane_sums;
+  const DF d;
+  std::size_t nonzero = 0, zeroed = 0, clipped = 0;
+  for (std::size_t k = 0; k < run.blocks; k += batch) {
+    const std::size_t blocks = std::min(batch, run.blocks - k);
+    BlockRun part = run;
+    part.x = run.x + k * size;
+    part.blocks = blocks;
+    part.blocks_per_row = blocks;
+    quantize_groups<Kernel>(t, part, scratch, {codes, scales, t.selects ? choices : nullptr});
+    expand_codes(codes, scales, blocks, size, values, q);
+    add_sums(part.x, q, blocks * size, lane_sums);
+    for (std::size_t b = 0; b < blocks; ++b) {
+      float& limit = limits[scales[b]];
+      if (limit < 0.0F) limit = errors.largest_held(scales[b]);
+      for (std::size_t i = b * size; i < (b + 1) * size; i += lanes) {
+        const VF x = hn::LoadU(d, part.x + i);
+        const auto is_zero = hn::Eq(x, hn::Zero(d));
+        nonzero += lanes - hn::CountTrue(d, is_zero);
+        zeroed += hn::CountTrue(d, hn::AndNot(is_zero, hn::Eq(hn::LoadU(d, q + i), hn::Zero(d))));
+        clipped += hn::CountTrue(d, hn::Gt(hn::Abs(x), set(limit)));
+      }
+    }
+    if (!t.selects) continue;
+    for (std::size_t b = 0; b < blocks; ++b) sums.four_or_int += choices[b] == Kernel::second;
+  }
+  const std::size_t rows = run.blocks / std::max<std::size_t>(run.blocks_per_row, 1);
+  errors.count_blocks(run.blocks, sums);
+  sums.elements += rows * ((run.blocks_per_row - 1) * size + run.last_columns);
+  sums.nonzero += nonzero;
+  sums.zeroed += zeroed;
+  sums.clipped += clipped;
+  lane_sums.add_to(sums);
+}
+
+}  // namespace lowbit::detail::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

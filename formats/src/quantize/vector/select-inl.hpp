@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+// Kernels with two candidates per block: NVFP4 with 6 or 4, IF4 with float or integer elements.
+// Compiled once per target.
+#if defined(LOWBIT_SELECT_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef LOWBIT_SELECT_INL
+#undef LOWBIT_SELECT_INL
+#else
+#define LOWBIT_SELECT_INL
+#endif
+
+#include <bit>
+
+#include "quantize/error_sum.hpp"
+#include "quantize/vector/static-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lowbit::detail::HWY_NAMESPACE {
+
+/// The candidates are compared by the difference of their errors, computed in units of the first
+/// one's elements (g = s A / C) and summed as a tree. A dialect computes each error by its own
+/// chain of operations and in its own order. Where the difference is larger than the bound below,
+/// every such order gives the same sign; the other blocks are done again, one operation after
+/// another.
+///
+/// With u = 2^-24, Y = 6.375 (the largest |y| of a served block), and errors of elements of at most
+/// 1 (first candidate: half of the gap from 4 to 6) and 0.85 (second: half a unit of INT4, or of
+/// 3 to 4 in a scale that is at most 1.5 * 17/15 larger):
+/// - a dialect's value of an element passes at most 7 roundings, y at most 6, and the subtraction
+///   one on either side: the two differences are within 16 u Y = 102 u of each other;
+/// - 16 squares: 16 * 2 * (1 + 0.85) * 102 u = 6,040 u; the dialect's squares and sums, 16
+/// roundings
+///   of at most 16 (1 + 0.85^2): 440 u; this kernel's: 300 u. Together below 8,192 u;
+/// - 16 magnitudes: 2 * 16 * 102 u + 16 * 16 * 1.85 u + 300 u < 4,096 u;
+/// - the largest magnitudes: 2 * 102 u + 2 u < 256 u.
+constexpr float undecided_below(ScaleRule rule) {
+  switch (rule) {
+    case ScaleRule::mse:
+      return 8192 * 0x1p-24F;
+    case ScaleRule::mae:
+      return 4096 * 0x1p-24F;
+    default:
+      return 256 * 0x1p-24F;
+  }
+}
+
+/// Both scale bytes of a block of NVFP4, and what the second candidate's errors are multiplied by.
+struct FourOverSix {
+  static constexpr BlockChoice first = BlockChoice::six;
+  static constexpr BlockChoice second = BlockChoice::four;
+  static constexpr std::uint32_t code_mask = 7;  ///< of the second candidate's code without sign
+
+  explicit FourOverSix(const TensorConstants& t) : ratio(t.second_ratio), decode(t.decode_scale) {}
+
+  struct Prepared {
+    VF inverse;  ///< of the second scale
+    VF weight;   ///< s4 / s6
+    VF scale;
+    VU byte;
+    hn::Mask<DF> served;
+  };
+  HWY_INLINE Prepared prepare(VF h, const Scales& s, VF /*inverse*/) const {
+    const VF h4 = hn::Mul(h, set(ratio));
+    const Scales s4(h4);
+    return {hn::Div(set(1.0F), hn::Mul(set(decode), s4.scale)), hn::Div(s4.scale, s.scale),
+            s4.scale, s4.code, Scales::serves(h4)};
+  }
+  /// The second candidate of magnitudes: |y4|, its rounded bits, and the error.
+  struct Element {
+    VU rounded;
+    VF error;
+  };
+  static HWY_INLINE Element element(VF x, VF /*y*/, VF inverse) {
+    const VF y = hn::Mul(x, inverse);
+    const E2m1Rounding r(y);
+    return {bits_of(r.rounded), hn::Sub(r.value(), y)};
+  }
+  static HWY_INLINE VF value(VF x, VF /*y*/, VF inverse) {
+    return E2m1Rounding(hn::Mul(x, inverse)).value();
+  }
+  static HWY_INLINE VF expanded(VF v) { return v; }
+  static constexpr bool second_is_signed = false;
+  float ratio;
+  float decode;
+};
+
+struct FloatOrInteger {
+  static constexpr BlockChoice first = BlockChoice::floating;
+  static constexpr BlockChoice second = BlockChoice::integer;
+  static constexpr std::uint32_t code_mask = 15;
+
+  explicit FloatOrInteger(const TensorConstants& t)
+      : shrink(t.integer_shrink), expand(t.integer_expand), flag(t.format->integer_flag()) {}
+
+  struct Prepared {
+    VF inverse;
+    VF weight;
+    VF scale;
+    VU byte;
+    hn::Mask<DF> served;
+  };
+  HWY_INLINE Prepared prepare(VF h, const Scales& s, VF /*inverse*/) const {
+    return {set(shrink), set(expand), s.scale, hn::Or(s.code, set_bits(flag)), Scales::serves(h)};
+  }
+  struct Element {
+    VU rounded;
+    VF error;
+  };
+  static HWY_INLINE Element element(VF /*x*/, VF y, VF shrink_factor) {
+    const VF scaled = hn::Mul(y, shrink_factor);
+    const VF r = integer_rounded(scaled);
+    return {bits_of(r), hn::Sub(integer_value(r), scaled)};
+  }
+  static HWY_INLINE VF value(VF /*x*/, VF y, VF shrink_factor) {
+    return integer_value(integer_rounded(hn::Mul(y, shrink_factor)));
+  }
+  HWY_INLINE VF expanded(VF v) const { return hn::Mul(v, set(expand)); }
+  static constexpr bool second_is_signed = true;
+  float shrink;
+  float expand;
+  std::uint32_t flag;
+};
+
+template <typename Pair, ScaleRule rule>
+class SelectKernel {
+ public:
+  static constexpr std::size_t size = nv_size;
+  static constexpr BlockChoice first = Pair::first;
+  static constexpr BlockChoice second = Pair::second;
+
+  explicit SelectKernel(const TensorConstants& t)
+      : t_(t),
+        largest_(t.largest_element),
+        encode_(t.encode_scale),
+        decode_(t.decode_scale),
+        drops_zero_sign_(t.dialect->negative_zero == NegativeZero::dropped),
+        pair_(t) {}
+
+  /// Index 0: of the first candidate, 1: of the second.
+  struct Prepared {
+    HWY_ALIGN float inverse[2][group_blocks];
+    HWY_ALIGN float scale[2][group_blocks];
+    HWY_ALIGN float weight[group_blocks];
+    HWY_ALIGN std::uint32_t byte[2][group_blocks];
+    std::uint32_t zero;
+    std::uint32_t served;
+  };
+
+  HWY_INLINE void prepare(const float* HWY_RESTRICT x, std::uint8_t* /*scales*/,
+                          Prepared& out) const {
+    const DF d;
+    const DU du;
+    HWY_ALIGN float amax[group_blocks];
+    block_maxima<size>(x, amax);
+    out.zero = 0;
+    out.served = 0;
+    HWY_UNROLL(1)
+    for (std::size_t k = 0; k < group_blocks; k += lanes) {
+      const VF b = hn::Load(d, amax + k);
+      const VF h = hn::Mul(hn::Div(b, set(largest_)), set(encode_));
+      const Scales s(h);
+      const auto empty = hn::Eq(b, hn::Zero(d));
+      const auto empty_bits = hn::RebindMask(du, empty);
+      const VF inv = hn::Div(set(1.0F), hn::Mul(set(decode_), s.scale));
+      const auto other = pair_.prepare(h, s, inv);
+      hn::Store(hn::IfThenZeroElse(empty, inv), d, out.inverse[0] + k);
+      hn::Store(hn::IfThenZeroElse(empty, other.inverse), d, out.inverse[1] + k);
+      hn::Store(s.scale, d, out.scale[0] + k);
+      hn::Store(other.scale, d, out.scale[1] + k);
+      hn::Store(rule == ScaleRule::mse ? hn::Mul(other.weight, other.weight) : other.weight, d,
+                out.weight + k);
+      hn::Store(hn::IfThenZeroElse(empty_bits, s.code), du, out.byte[0] + k);
+      hn::Store(hn::IfThenZeroElse(empty_bits, other.byte), du, out.byte[1] + k);
+      out.zero |= mask_bits(empty) << k;
+      out.served |= mask_bits(hn::And(Scales::serves(h), other.served)) << k;
+    }
+  }
+
+  HWY_INLINE GroupResult encode(const float* HWY_RESTRICT x, const Prepared& prepared,
+                                std::uint8_t* HWY_RESTRICT codes,
+                                std::uint8_t* HWY_RESTRICT scales) const {
+    const DF d;
+    const DU du;
+    // The errors' difference, a vector per block.
+    constexpr std::size_t elements = group_blocks * size;
+    HWY_ALIGN std::uint32_t rounded[2][elements];
+    HWY_ALIGN float difference[group_blocks * lanes];
+    HWY_ALIGN float second_error[rule == ScaleRule::abs_max ? group_blocks * lanes : lanes];
+    HWY_UNROLL(4)
+    for (std::size_t k = 0; k < group_blocks; ++k) {
+      const VF inv = set(prepared.inverse[0][k]);
+      const VF inv2 = set(prepared.inverse[1][k]);
+      const VF w = set(prepared.weight[k]);
+      VF sum = hn::Zero(d), sum2 = hn::Zero(d);
+      for (std::size_t i = 0; i < size; i += lanes) {
+        const std::size_t at = k * size + i;
+        const VF value = hn::LoadU(d, x + at);
+        VF y, magnitude, source;
+        if constexpr (Pair::second_is_signed) {
+          y = hn::Mul(value, inv);
+          magnitude = hn::Abs(y);
+          source = value;
+        } else {
+          source = hn::Abs(value);
+          y = hn::Mul(source, inv);
+          magnitude = y;
+        }
+        const E2m1Rounding r(magnitude);
+        const VF error = hn::Sub(r.value(), magnitude);
+        const auto other = Pair::element(source, y, inv2);
+        hn::Store(bits_of(r.rounded), du, rounded[0] + at);
+        hn::Store(other.rounded, du, rounded[1] + at);
+        if constexpr (rule == ScaleRule::mse) {
+          const VF square = hn::Mul(other.error, other.error);
+          const VF part = hn::MulSub(square, w, hn::Mul(error, error));
+          sum = lanes == size ? part : hn::Add(sum, part);
+        } else if constexpr (rule == ScaleRule::mae) {
+          const VF part = hn::MulSub(hn::Abs(other.error), w, hn::Abs(error));
+          sum = lanes == size ? part : hn::Add(sum, part);
+        } else {
+          sum = hn::Max(sum, hn::Abs(error));
+          sum2 = hn::Max(sum2, hn::Abs(other.error));
+        }
+      }
+      hn::Store(sum, d, difference + k * lanes);
+      if constexpr (rule == ScaleRule::abs_max) hn::Store(sum2, d, second_error + k * lanes);
+    }
+    HWY_ALIGN float total[group_blocks];
+    HWY_ALIGN float total2[group_blocks];
+    if constexpr (rule == ScaleRule::abs_max) {
+      reduce_stored_rows(d, Larger(), difference, total);
+      reduce_stored_rows(d, Larger(), second_error, total2);
+    } else {
+      reduce_stored_rows(d, Sum(), difference, total);
+    }
+
+    std::uint32_t chosen = 0, undecided = 0;
+    HWY_UNROLL(1)
+    for (std::size_t k = 0; k < group_blocks; k += lanes) {
+      VF less = hn::Load(d, total + k);
+      if constexpr (rule == ScaleRule::abs_max) {
+        less = hn::MulSub(hn::Load(d, total2 + k), hn::Load(d, prepared.weight + k), less);
+      }
+      const auto is_second = hn::Lt(less, hn::Zero(d));
+      chosen |= mask_bits(is_second) << k;
+      undecided |= mask_bits(hn::Not(hn::Gt(hn::Abs(less), set(undecided_below(rule))))) << k;
+    }
+    chosen &= ~prepared.zero;
+    const std::uint32_t served = prepared.served & ~prepared.zero;
+    undecided &= served;
+    std::uint32_t redo = ~(prepared.served | prepared.zero) & 0xFFFFU;
+    if (HWY_UNLIKELY(undecided != 0)) {
+      if (!repeats_dialect()) redo |= undecided;
+      for (; undecided != 0; undecided &= undecided - 1) {
+        const auto k = static_cast<std::size_t>(std::countr_zero(undecided));
+        chosen &= ~(1U << k);
+        chosen |= std::uint32_t{second_is_better(x, prepared, k)} << k;
+      }
+    }
+    HWY_UNROLL(1)
+    for (std::size_t k = 0; k < group_blocks; k += lanes) {
+      const auto pick = mask_of(chosen >> k);
+      store_bytes(hn::IfThenElse(pick, hn::Load(du, prepared.byte[1] + k),
+                                 hn::Load(du, prepared.byte[0] + k)),
+                  scales + k);
+    }
+
+    static constexpr std::uint32_t masks[2] = {7, Pair::code_mask};
+    for (std::size_t part = 0; part < 2; ++part) {
+      const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
+        const std::size_t at = part * 128 + i * lanes;
+        const std::size_t k = at / size;
+        const std::uint32_t which = chosen >> k & 1;
+        const VU code = code_bits(hn::Load(du, rounded[0] + which * elements + at));
+        VF value = hn::LoadU(d, x + at);
+        if (drops_zero_sign_) {
+          value = sign_source<false>(value, hn::Mul(value, set(prepared.inverse[which][k])));
+        }
+        return with_sign(code, value, masks[which]);
+      };
+      pack_nibbles(vector, ~prepared.zero >> (8 * part), codes + part * 64);
+    }
+    return {redo, chosen};
+  }
+
+ private:
+  /// Whether the dialect's own operations, one after another, give the second candidate the smaller
+  /// error. All of them round magnitudes as they round numbers with a sign.
+  HWY_INLINE bool second_is_better(const float* HWY_RESTRICT x, const Prepared& prepared,
+                                   std::size_t k) const {
+    const DF d;
+    HWY_ALIGN float e[2][size];
+    for (std::size_t i = 0; i < size; i += lanes) {
+      const VF magnitude = hn::Abs(hn::LoadU(d, x + k * size + i));
+      const VF y = hn::Mul(magnitude, set(prepared.inverse[0][k]));
+      const VF q = E2m1Rounding(y).value();
+      const VF q2 = Pair::value(magnitude, y, set(prepared.inverse[1][k]));
+      const VF value = scaled(q, prepared.scale[0][k]);
+      const VF value2 = pair_.expanded(scaled(q2, prepared.scale[1][k]));
+      hn::Store(error(value, magnitude), d, e[0] + i);
+      hn::Store(error(value2, magnitude), d, e[1] + i);
+    }
+    return total(e[1]) < total(e[0]);
+  }
+  HWY_INLINE VF scaled(VF q, float scale) const {
+    return hn::Mul(hn::Mul(q, set(scale)), set(t_.scaled_amax));
+  }
+  HWY_INLINE VF error(VF value, VF magnitude) const {
+    VF difference;
+    if (!t_.multiplies_reciprocal) {
+      difference = hn::Sub(hn::Div(value, set(t_.error_constant)), magnitude);
+    } else if (t_.dialect->error_fusion == ErrorFusion::difference) {
+      difference = hn::MulSub(value, set(t_.error_reciprocal), magnitude);
+    } else {
+      difference = hn::Sub(hn::Mul(value, set(t_.error_reciprocal)), magnitude);
+    }
+    return rule == ScaleRule::mse ? hn::Mul(difference, difference) : hn::Abs(difference);
+  }
+  [[nodiscard]] float total(const float* e) const {
+    constexpr int count = static_cast<int>(size);
+    if constexpr (rule == ScaleRule::abs_max) return *std::max_element(e, e + count);
+    return ordered_sum(t_.dialect->error_order, t_.input_type, e, count, count);
+  }
+  /// Whether error() does the operations that the dialect does.
+  [[nodiscard]] bool repeats_dialect() const {
+    return HWY_NATIVE_FMA != 0 || !t_.multiplies_reciprocal ||
+           t_.dialect->error_fusion != ErrorFusion::difference;
+  }
+
+  const TensorConstants& t_;
+  float largest_;
+  float encode_;
+  float decode_;
+  bool drops_zero_sign_;
+  Pair pair_;
+};
+
+}  // namespace lowbit::detail::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// Kernels whose scale is decided by the block's amax alone. Compiled once per target.
+#if defined(LOWBIT_STATIC_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef LOWBIT_STATIC_INL
+#undef LOWBIT_STATIC_INL
+#else
+#define LOWBIT_STATIC_INL
+#endif
+
+#include "quantize/vector/elements-inl.hpp"
+#include "quantize/vector/groups-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lowbit::detail::HWY_NAMESPACE {
+
+/// E4M3 scales from h, where they are normal and do not saturate.
+struct Scales {
+  VF scale;
+  VU code;
+  HWY_INLINE explicit Scales(VF h) {
+    // The mantissa rounded to three bits, to nearest even; a carry into the exponent comes out
+    // right.
+    const VU bits = bits_of(h);
+    const VU odd = hn::And(hn::ShiftRight<20>(bits), set_bits(1));
+    const VU rounded = hn::Add(hn::Add(bits, set_bits(0x7FFFFU)), odd);
+    const VU kept = hn::ShiftRight<20>(rounded);
+    scale = float_of(hn::ShiftLeft<20>(kept));
+    code = hn::Sub(kept, set_bits((127 - 7) << 3));
+  }
+  /// From the smallest normal scale to where 448 ends: a scale is then within 1/16 of h, and an
+  /// element of the block at most 17/16 of what its largest is mapped to: 6.375 rounds to 6 in
+  /// E2M1, and 7 * 17/16 < 7.5 to 7 in INT4.
+  static HWY_INLINE auto serves(VF h) {
+    return hn::And(hn::Ge(h, set(0x1p-6F)), hn::Lt(h, set(464.0F)));
+  }
+};
+
+/// NV formats with one candidate.
+template <typename Elements>
+class StaticKernel {
+ public:
+  static constexpr std::size_t size = nv_size;
+  static constexpr BlockChoice first = BlockChoice::only;
+  static constexpr BlockChoice second = BlockChoice::only;
+
+  explicit StaticKernel(const TensorConstants& t)
+      : largest_(t.largest_element), encode_(t.encode_scale), decode_(t.decode_scale) {}
+
+  struct Prepared {
+    HWY_ALIGN float inverse[group_blocks];
+    std::uint32_t zero;
+    std::uint32_t served;
+  };
+
+  HWY_INLINE void prepare(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT scales,
+                          Prepared& out) const {
+    const DF d;
+    HWY_ALIGN float amax[group_blocks];
+    block_maxima<size>(x, amax);
+    out.zero = 0;
+    out.served = 0;
+    HWY_UNROLL(1)
+    for (std::size_t k = 0; k < group_blocks; k += lanes) {
+      const VF b = hn::Load(d, amax + k);
+      const VF h = hn::Mul(hn::Div(b, set(largest_)), set(encode_));
+      const Scales s(h);
+      const auto empty = hn::Eq(b, hn::Zero(d));
+      const VF inv = hn::Div(set(1.0F), hn::Mul(set(decode_), s.scale));
+      hn::Store(hn::IfThenZeroElse(empty, inv), d, out.inverse + k);
+      store_bytes(hn::IfThenZeroElse(hn::RebindMask(DU(), empty), s.code), scales + k);
+      out.zero |= mask_bits(empty) << k;
+      out.served |= mask_bits(Scales::serves(h)) << k;
+    }
+  }
+
+  HWY_INLINE GroupResult encode(const float* HWY_RESTRICT x, const Prepared& prepared,
+                                std::uint8_t* HWY_RESTRICT codes,
+                                std::uint8_t* HWY_RESTRICT /*scales*/) const {
+    const DF d;
+    const auto vector = [&](std::size_t first_vector) LOWBIT_INLINE_LAMBDA {
+      return [&, first_vector](std::size_t i) LOWBIT_INLINE_LAMBDA {
+        const std::size_t at = (first_vector + i) * lanes;
+        return Elements::codes(hn::LoadU(d, x + at), set(prepared.inverse[at / size]));
+      };
+    };
+    pack_nibbles(vector(0), ~prepared.zero, codes);
+    pack_nibbles(vector(128 / lanes), ~prepared.zero >> 8, codes + 64);
+    return {~(prepared.zero | prepared.served) & 0xFFFFU, 0};
+  }
+
+ private:
+  float largest_;
+  float encode_;
+  float decode_;
+};
+
+/// MXFP4: the exponent of the block's amax, 2 less, rounded up as the rule says.
+template <bool keeps_zero_sign>
+class MxKernel {
+ public:
+  static constexpr std::size_t size = 32;
+  static constexpr BlockChoice first = BlockChoice::only;
+  static constexpr BlockChoice second = BlockChoice::only;
+
+  explicit MxKernel(const TensorConstants& t)
+      : round_up_(round_up(t)),
+        lowered_(lowered(t)),
+        quotient_(t.dialect->mx_scale != MxScale::exact),
+        divisor_(t.largest_element),
+        divides_(t.dialect->mx_scale == MxScale::divided) {}
+
+  struct Prepared {
+    HWY_ALIGN float inverse[group_blocks];
+    std::uint32_t zero;
+  };
+
+  HWY_INLINE void prepare(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT scales,
+                          Prepared& out) const {
+    const DF d;
+    HWY_ALIGN float amax[group_blocks];
+    block_maxima<size>(x, amax);
+    out.zero = 0;
+    HWY_UNROLL(1)
+    for (std::size_t k = 0; k < group_blocks; k += lanes) {
+      VF b = hn::Load(d, amax + k);
+      if (quotient_) b = divides_ ? hn::Div(b, set(divisor_)) : hn::Mul(b, set(1.0F / divisor_));
+      const VU field = hn::ShiftRight<23>(hn::Add(bits_of(b), set_bits(round_up_)));
+      const VU byte = hn::Sub(hn::Max(field, set_bits(lowered_)), set_bits(lowered_));
+      const auto empty = hn::Eq(quotient_ ? float_of(byte) : b, hn::Zero(d));
+      const auto empty_bits = hn::RebindMask(DU(), empty);
+      // 2^(127 - byte); byte is at most 254 - 1.
+      const VU inv = hn::ShiftLeft<23>(hn::Sub(set_bits(254), byte));
+      hn::Store(float_of(hn::IfThenZeroElse(empty_bits, inv)), d, out.inverse + k);
+      store_bytes(hn::IfThenZeroElse(empty_bits, byte), scales + k);
+      out.zero |= mask_bits(empty) << k;
+    }
+  }
+
+  HWY_INLINE GroupResult encode(const float* HWY_RESTRICT x, const Prepared& prepared,
+                                std::uint8_t* HWY_RESTRICT codes,
+                                std::uint8_t* HWY_RESTRICT /*scales*/) const {
+    const DF d;
+    using Elements = E2m1Elements<keeps_zero_sign, true>;
+    for (std::size_t part = 0; part < 4; ++part) {
+      const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
+        const std::size_t at = part * 128 + i * lanes;
+        return Elements::codes(hn::LoadU(d, x + at), set(prepared.inverse[at / size]));
+      };
+      const std::uint32_t kept = ~prepared.zero >> (4 * part);
+      // Two groups of eight bytes per block.
+      const std::uint32_t keep = (kept & 1) * 0x3U | (kept >> 1 & 1) * 0xCU |
+                                 (kept >> 2 & 1) * 0x30U | (kept >> 3 & 1) * 0xC0U;
+      pack_nibbles(vector, keep, codes + part * 64);
+    }
+    return {};
+  }
+
+ private:
+  /// What carries into the exponent field of b: nothing; any mantissa but 0 (b above 2^n, or above
+  /// 4 * 2^n); a mantissa above 1.5 (b above 6 * 2^n); one that rounds up to 2 in E2M1's bit.
+  static std::uint32_t round_up(const TensorConstants& t) {
+    if (t.dialect->mx_scale != MxScale::exact) return 0x7FFFFFU;
+    switch (t.rule) {
+      case ScaleRule::ceil:
+      case ScaleRule::static_4:
+        return 0x7FFFFFU;
+      case ScaleRule::rceil:
+      case ScaleRule::static_6:
+        return 0x3FFFFFU;
+      case ScaleRule::even:
+        return 0x200000U;
+      default:
+        return 0;
+    }
+  }
+  static std::uint32_t lowered(const TensorConstants& t) {
+    return t.dialect->mx_scale == MxScale::exact ? 2 : 0;
+  }
+
+  std::uint32_t round_up_;
+  std::uint32_t lowered_;
+  bool quotient_;
+  float divisor_;
+  bool divides_;
+};
+
+}  // namespace lowbit::detail::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

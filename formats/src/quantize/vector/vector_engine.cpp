@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// This file is compiled once per instruction set, by including itself (hwy/foreach_target.h).
+#include "quantize/vector/vector_engine.hpp"
+
+// Vectors without a fixed size are not served. x86 has AVX-512, AVX2 and, for older machines, the
+// scalar target: each more costs the build a third of this file's time.
+#define HWY_DISABLED_TARGETS \
+  (HWY_SSSE3 | HWY_SSE4 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/vector/vector_engine.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+//
+#include "hwy/highway.h"
+#include "quantize/vector/expand-inl.hpp"
+#include "quantize/vector/measure-inl.hpp"
+#include "quantize/vector/select-inl.hpp"
+#include "quantize/vector/static-inl.hpp"
+#include "quantize/vector/top_magnitude-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lowbit::detail::HWY_NAMESPACE {
+namespace {
+
+/// The scalar engine of the format, with what is faster here.
+template <typename Kernel>
+const Engine* engine(const TensorConstants& t) {
+  static const Engine served = [&] {
+    Engine e = scalar_engine(*t.format);
+    e.name = hwy::TargetName(HWY_TARGET);
+    e.top_magnitude = top_bits;
+    e.quantize = quantize_groups<Kernel>;
+    e.measure = measure_groups<Kernel>;
+    return e;
+  }();
+  return &served;
+}
+
+template <typename Pair>
+const Engine* selecting(const TensorConstants& t) {
+  switch (t.rule) {
+    case ScaleRule::mse:
+      return engine<SelectKernel<Pair, ScaleRule::mse>>(t);
+    case ScaleRule::mae:
+      return engine<SelectKernel<Pair, ScaleRule::mae>>(t);
+    case ScaleRule::abs_max:
+      return engine<SelectKernel<Pair, ScaleRule::abs_max>>(t);
+    default:
+      return nullptr;
+  }
+}
+
+template <bool keeps>
+const Engine* fp4(const TensorConstants& t) {
+  if (t.format->family() == ScaleFamily::mx) {
+    // With exact scales floor leaves elements up to 8, which saturate; the other rules none
+    // above 6.
+    const bool overflows = t.dialect->mx_scale == MxScale::exact && t.rule == ScaleRule::floor;
+    if (overflows && t.dialect->element_overflow != ElementOverflow::saturate) return nullptr;
+    return engine<MxKernel<keeps>>(t);
+  }
+  if (t.format->is_adaptive()) return selecting<FloatOrInteger>(t);
+  if (t.selects) return selecting<FourOverSix>(t);
+  return engine<StaticKernel<E2m1Elements<keeps, false>>>(t);
+}
+
+/// Rules that others may add are not.
+bool is_served(ScaleRule rule) {
+  switch (rule) {
+    case ScaleRule::static_6:
+    case ScaleRule::static_4:
+    case ScaleRule::mse:
+    case ScaleRule::mae:
+    case ScaleRule::abs_max:
+    case ScaleRule::floor:
+    case ScaleRule::rceil:
+    case ScaleRule::ceil:
+    case ScaleRule::even:
+      return true;
+  }
+  return false;
+}
+
+/// The axes of dialects that a kernel does not look at cannot show in blocks that it serves: no
+/// element is above the largest, no scale saturates or is subnormal, nothing is NaN, and orders of
+/// sums are within the bound of select-inl.hpp.
+const Engine* find_engine(const TensorConstants& t) {
+  const BlockFormat& format = *t.format;
+  if (t.rounding != ElementRounding::nearest || !is_served(t.rule)) return nullptr;
+  if (format.family() == ScaleFamily::mx) {
+    if (format.block_size != 32 || !(*format.scale == e8m0) || !(*format.element == e2m1)) {
+      return nullptr;
+    }
+  } else {
+    if (format.block_size != 16 || !t.scale_is_e4m3) return nullptr;
+    // Beyond, intermediate results may leave the range of normal numbers.
+    if (!(t.scaled_amax >= 0x1p-32F && t.scaled_amax <= 0x1p32F)) return nullptr;
+  }
+  if (format.is_adaptive() && !(*format.integer == int4)) return nullptr;
+  if (*format.element == int4) return engine<StaticKernel<Int4Elements>>(t);
+  if (!(*format.element == e2m1)) return nullptr;
+  return t.dialect->negative_zero == NegativeZero::kept ? fp4<true>(t) : fp4<false>(t);
+}
+
+}  // namespace
+}  // namespace lowbit::detail::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lowbit::detail {
+namespace {
+HWY_EXPORT(find_engine);
+HWY_EXPORT(expand_codes);
+HWY_EXPORT(top_bits);
+}  // namespace
+
+const Engine* vector_engine(const TensorConstants& constants) {
+  return HWY_DYNAMIC_DISPATCH(find_engine)(constants);
+}
+
+std::uint32_t top_magnitude(const float* x, std::size_t count) {
+  return HWY_DYNAMIC_DISPATCH(top_bits)(x, count);
+}
+
+void expand_nibbles(const std::uint8_t* codes, const std::uint8_t* scales, std::size_t blocks,
+                    std::size_t size, ValueTable& values, float* out) {
+  HWY_DYNAMIC_DISPATCH(expand_codes)(codes, scales, blocks, size, values, out);
+}
+
+std::vector<VectorTarget> vector_targets() {
+  std::vector<VectorTarget> found;
+  for (std::int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
+    const std::int64_t id = left & -left;
+    found.push_back({id, hwy::TargetName(id)});
+  }
+  return found;
+}
+
+void force_vector_target(std::int64_t id) {
+  hwy::SetSupportedTargetsForTest(id);
+}
+
+std::string_view vector_target_name() {
+  const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
+  return hwy::TargetName(usable & -usable);
+}
+
+}  // namespace lowbit::detail
+#endif

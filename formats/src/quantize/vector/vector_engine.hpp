@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Engines that compute with vectors: one per instruction set, chosen when the program runs.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "quantize/engine.hpp"
+
+namespace lowbit::detail {
+
+/// The engine of the best instruction set for the request, or nullptr where no vector kernel serves
+/// it. Served are the values of the dialect's axes, not its name.
+[[nodiscard]] const Engine* vector_engine(const TensorConstants& constants);
+
+/// The largest bits of |x|, as Engine::top_magnitude.
+[[nodiscard]] std::uint32_t top_magnitude(const float* x, std::size_t count);
+
+/// The values of blocks with packed 4-bit codes, one block after another.
+/// \param codes  size / 2 bytes per block; scales  one byte per block; out  size floats per block
+/// \param size  elements per block, a multiple of sixteen
+void expand_nibbles(const std::uint8_t* codes, const std::uint8_t* scales, std::size_t blocks,
+                    std::size_t size, ValueTable& values, float* out);
+
+/// An instruction set that this machine has and that kernels are compiled for.
+struct VectorTarget {
+  std::int64_t id;
+  std::string_view name;
+};
+[[nodiscard]] std::vector<VectorTarget> vector_targets();
+
+/// The instruction set that engines are chosen for from now on, in every thread; 0 for the best.
+/// For tests and measurements. Not to be called while another thread quantizes.
+void force_vector_target(std::int64_t id);
+/// Its name.
+[[nodiscard]] std::string_view vector_target_name();
+
+}  // namespace lowbit::detail

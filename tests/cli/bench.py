@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""lowbit bench, run: the keys, operations and formats of its JSON, and exit codes of bad input.
+
+usage: bench.py --lowbit PATH
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+KEYS = {"operation", "format", "rule", "dtype", "target", "threads", "elements_per_second", "bytes_per_second"}
+failures = []
+
+
+def check(condition, what):
+    if not condition:
+        failures.append(what)
+        print(f"FAILED: {what}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lowbit", required=True)
+    lowbit = parser.parse_args().lowbit
+    work = pathlib.Path(tempfile.mkdtemp())
+
+    def run(*arguments):
+        return subprocess.run([lowbit, *map(str, arguments)], capture_output=True, text=True)
+
+    result = run("bench", "--seconds", "0.001", "--json", "-")
+    check(result.returncode == 0 and result.stderr == "", f"exit {result.returncode}: {result.stderr}")
+    rows = json.loads(result.stdout)
+    registry = json.loads(run("formats", "--json").stdout)["block_formats"]
+    for row in rows:
+        memory = row["operation"] in ("read", "write", "amax")
+        wanted = KEYS - ({"format", "rule"} if memory else {"rule"} if row["operation"] == "dequantize" else set())
+        check(set(row) == wanted, f"keys of {row}")
+        check(row["threads"] == 1 and row["dtype"] == "F32", f"threads or dtype of {row}")
+        check(row["elements_per_second"] > 1e5, f"speed of {row}")
+        check(row["bytes_per_second"] >= 4 * row["elements_per_second"], f"bytes of {row}")
+    for operation in ("read", "write", "amax"):
+        check(sum(r["operation"] == operation for r in rows) == 1, operation)
+    for operation in ("quantize", "eval"):
+        got = sorted((r["format"], r["rule"]) for r in rows if r["operation"] == operation)
+        # Rules that the engine looks up by search are too slow to be of interest here.
+        check(got == sorted((f["name"], rule) for f in registry for rule in f["rules"]), f"{operation}: {got}")
+    check([r["format"] for r in rows if r["operation"] == "dequantize"] == [f["name"] for f in registry], "dequantize")
+    listed = run("formats").stdout
+    for row in rows:
+        if row["operation"] == "quantize" and row["format"] in ("nvfp4", "if4", "mxfp4", "nvint4"):
+            check(row["target"] != "scalar", f"{row} is not served by a vector kernel")
+    check("no vector kernel" in listed, "lowbit formats names what falls back")
+
+    check(run("bench", "--seconds", "0.001", "--json", work / "r.json").returncode == 0, "a file")
+    check(json.loads((work / "r.json").read_text())[0]["operation"] == "read", "the file's first row")
+    check(run("bench", "--seconds", "0").returncode == 2, "no time")
+    refused = run("bench", "--seconds", "0.001", "--json", work / "no" / "r.json")
+    check(refused.returncode == 3 and refused.stderr.count("\n") == 1, f"an unwritable file: {refused.stderr}")
+    if failures:
+        return 1
+    print("lowbit bench: ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// Every vector engine, on every instruction set that this machine has, against the scalar engine:
+// the same bytes for every format, rule and dialect that it serves.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "dequantize/value_table.hpp"
+#include "formats/vector_cases.hpp"
+#include "quantize/vector/vector_engine.hpp"
+
+namespace {
+
+using namespace lowbit;
+using namespace lowbit::detail;
+
+/// Restores the best instruction set.
+struct Forced {
+  explicit Forced(const VectorTarget& target) { force_vector_target(target.id); }
+  ~Forced() { force_vector_target(0); }
+  Forced(const Forced&) = delete;
+  Forced& operator=(const Forced&) = delete;
+};
+
+struct Coded {
+  std::vector<std::uint8_t> codes, scales;
+  std::vector<BlockChoice> choices;
+  friend bool operator==(const Coded&, const Coded&) = default;
+};
+
+Coded run_engine(const Engine& engine, const TensorConstants& t, const float* x, std::size_t blocks,
+                 BlockScratch& scratch) {
+  BlockRun run;
+  run.x = x;
+  run.original = x;
+  run.blocks = blocks;
+  run.blocks_per_row = blocks;
+  run.last_columns = static_cast<std::size_t>(t.format->block_size);
+  const std::size_t bytes = blocks * run.last_columns / 2;
+  // Guards around the outputs see what is written beside them.
+  Coded out{std::vector<std::uint8_t>(bytes + 64, 0xA5),
+            std::vector<std::uint8_t>(blocks + 64, 0xA5),
+            std::vector<BlockChoice>(blocks, BlockChoice::only)};
+  engine.quantize(t, run, scratch,
+                  {out.codes.data() + 32, out.scales.data() + 32, out.choices.data()});
+  return out;
+}
+
+}  // namespace
+
+namespace {
+
+/// \return the blocks that were compared.
+std::size_t compare_bytes(std::size_t blocks, std::uint32_t seed) {
+  const auto scratch = std::make_unique<BlockScratch>();
+  std::size_t compared = 0;
+  for (const cases::Request& request : cases::served_requests()) {
+    const std::size_t size = request.block_size();
+    for (const cases::Data& data : cases::all_data(size, blocks, seed)) {
+      const TensorConstants t = request.constants(data.amax());
+      if (vector_engine(t) == nullptr) continue;
+      const Coded wanted = run_engine(scalar_engine(*t.format), t, data.x.data(), blocks, *scratch);
+      for (const VectorTarget& target : vector_targets()) {
+        const Forced forced(target);
+        INFO(target.name << ": " << request.name() << " on " << data.name << ", seed " << seed);
+        compared += blocks;
+        REQUIRE(run_engine(*vector_engine(t), t, data.x.data(), blocks, *scratch) == wanted);
+      }
+    }
+  }
+  return compared;
+}
+
+}  // namespace
+
+TEST_CASE("every instruction set gives the scalar engine's bytes") {
+  CHECK(compare_bytes(1200, 1) > 100000);
+}
+
+// scripts/nightly.sh: more than 10^8 elements per format, rule and dialect.
+TEST_CASE("the same for many elements", "[.nightly]") {
+  for (std::uint32_t seed = 100; seed < 150; ++seed) compare_bytes(8192, seed);
+}
+
+TEST_CASE("every number of blocks and every misalignment gives the scalar engine's bytes") {
+  const auto scratch = std::make_unique<BlockScratch>();
+  for (const VectorTarget& target : vector_targets()) {
+    const Forced forced(target);
+    for (const cases::Request& request : cases::served_requests()) {
+      if (request.dialect != &canonical) continue;
+      const std::size_t size = request.block_size();
+      const cases::Data data = cases::normal_data(size, 40, 7);
+      const TensorConstants t = request.constants(data.amax());
+      const Engine* const engine = vector_engine(t);
+      if (engine == nullptr) continue;
+      for (std::size_t blocks = 0; blocks <= 35; ++blocks) {
+        // Bytes from a multiple of 64: every misalignment of a float.
+        const std::size_t shift = blocks % 16;
+        std::vector<float> buffer(blocks * size + 16);
+        std::copy_n(data.x.data(), blocks * size, buffer.data() + shift);
+        INFO(target.name << ": " << request.name() << ", " << blocks << " blocks");
+        REQUIRE(run_engine(*engine, t, buffer.data() + shift, blocks, *scratch) ==
+                run_engine(scalar_engine(*t.format), t, buffer.data() + shift, blocks, *scratch));
+      }
+    }
+  }
+}
+
+TEST_CASE("every instruction set gives the scalar engine's error sums") {
+  const auto scratch = std::make_unique<BlockScratch>();
+  // Which NaN a sum is does not matter.
+  const auto bits_of = [](double v) {
+    return std::isnan(v) ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(v);
+  };
+  const auto bits = [&](const ErrorStatistics& s) {
+    return std::vector<std::uint64_t>{s.elements,
+                                      s.nonzero,
+                                      s.clipped,
+                                      s.zeroed,
+                                      s.blocks,
+                                      s.four_or_int,
+                                      s.bits,
+                                      bits_of(s.squared_error),
+                                      bits_of(s.squared_value),
+                                      bits_of(s.squared_result),
+                                      bits_of(s.product),
+                                      bits_of(s.max_abs_error)};
+  };
+  for (const VectorTarget& target : vector_targets()) {
+    const Forced forced(target);
+    for (const cases::Request& request : cases::served_requests()) {
+      const std::size_t size = request.block_size();
+      for (const cases::Data& data : cases::all_data(size, 134)) {
+        const TensorConstants t = request.constants(data.amax());
+        const Engine* const engine = vector_engine(t);
+        if (engine == nullptr) continue;
+        // Two rows of 67 blocks, the last of each padded from 5 columns.
+        std::vector<float> x = data.x;
+        BlockRun run;
+        run.x = run.original = x.data();
+        run.blocks = 134;
+        run.blocks_per_row = 67;
+        run.original_stride = 67 * size;
+        run.last_columns = 5;
+        for (const std::size_t block : {66U, 133U}) {
+          std::fill_n(x.data() + block * size + 5, size - 5, 0.0F);
+        }
+        ValueTable table(*t.format, t.amax, t.encode_constant, *t.dialect);
+        ErrorStatistics got, wanted;
+        engine->measure(t, run, *scratch, table, got);
+        scalar_engine(*t.format).measure(t, run, *scratch, table, wanted);
+        INFO(target.name << ": " << request.name() << " on " << data.name);
+        REQUIRE(bits(got) == bits(wanted));
+      }
+    }
+  }
+}
+
+TEST_CASE("every instruction set dequantizes every code to its value") {
+  for (const VectorTarget& target : vector_targets()) {
+    const Forced forced(target);
+    for (const char* name : {"nvfp4", "if4", "mxfp4", "nvint4"}) {
+      const BlockFormat& format = *find_block_format(name);
+      const auto size = static_cast<std::size_t>(format.block_size);
+      // Every code at every place of a block, under every scale byte.
+      constexpr std::size_t blocks = 256;
+      std::vector<std::uint8_t> scales(blocks), codes(blocks * size / 2);
+      std::vector<float> out(blocks * size + 8, -7.0F);
+      ValueTable table(format, 3.0F, 2688.0F, canonical);
+      for (std::size_t shift = 0; shift < 16; ++shift) {
+        const auto code = [&](std::size_t i) { return (i + i / size + shift) % 16; };
+        for (std::size_t k = 0; k < blocks; ++k) scales[k] = static_cast<std::uint8_t>(k);
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+          codes[i] = static_cast<std::uint8_t>(code(2 * i) | code(2 * i + 1) << 4);
+        }
+        const std::size_t at = shift % 8;
+        expand_nibbles(codes.data(), scales.data(), blocks, size, table, out.data() + at);
+        bool same = true;
+        for (std::size_t i = 0; i < blocks * size; ++i) {
+          same = same && std::bit_cast<std::uint32_t>(out[at + i]) ==
+                             std::bit_cast<std::uint32_t>(table.row(scales[i / size])[code(i)]);
+        }
+        INFO(target.name << ": " << name);
+        REQUIRE(same);
+      }
+      CHECK(out.back() == -7.0F);
+    }
+  }
+}
+
+TEST_CASE("the largest magnitude is the scalar engine's") {
+  const Engine& scalar = scalar_engine(*find_block_format("nvfp4"));
+  cases::Request request{find_block_format("nvfp4"), ScaleRule::static_6, &canonical};
+  const TensorConstants t = request.constants(1.0F);
+  std::vector<float> x(300);
+  for (const VectorTarget& target : vector_targets()) {
+    const Forced forced(target);
+    const Engine* const engine = vector_engine(t);
+    REQUIRE(engine != nullptr);
+    for (std::size_t count = 0; count <= 150; ++count) {
+      for (std::size_t top = 0; top < std::max<std::size_t>(count, 1); ++top) {
+        std::fill(x.begin(), x.end(), std::numeric_limits<float>::infinity());
+        float* const begin = x.data() + 1 + count % 16;
+        for (std::size_t i = 0; i < count; ++i)
+          begin[i] = (i % 2 != 0 ? -1.0F : 1.0F) / (2.0F + static_cast<float>(i));
+        if (count != 0) begin[top] = top % 2 != 0 ? -3.5F : 3.5F;
+        REQUIRE(engine->top_magnitude(begin, count) == scalar.top_magnitude(begin, count));
+      }
+    }
+    x[5] = std::bit_cast<float>(0xFFC00001U);
+    CHECK(engine->top_magnitude(x.data() + 2, 20) == scalar.top_magnitude(x.data() + 2, 20));
+  }
+}
