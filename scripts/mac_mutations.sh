@@ -59,7 +59,7 @@ CPP
       "$build"/tests/mac/CMakeFiles/test_mac_units.dir/*.o \
       "$(find "$build/mac_rtl" -name 'simulator.cpp.o')" "$build/mac_rtl/liblowbit_verilated.a" \
       "$build/sim/liblowbit_sim.a" "$build/formats/liblowbit_formats.a" \
-      $(find /usr/lib /usr/local/lib -name 'libCatch2*.a' 2> /dev/null | tr '\n' ' ') -lfmt -lzip -ltbb -lpthread -o mutant
+      $(find /usr/lib /usr/local/lib -name 'libCatch2*.a' 2> /dev/null | tr '\n' ' ') -lfmt -lzip -ltbb -lhwy -lpthread -o mutant
   ) > "$work/log" 2>&1 || { echo "NOT BUILT $name"; tail -5 "$work/log"; missed=$((missed + 1)); return; }
   local caught=""
   while IFS= read -r test; do

@@ -13,6 +13,8 @@
 #include "catch.hpp"
 #include "dequantize/value_table.hpp"
 #include "formats/vector_cases.hpp"
+#include "lowbit/dialect_axis.hpp"
+#include "quantize/vector/served_dialects.hpp"
 #include "quantize/vector/vector_engine.hpp"
 
 namespace {
@@ -86,6 +88,23 @@ TEST_CASE("every instruction set gives the scalar engine's bytes") {
 // scripts/nightly.sh: more than 10^8 elements per format, rule and dialect.
 TEST_CASE("the same for many elements", "[.nightly]") {
   for (std::uint32_t seed = 100; seed < 150; ++seed) compare_bytes(8192, seed);
+}
+
+TEST_CASE("a dialect with a value that the kernels were not written for is not served") {
+  CHECK(serves_dialect(canonical));
+  for (const DialectAxis& axis : dialect_axes()) {
+    INFO(axis.name);
+    Dialect later = canonical;
+    axis.set(later, 31);
+    CHECK_FALSE(serves_dialect(later));
+  }
+}
+
+TEST_CASE("the recorded kernels' dialects are served") {
+  for (const char* name : {"fos_pytorch", "fos_pytorch_cuda", "fos_triton"}) {
+    INFO(name);
+    CHECK(serves_dialect(*find_dialect(name)));
+  }
 }
 
 TEST_CASE("every number of blocks and every misalignment gives the scalar engine's bytes") {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lowbit/dialect.hpp"
+#include "lowbit/dialect_axis.hpp"
 #include "quantize/tensor_constants.hpp"
 
 namespace lowbit::cases {
@@ -38,14 +39,33 @@ struct Request {
   }
 };
 
-/// Every format, rule and dialect that exist.
+/// Canonical with one value of one axis instead: every value of every axis.
+inline const std::vector<Dialect>& one_value_dialects() {
+  static const std::vector<Dialect> all = [] {
+    std::vector<Dialect> made;
+    for (const DialectAxis& axis : dialect_axes()) {
+      for (std::size_t value = 0; value < axis.values.size(); ++value) {
+        Dialect d = canonical;
+        axis.set(d, static_cast<std::uint8_t>(value));
+        d.name = axis.values[value].name;
+        if (axis.get(d) != axis.get(canonical)) made.push_back(d);
+      }
+    }
+    return made;
+  }();
+  return all;
+}
+
+/// Every format, rule and dialect that exist, and dialects that differ from canonical on one axis.
 inline std::vector<Request> all_requests() {
   std::vector<Request> requests;
   for (const BlockFormat& format : block_formats()) {
     for (const ScaleRule rule : scale_rules()) {
-      for (const Dialect& dialect : dialects()) {
+      const auto add = [&](const Dialect& dialect) {
         if (is_valid_rule(format, rule, &dialect)) requests.push_back({&format, rule, &dialect});
-      }
+      };
+      for (const Dialect& dialect : dialects()) add(dialect);
+      for (const Dialect& dialect : one_value_dialects()) add(dialect);
     }
   }
   return requests;

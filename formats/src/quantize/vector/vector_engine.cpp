@@ -14,6 +14,7 @@
 #include "quantize/vector/expand-inl.hpp"
 #include "quantize/vector/measure-inl.hpp"
 #include "quantize/vector/select-inl.hpp"
+#include "quantize/vector/served_dialects.hpp"
 #include "quantize/vector/static-inl.hpp"
 #include "quantize/vector/top_magnitude-inl.hpp"
 
@@ -76,16 +77,16 @@ bool is_served(ScaleRule rule) {
     case ScaleRule::ceil:
     case ScaleRule::even:
       return true;
+    default:
+      return false;
   }
-  return false;
 }
 
-/// The axes of dialects that a kernel does not look at cannot show in blocks that it serves: no
-/// element is above the largest, no scale saturates or is subnormal, nothing is NaN, and orders of
-/// sums are within the bound of select-inl.hpp.
+/// A dialect is served by the values of its axes (served_dialects.hpp).
 const Engine* find_engine(const TensorConstants& t) {
   const BlockFormat& format = *t.format;
   if (t.rounding != ElementRounding::nearest || !is_served(t.rule)) return nullptr;
+  if (!serves_dialect(*t.dialect)) return nullptr;
   if (format.family() == ScaleFamily::mx) {
     if (format.block_size != 32 || !(*format.scale == e8m0) || !(*format.element == e2m1)) {
       return nullptr;
