@@ -46,7 +46,7 @@ inline void add_sums(const float* HWY_RESTRICT x, const float* HWY_RESTRICT q, s
       largest = hn::Max(largest, hn::Abs(error));
     }
     // A maximum forgets NaN, a sum of squares has it exactly where an error was NaN.
-    largest = hn::IfThenElse(hn::Ne(squared_error, squared_error), squared_error, largest);
+    largest = hn::IfThenElse(hn::IsNaN(squared_error), squared_error, largest);
     hn::StoreU(squared_error, d, sums.squared_error.data() + lane);
     hn::StoreU(squared_value, d, sums.squared_value.data() + lane);
     hn::StoreU(squared_result, d, sums.squared_result.data() + lane);
