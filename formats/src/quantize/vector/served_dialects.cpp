@@ -21,7 +21,7 @@ constexpr std::uint32_t one_of(Values... values) {
   return ((std::uint32_t{1} << static_cast<unsigned>(values)) | ...);
 }
 
-/// Kernels look at mx_scale, negative_zero, error_fusion, constant_division and
+/// Kernels look at mx_scale, mx_element_scale, negative_zero, error_fusion, constant_division and
 /// divided_candidates, and element_overflow where it can show. The values of the other axes cannot
 /// show in a block that a kernel keeps: no element is above the largest, no scale saturates or is
 /// subnormal, nothing is NaN, the elements are E2M1 or INT4, the rounding is to nearest, and every
@@ -32,6 +32,7 @@ constexpr auto served_axes = std::to_array<ServedAxis>({
     {"scale_overflow",
      one_of(ScaleOverflow::saturate, ScaleOverflow::nan, ScaleOverflow::saturate_nan_zero)},
     {"mx_scale", one_of(MxScale::exact, MxScale::divided, MxScale::reciprocal)},
+    {"mx_element_scale", one_of(MxElementScale::exact, MxElementScale::zero_where_byte_is_zero)},
     {"e2m0_ties", one_of(E2m0Ties::even, E2m0Ties::down)},
     {"negative_zero", one_of(NegativeZero::kept, NegativeZero::dropped)},
     {"element_overflow", one_of(ElementOverflow::saturate, ElementOverflow::wrap_e2m1)},

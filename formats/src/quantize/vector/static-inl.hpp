@@ -106,6 +106,7 @@ class MxKernel {
       : round_up_(round_up(t)),
         lowered_(lowered(t)),
         quotient_(t.dialect->mx_scale != MxScale::exact),
+        clears_byte_0_(t.dialect->mx_element_scale == MxElementScale::zero_where_byte_is_zero),
         divisor_(t.largest_element),
         divides_(t.dialect->mx_scale == MxScale::divided) {}
 
@@ -122,11 +123,12 @@ class MxKernel {
     out.zero = 0;
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
-      VF b = hn::Load(d, amax + k);
+      const VF top = hn::Load(d, amax + k);
+      VF b = top;
       if (quotient_) b = divides_ ? hn::Div(b, set(divisor_)) : hn::Mul(b, set(1.0F / divisor_));
       const VU field = hn::ShiftRight<23>(hn::Add(bits_of(b), set_bits(round_up_)));
       const VU byte = hn::Sub(hn::Max(field, set_bits(lowered_)), set_bits(lowered_));
-      const auto empty = hn::Eq(quotient_ ? float_of(byte) : b, hn::Zero(d));
+      const auto empty = hn::Eq(clears_byte_0_ ? float_of(byte) : top, hn::Zero(d));
       const auto empty_bits = hn::RebindMask(DU(), empty);
       // 2^(127 - byte); byte is at most 254 - 1.
       const VU inv = hn::ShiftLeft<23>(hn::Sub(set_bits(254), byte));
@@ -180,6 +182,7 @@ class MxKernel {
   std::uint32_t round_up_;
   std::uint32_t lowered_;
   bool quotient_;
+  bool clears_byte_0_;
   float divisor_;
   bool divides_;
 };
