@@ -14,18 +14,19 @@ namespace lowbit {
 /// One measurement. Quantization, dequantization and evaluation run on 65,536 normal values, which
 /// stay in a core's L2 cache; `read` and `write` on 256 MiB, which stay in none.
 struct BenchResult {
-  std::string_view operation;  ///< amax, quantize, dequantize, eval, read or write
-  std::string_view format;     ///< empty for amax, read and write
-  std::string_view rule;       ///< likewise, and for dequantize
-  std::string_view dtype;      ///< of the values: F32
-  std::string_view target;     ///< the instruction set ("AVX3" is AVX-512), or scalar
-  unsigned threads = 1;
-  double elements_per_second = 0.0;
-  double bytes_per_second = 0.0;  ///< read and written, codes and scale bytes included
+  std::string_view operation;        ///< amax, quantize, dequantize, eval, read or write
+  std::string_view format;           ///< empty for amax, read and write
+  std::string_view rule;             ///< likewise, and for dequantize
+  std::string_view dtype;            ///< of the values: F32
+  std::string_view target;           ///< the instruction set ("AVX3" is AVX-512), or scalar
+  unsigned threads = 1;              ///< that ran the operation
+  double elements_per_second = 0.0;  ///< of the input
+  double bytes_per_second = 0.0;     ///< read and written, codes and scale bytes included
 };
 
 /// Measures every format with every rule, in `canonical`, on the calling thread. Each case is
 /// repeated for `seconds` and its fastest repetition counts, which other load disturbs least.
+/// \param seconds  of each case
 /// \param done  called after each case; may be empty
 /// \return in the order of the calls. Not to be run beside another bench().
 [[nodiscard]] std::vector<BenchResult> bench(double seconds,

@@ -31,18 +31,18 @@ enum class CapturedShape : std::uint8_t {
 
 /// One configuration of a capture file of a library.
 struct CaptureConfiguration {
-  std::string_view file;           ///< without its extension
-  std::string_view configuration;  ///< as in the keys, without @cuda
-  std::string_view dialect;        ///< of the run on the CPU; empty where there was none
-  std::string_view cuda_dialect;   ///< of the run on CUDA; empty where there was none
-  std::string_view format;
-  ScaleRule rule = ScaleRule::static_6;
-  CapturedScale scale = CapturedScale::none;
-  CapturedShape shape = CapturedShape::rows;
-  float scale_max = 0.0F;    ///< M; 0: the default
-  bool casts_input = false;  ///< the input was cast to FP32 first
-  bool gives_scale = false;  ///< the captured tensor scale and block scales are taken as given
-  bool has_ggml_blocks = false;
+  std::string_view file;                      ///< without its extension
+  std::string_view configuration;             ///< as in the keys, without the mark of CUDA
+  std::string_view dialect;                   ///< of the run on the CPU; empty where there was none
+  std::string_view cuda_dialect;              ///< of the run on CUDA; empty where there was none
+  std::string_view format;                    ///< a name of block_formats()
+  ScaleRule rule = ScaleRule::static_6;       ///< how its scales are chosen
+  CapturedScale scale = CapturedScale::none;  ///< of the captured tensor scale
+  CapturedShape shape = CapturedShape::rows;  ///< of what was quantized together
+  float scale_max = 0.0F;                     ///< M; 0: the default
+  bool casts_input = false;                   ///< the input was cast to FP32 first
+  bool gives_scale = false;      ///< the captured tensor scale and block scales are taken as given
+  bool has_ggml_blocks = false;  ///< codes and scale bytes lie in blocks of ggml
 };
 
 /// Every configuration that is known, in the order of the files.
@@ -50,11 +50,11 @@ struct CaptureConfiguration {
 
 /// What a comparison found.
 struct CaptureResult {
-  std::string library;
-  std::string configuration;  ///< with @cuda where it ran there
-  std::string dialect;
-  std::size_t tensors = 0;
-  std::size_t blocks = 0;
+  std::string library;                        ///< the file without its extension
+  std::string configuration;                  ///< with the mark of CUDA where it ran there
+  std::string dialect;                        ///< that was compared with
+  std::size_t tensors = 0;                    ///< inputs that were compared
+  std::size_t blocks = 0;                     ///< of these
   std::size_t mismatches = 0;                 ///< blocks with another code or scale byte
   std::size_t wrong_tensor_scales = 0;        ///< tensors with another tensor scale
   std::size_t dequantized = 0;                ///< tensors whose dequantization was captured
@@ -68,8 +68,10 @@ struct CaptureResult {
 };
 
 /// Compares every configuration of one capture file: of a library, or of fouroversix.
-/// \param examples  how many mismatching blocks to describe in each result
-/// \throws Error(invalid_input) for files that do not have the layout of a capture.
+/// \param file  inputs.safetensors lies beside it, or the inputs in a folder fouroversix beside its
+/// own \param report  is called with each result \param examples  how many mismatching blocks to
+/// describe in each result \throws Error(invalid_input) for files that do not have the layout of a
+/// capture.
 void compare_captures(const std::filesystem::path& file,
                       const std::function<void(const CaptureResult&)>& report,
                       std::size_t examples = 0);

@@ -234,7 +234,7 @@ struct Dialect {
   std::string_view library{};   ///< whose arithmetic it is
   std::string_view versions{};  ///< the versions or commits that it was read from
   std::string_view source{};    ///< the file there, or the page here, that says so
-  DialectStatus status = DialectStatus::modelled;
+  DialectStatus status = DialectStatus::modelled;  ///< how it was checked
   /// What keeps S and the candidate values inside the range of binary32.
   AmaxRange amax_range = AmaxRange::power_of_two;
   /// What NonFinite::propagate does with NaN and infinity.
