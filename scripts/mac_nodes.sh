@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes docs/mac_nodes.md and docs/mac_report/nodes.json: the exact unit in every format named, on every node of
-# scripts/synth/nodes.json. DIR_OF_LIBRARIES holds the Liberty files that nodes.json names; they are not part of this
+# Makes docs/mac_nodes.md and docs/mac_report/nodes.json: the units and formats named (default: exact), on every node of
+# scripts/synth/nodes.json or on those of --node. DIR_OF_LIBRARIES holds the Liberty files that nodes.json names; they are not part of this
 # repository (docs/mac_area.md says where they are published). Finished designs come from the report's cache.
 # usage: scripts/mac_nodes.sh DIR_OF_LIBRARIES [LOWBIT [report arguments]]   (default build/dev/cli/lowbit --formats if4,nvfp4)
 set -euo pipefail

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Rows of the exact unit on every node of nodes.json: runs `lowbit mac report` once per node and writes the rows as JSON
-and as a Markdown table. A library whose file is missing or has another SHA-256 than nodes.json is refused.
+"""Rows of units on every node of nodes.json: runs `lowbit mac report` once per node and writes the rows as JSON and as a
+Markdown page. Rows that OUT.json has already stay, but for those measured anew. A library whose file is missing or has
+another SHA-256 than nodes.json is refused.
 
-usage: nodes.py LOWBIT DIR_OF_LIBRARIES OUT.json OUT.md [report arguments, as --formats if4,nvfp4]"""
+usage: nodes.py LOWBIT DIR_OF_LIBRARIES OUT.json OUT.md [--node NODE[,NODE...]] [report arguments]
+       (default: all nodes, --units exact, the recipes of nodes.json)"""
 import hashlib
 import json
 import os
@@ -13,8 +15,9 @@ import tempfile
 
 from cache import atomically
 
+SCALING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scaling.json")
 NODES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nodes.json")
-COLUMNS = (("node", "node", ""), ("unit", "unit", ""), ("format", "format", ""), ("recipe", "recipe", ""), ("nand2", "area, NAND2", ",.0f"), ("area_um2", "area, um2", ",.0f"),
+COLUMNS = (("node", "node", ""), ("unit", "unit", ""), ("format", "format", ""), ("lanes", "lanes", ""), ("recipe", "recipe", ""), ("nand2", "area, NAND2", ",.0f"), ("area_um2", "area, um2", ",.0f"),
            ("flip_flops", "flip-flops", ""), ("fmax_mhz", "Fmax, MHz", ",.0f"), ("gmac_per_s_per_mm2", "GMAC/s/mm2", ",.0f"), ("pj_per_mac", "pJ/MAC, zero delay", ".3g"),
            ("glitch_pj_per_mac", "pJ/MAC, glitches", ".3g"), ("glitch_wire_pj_per_mac", "wires, pJ/MAC", ".3g"), ("leakage_pj_per_mac", "of it leakage", ".2g"))
 
@@ -39,8 +42,10 @@ def libraries(node, folder):
     return paths
 
 
-def arguments(node, folder):
-    out = ["--units", "exact", "--recipes", ",".join(node["recipes"]), "--wire", str(node["wire_ff"]), "--period", str(node["period_ns"]), "--glitches"]
+def arguments(node, folder, more=()):
+    out = [] if "--units" in more else ["--units", "exact"]
+    out += [] if "--recipes" in more else ["--recipes", ",".join(node["recipes"])]
+    out += ["--wire", str(node["wire_ff"]), "--period", str(node["period_ns"]), "--glitches"]
     for path in libraries(node, folder):
         out += ["--liberty", path]
     for pattern in node["dont_use"]:
@@ -50,22 +55,74 @@ def arguments(node, folder):
 
 def ratios(rows):
     """{(node, recipe): (area, energy)} of IF4 over NVFP4."""
-    at = {(r["node"], r["recipe"], r["format"]): r for r in rows}
+    at = {(r["node"], r["recipe"], r["format"]): r for r in rows if r["unit"] == "exact" and r["lanes"] == 16}
     return {(n, c): (r["nand2"] / at[n, c, "nvfp4"]["nand2"], r["pj_per_mac"] / at[n, c, "nvfp4"]["pj_per_mac"])
             for (n, c, f), r in at.items() if f == "if4" and (n, c, "nvfp4") in at}
+
+
+def key(row):
+    return row["node"], row["unit"], row["format"], row["lanes"], row["recipe"]
+
+
+def merged(old, new, nodes):
+    """Old rows with those measured anew in their places; by node, unit, recipe, as the page has them."""
+    rows = {key(r): r for r in old}
+    rows.update({key(r): r for r in new})
+    order = [n["node"] for n in nodes]
+    return sorted(rows.values(), key=lambda r: (order.index(r["node"]), r["unit"] != "exact", r["unit"], r["recipe"], r["format"], r["lanes"]))
+
+
+def factors(scaling, nm, volts):
+    """(area, energy) at scaling's node and voltage over those at nm and volts."""
+    def energy(of, v):
+        a, b, c = scaling["energy_of_volts"][str(of)]
+        return a * v * v + b * v + c
+    return scaling["area_to_32nm"][str(nm)], energy(scaling["to_nm"], scaling["to_volts"]) / energy(nm, volts)
+
+
+def best(rows, node, fmt):
+    """Rows of the node's exact unit with the most GMAC/s/mm2 and the least pJ/MAC (with glitches where measured)."""
+    own = [r for r in rows if (r["node"], r["unit"], r["format"]) == (node["node"], "exact", fmt)]
+    return max(own, key=lambda r: r["gmac_per_s_per_mm2"], default=None), min(own, key=energy, default=None)
+
+
+def energy(row):
+    return row.get("glitch_pj_per_mac") or row["pj_per_mac"]
+
+
+def beside(rows, nodes, scaling):
+    """Lines of the table beside published designs: raw, and scaled to one node."""
+    lines = ["## Beside published designs", "",
+             f"Raw figures at each design's own node, and scaled to {scaling['to_nm']} nm and {scaling['to_volts']} V by one table: {scaling['source']}. "
+             "An area is multiplied by its factor, an energy by the ratio of the polynomials at the two voltages; clocks are not scaled. pJ/MAC of our units: "
+             "with glitches, without wires. Each row has the best of its recipes, so the two figures may be of two recipes.", "",
+             "| design | level | area factor | energy factor | GMAC/s/mm2 | pJ/MAC | GMAC/s/mm2, scaled | pJ/MAC, scaled |", "|" + " --- |" * 8]
+
+    def line(name, level, nm, volts, rate, pj):
+        area, joule = factors(scaling, nm, volts)
+        lines.append("| " + " | ".join([name, level, f"{area:g}", f"{joule:.3g}", text(rate, ",.0f"), text(pj, ".3g"), text(rate and rate / area, ",.0f"), text(pj and pj * joule, ".3g")]) + " |")
+
+    for fmt in ("nvfp4", "if4"):
+        for node in nodes:
+            dense, frugal = best(rows, node, fmt)
+            if dense:
+                line(f"exact {fmt}, {node['node']}", f"unit, {node['nm']} nm, {node['volts']} V", node["nm"], node["volts"], dense["gmac_per_s_per_mm2"], energy(frugal))
+    for p in scaling["published"]:
+        line(f"{p['design']} ({p['source']})", f"{p['level']}, {p['volts']} V assumed", p["nm"], p["volts"], p["gmac_per_s_per_mm2"], p["pj_per_mac"])
+    return lines + [""]
 
 
 def text(value, form):
     return "" if value is None else format(value, form) if form else str(value)
 
 
-def markdown(rows, nodes):
-    lines = ["# The exact unit by node", "", "Made by `scripts/mac_nodes.sh DIR_OF_LIBRARIES`; [mac_area.md](mac_area.md#other-libraries) says what is counted and how.", "",
+def markdown(rows, nodes, scaling):
+    lines = ["# The units by node", "", "Made by `scripts/mac_nodes.sh DIR_OF_LIBRARIES`; [mac_area.md](mac_area.md#other-libraries) says what is counted and how.", "",
              "| " + " | ".join(c[1] for c in COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
     lines += ["| " + " | ".join(text(r.get(k), f) for k, _, f in COLUMNS) + " |" for r in rows]
     lines += ["", "## IF4 over NVFP4", "| node | recipe | area | energy, zero delay |", "| --- | --- | --- | --- |"]
     lines += [f"| {n} | {c} | {a:.3f} | {e:.3f} |" for (n, c), (a, e) in ratios(rows).items()]
-    lines += ["", "## Libraries"]
+    lines += [""] + beside(rows, nodes, scaling) + ["## Libraries"]
     for node in nodes:
         own = [r for r in rows if r["node"] == node["node"]]
         if own:
@@ -84,9 +141,19 @@ def main():
     lowbit, folder, out_json, out_md, *more = sys.argv[1:]
     with open(NODES, encoding="utf-8") as f:
         nodes = json.load(f)
+    with open(SCALING, encoding="utf-8") as f:
+        scaling = json.load(f)
+    wanted = [n["node"] for n in nodes]
+    if "--node" in more[:-1]:
+        at = more.index("--node")
+        wanted = more[at + 1].split(",")
+        del more[at:at + 2]
     try:
+        for name in wanted:
+            if name not in [n["node"] for n in nodes]:
+                raise NodeError(f"--node {name}: there are {', '.join(n['node'] for n in nodes)}")
         # All files before the first synthesis: a run takes an hour.
-        commands = [(n, arguments(n, folder)) for n in nodes]
+        commands = [(n, arguments(n, folder, more)) for n in nodes if n["node"] in wanted]
     except NodeError as e:
         print(f"nodes.py: {e}", file=sys.stderr)
         return 3
@@ -103,8 +170,13 @@ def main():
     for row in rows:
         # OpenSTA 2.0.17 adds up the power tables of all states (`when`) of a pin: no second opinion where a library has them.
         row.pop("opensta_pj_per_mac", None)
+    if os.path.exists(out_json):
+        with open(out_json, encoding="utf-8") as f:
+            rows = merged(json.load(f), rows, nodes)
+    else:
+        rows = merged([], rows, nodes)
     atomically(os.path.abspath(out_json), json.dumps(rows, indent=1) + "\n")
-    atomically(os.path.abspath(out_md), markdown(rows, nodes))
+    atomically(os.path.abspath(out_md), markdown(rows, nodes, scaling))
     return 0
 
 

@@ -50,10 +50,22 @@ def main():
     check(all(r.split("@")[0] in synth.RECIPES for n in known for r in n["recipes"]), "the nodes' recipes exist")
     with open(os.path.join(ROOT, "docs", "mac_report", "nodes.json"), encoding="utf-8") as f:
         rows = json.load(f)
+    with open(nodes.SCALING, encoding="utf-8") as f:
+        scaling = json.load(f)
     with open(os.path.join(ROOT, "docs", "mac_nodes.md"), encoding="utf-8") as f:
-        check(f.read() == nodes.markdown(rows, known), "docs/mac_nodes.md is what its rows say")
+        check(f.read() == nodes.markdown(rows, known, scaling), "docs/mac_nodes.md is what its rows say")
     check({r["node"] for r in rows} == {n["node"] for n in known}, "every node has a row")
-    pair = [dict(rows[0], format=f, node="n", recipe="area", nand2=a, pj_per_mac=e) for f, a, e in (("if4", 125.0, 2.0), ("nvfp4", 100.0, 1.6))]
+    check(rows == nodes.merged(rows, [], known), "the rows are in the page's order, each once")
+    new = dict(rows[0], nand2=1.0)
+    both = nodes.merged(rows, [new, dict(new, lanes=7)], known)
+    check(len(both) == len(rows) + 1 and both[[nodes.key(r) for r in both].index(nodes.key(new))]["nand2"] == 1.0, "a row measured anew replaces its own")
+    # By hand: 130 nm at 1.2 V has 7.171 * 1.44 - 6.709 * 1.2 + 2.904 = 5.179, 32 nm at 0.9 V 0.4571 (the paper's own example).
+    area, energy = nodes.factors(scaling, 130, 1.2)
+    check(area == 0.072 and abs(energy - 0.4571 / 5.1794) < 1e-4, f"scaling from 130 nm: {area}, {energy:.4f}")
+    check(nodes.factors(scaling, 32, 0.9) == (1, 1.0), "scaling from the node itself")
+    check(all(str(n["nm"]) in scaling["area_to_32nm"] and str(n["nm"]) in scaling["energy_of_volts"] for n in known + scaling["published"]), "every node is in the table")
+    check(nodes.arguments(dict(known[0], files={}), "", ["--units", "lut", "--recipes", "area"])[:2] == ["--wire", "10"], "units and recipes as asked for")
+    pair = [dict(rows[0], unit="exact", lanes=16, format=f, node="n", recipe="area", nand2=a, pj_per_mac=e) for f, a, e in (("if4", 125.0, 2.0), ("nvfp4", 100.0, 1.6))]
     check(nodes.ratios(pair) == {("n", "area"): (1.25, 1.25)}, "IF4 over NVFP4")
     return 0
 
