@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "array_page.hpp"
 #include "array_report.hpp"
 #include "commands.hpp"
 #include "file_arguments.hpp"
@@ -28,7 +29,7 @@ struct Options {
   sim::ArrayConfig array;
   std::string layer, model, format, flow = "os", quantizer = "none";
   std::int64_t tokens = 2048;
-  std::string json, trace, a, w, progress = "auto";
+  std::string json, trace, html, a, w, progress = "auto";
   bool step = false;
   std::optional<double> pj_per_mac, clock_mhz;
   std::optional<int> unit_latency;
@@ -99,11 +100,12 @@ std::string short_name(const std::string& library) {
 
 /// Energy, latency and clock of the format's unit: as given, else as measured; a format without a
 /// row has none. \return where the energy is from, for people
-std::string take_unit(const Options& options, const std::string& format, sim::ArrayConfig& array) {
+std::string take_unit(const Options& options, const std::string& format, int lanes,
+                      sim::ArrayConfig& array) {
   std::vector<sim::MacFigures> rows;
   if (!options.report.empty()) rows = sim::read_mac_figures(options.report);
   const auto measured = sim::exact_unit_figures(
-      options.report.empty() ? sim::shipped_mac_figures() : rows, format, options.recipe);
+      options.report.empty() ? sim::shipped_mac_figures() : rows, format, options.recipe, lanes);
   if (!measured && !options.pj_per_mac) {
     const std::string name = options.recipe.substr(0, options.recipe.find('+'));
     throw Error(
@@ -127,8 +129,10 @@ std::string take_unit(const Options& options, const std::string& format, sim::Ar
     return fmt::format("unit energy {} pJ/MAC (given)", *options.pj_per_mac);
   }
   array.energy.pj_per_mac = measured->pj_per_mac;
-  return fmt::format("unit energy {:.4g} pJ/MAC ({} {}, {}, {})", measured->pj_per_mac,
-                     measured->unit, format, short_name(measured->library), measured->recipe);
+  return fmt::format(
+      "unit energy {:.4g} pJ/MAC ({} {}, {}, {}{})", measured->pj_per_mac, measured->unit, format,
+      short_name(measured->library), measured->recipe,
+      measured->lanes != lanes ? fmt::format(", measured on {} lanes", measured->lanes) : "");
 }
 
 /// --sram BYTES:PJ, the point through which the model goes.
@@ -160,7 +164,7 @@ ArrayRun simulate(const Options& options, const std::string& format_name,
         ErrorKind::usage,
         fmt::format("--format {}: no such format; `lowbit formats` lists them", format_name));
   }
-  run.unit = take_unit(options, format_name, array);
+  run.unit = take_unit(options, format_name, format->block_size, array);
   array.lanes = format->block_size;
   array.beat_bytes = format->block_size * format->bits_per_element() / 8;
   if (!is_quiet()) fmt::print(stderr, "{}\n", array_heading(run));
@@ -243,6 +247,11 @@ void run(Options options) {
   if (!json_out) {
     compare ? print_comparison(runs) : print_total(runs.front());
     if (!is_quiet()) fmt::print(stderr, "simulated in {:.2f} s\n", wall.count());
+  }
+  if (!options.html.empty()) {
+    OutputFile file(options.html);
+    file.write(array_page(runs));
+    file.commit();
   }
   if (options.json.empty()) return;
   nlohmann::ordered_json document =
@@ -334,6 +343,9 @@ void add_mac_array(CLI::App& mac) {
   app->add_flag("--step", options->step, "Step every cycle on SystemC instead of replaying tiles");
   files.writes(app->add_option("--json", options->json,
                                "Write the result as JSON to PATH, or - for stdout"));
+  files.writes(app->add_option("--html", options->html,
+                               "Write a page to PATH: roofline, utilisation, where cycles and "
+                               "energy go"));
   files.writes(app->add_option("--trace", options->trace,
                                "Write the first layer's tiles as Chrome-trace JSON"));
   app->add_option("--progress", options->progress, "auto or never")

@@ -102,6 +102,26 @@ def main():
     check(len(table) == 3 and [l.split()[0] for l in table] == ["format", "nvfp4", "if4"] and table[1].endswith("1.000"), "--compare: a line per format")
     check(run("--layer", "1,1,1", "--compare", "if4", "--format", "if4").returncode == 2, "--compare with --format")
 
+    # A unit has the lanes of its format's block; figures of other lanes say so.
+    with tempfile.TemporaryDirectory() as work:
+        own = os.path.join(work, "own.json")
+        row = {"unit": "exact", "format": "mxfp4", "recipe": "area", "library": "mine", "lanes": 16, "pj_per_mac": 2.5, "fmax_mhz": 1000.0, "latency_cycles": 6}
+        for lines, want in (([row], "2.5 pJ/MAC (exact mxfp4, mine, area, measured on 16 lanes)"), ([row, dict(row, lanes=32, pj_per_mac=2.0)], "2 pJ/MAC (exact mxfp4, mine, area)")):
+            with open(own, "w", encoding="utf-8") as f:
+                json.dump(lines, f)
+            unit = result("--layer", "16,16,64", "--format", "mxfp4", "--report", own)["array"]["unit"]
+            check(unit == "unit energy " + want, f"lanes of the figures: {unit}")
+        # The page: every layer on the roofline, and the numbers of the table.
+        page = os.path.join(work, "page.html")
+        model = os.path.join(ROOT, "sim", "models", "llama3_8b.json")
+        shown = json.loads(run("--model", model, "--compare", "nvfp4,if4", "--html", page, "--json", "-").stdout)
+        with open(page, encoding="utf-8") as f:
+            text = f.read()
+        check(text.startswith("<!doctype html>") or text.startswith("<!DOCTYPE html>"), "a page")
+        check(all(layer["name"] in text for layer in shown[0]["layers"]) and all(f"{100 * r['total']['utilisation']:.2f}" in text for r in shown)
+              and text.count("Roofline") >= 2 and "http" not in text.replace("http://www.w3.org", ""), "layers, utilisation and a roofline per format, nothing from elsewhere")
+        check("Where the cycles go, if4" in text and "Energy" in text, "where cycles and energy go")
+
     # Buffers: two panels of K = 4096 in IF4 are 16 banks of 2 * 4096 * 9 / 16 = 4608 bytes; energy by the root of the bank's size.
     for given, want in (((), 1.25 * (4608 / 8192) ** 0.5), (("--sram", "4608:2"), 2.0), (("--sram", "1152:2"), 4.0), (("--buffer-pj", "3"), 3.0)):
         layer = result("--layer", "16,16,4096", *given)["layers"][0]

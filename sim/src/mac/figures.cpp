@@ -69,11 +69,15 @@ std::vector<MacFigures> read_mac_figures(const std::filesystem::path& path) {
 }
 
 std::optional<MacFigures> exact_unit_figures(std::span<const MacFigures> rows,
-                                             std::string_view format, std::string_view recipe) {
+                                             std::string_view format, std::string_view recipe,
+                                             int lanes) {
+  std::optional<MacFigures> found;
   for (const MacFigures& row : rows) {
-    if (row.unit == "exact" && row.format == format && row.recipe == recipe) return row;
+    if (row.unit != "exact" || row.format != format || row.recipe != recipe) continue;
+    if (row.lanes == lanes) return row;
+    if (!found) found = row;
   }
-  return std::nullopt;
+  return found;
 }
 
 }  // namespace lowbit::sim

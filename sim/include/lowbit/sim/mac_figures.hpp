@@ -35,12 +35,14 @@ struct MacFigures {
 /// Throws Error(invalid_input) naming the file and the row.
 [[nodiscard]] std::vector<MacFigures> read_mac_figures(const std::filesystem::path& path);
 
-/// The first row of an exact unit in this format by this recipe, or nothing.
+/// The row of an exact unit in this format by this recipe with as many lanes, else the first one of
+/// other lanes (its `lanes` say so), or nothing.
 /// \param rows  figures of shipped_mac_figures() or read_mac_figures()
 /// \param format  name of a block format: "if4"
 /// \param recipe  "area"
+/// \param lanes  elements per beat of the unit that the figures are for
 [[nodiscard]] std::optional<MacFigures> exact_unit_figures(std::span<const MacFigures> rows,
                                                            std::string_view format,
-                                                           std::string_view recipe);
+                                                           std::string_view recipe, int lanes);
 
 }  // namespace lowbit::sim
