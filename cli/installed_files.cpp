@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "installed_files.hpp"
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -17,6 +18,15 @@ fs::path command_folder() {
                 "/proc/self/exe: cannot be read; mount /proc, so that the command finds its files");
   }
   return self.parent_path();
+}
+
+fs::path cache_folder(const std::string& chosen) {
+  if (!chosen.empty()) return chosen;
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != 0)
+    return fs::path(xdg) / "lowbit";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != 0)
+    return fs::path(home) / ".cache" / "lowbit";
+  return fs::temp_directory_path() / "lowbit-cache";
 }
 
 fs::path installed_files() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace lowbit::cli {
 
@@ -14,5 +15,9 @@ namespace lowbit::cli {
 /// PREFIX/share/lowbit for PREFIX/bin/lowbit, or for a command in its build folder the sources,
 /// which a file beside it names. Throws Error(unavailable) where neither is there.
 [[nodiscard]] std::filesystem::path installed_files();
+
+/// Where finished results are kept: `chosen`, else $XDG_CACHE_HOME/lowbit, ~/.cache/lowbit, or a
+/// folder for temporary files.
+[[nodiscard]] std::filesystem::path cache_folder(const std::string& chosen);
 
 }  // namespace lowbit::cli

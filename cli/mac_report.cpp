@@ -2,6 +2,7 @@
 // lowbit mac report: area, frequency, energy and accuracy of units and formats side by side. The
 // formats' accuracy and operand streams are computed here; scripts/synth/report.py synthesizes,
 // times, simulates, caches and prints.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <thread>
 
 #include "commands.hpp"
@@ -30,7 +33,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> all_units{"exact", "block_fp32", "gst", "published"};
+const std::vector<std::string> all_units{"exact",   "block_fp32", "gst",      "published",
+                                         "integer", "bf16_fma",   "fp8_fp32", "lut"};
 
 /// Rows of the activation tensor in the product that accumulators are judged on: 6,144 outputs with
 /// the shipped weight.
@@ -44,6 +48,8 @@ struct Options {
       forms;  ///< json, csv, markdown or html: path, or - for standard output
   bool glitches = false, no_energy = false, no_stored = false, sweep = false;
   double clock_mhz = 0, wire_ff = 0, period_ns = 20;
+  int lanes = 0, accumulator_width = 0;
+  std::optional<int> pipeline;
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   std::size_t beats = 1040;
 };
@@ -59,9 +65,8 @@ BlockTensor quantized(const TensorInfo& tensor, const BlockFormat& format,
   return quantize(values, tensor.shape[0], tensor.shape[1], options);
 }
 
-double sqnr_db(const BlockTensor& tensor, std::span<const float> values) {
-  std::vector<float> back(values.size());
-  dequantize(tensor, back);
+template <typename Value>
+double sqnr_db(std::span<const Value> back, std::span<const float> values) {
   double signal = 0, noise = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double x = values[i], d = static_cast<double>(back[i]) - x;
@@ -69,15 +74,6 @@ double sqnr_db(const BlockTensor& tensor, std::span<const float> values) {
     noise += d * d;
   }
   return 10 * std::log10(signal / noise);
-}
-
-fs::path cache_folder(const std::string& chosen) {
-  if (!chosen.empty()) return chosen;
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != 0)
-    return fs::path(xdg) / "lowbit";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != 0)
-    return fs::path(home) / ".cache" / "lowbit";
-  return fs::temp_directory_path() / "lowbit-cache";
 }
 
 /// lowbit_gate_sim beside this command, or Icarus where it is not there.
@@ -107,13 +103,106 @@ nlohmann::ordered_json outputs(const Options& o) {
   return forms;
 }
 
+/// --lanes, --acc-width and --pipeline against a unit and format, before anything is synthesized.
+void check_parameters(const Options& o, const std::string& unit, const BlockFormat& format) {
+  const sim::MacUnit found = *sim::find_mac_unit(unit);
+  if (!sim::supports(found, format)) return;
+  const int lanes = o.lanes != 0 ? o.lanes : sim::default_lanes(found);
+  sim::check_mac_shape({found, &format, lanes, o.accumulator_width, o.pipeline.value_or(0) != 0});
+  if (found != sim::MacUnit::gst && lanes > format.block_size && o.lanes != 0) {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--lanes {}: a beat has one pair of scale bytes, and a block of {} has {} "
+                    "elements; give at most that",
+                    lanes, format.name, format.block_size));
+  }
+}
+
+double sqnr_db(const BlockTensor& tensor, std::span<const float> values) {
+  std::vector<float> back(values.size());
+  dequantize(tensor, back);
+  return sqnr_db<float>(back, values);
+}
+
+/// Writes beats into the cache, as the entry's "beatsLANES".
+void write_beats(nlohmann::ordered_json& entry, const fs::path& cache, int lanes,
+                 const std::string& text) {
+  const fs::path path = cache / fmt::format("beats_{}_{}_{}.txt", entry["name"].get<std::string>(),
+                                            lanes, ::getpid());
+  std::ofstream(path) << text;
+  entry[fmt::format("beats{}", lanes)] = fs::absolute(path).string();
+}
+
+/// What report.py is told of a block format: its number, accuracy, operands.
+nlohmann::ordered_json block_entry(const Options& o, const BlockFormat& format,
+                                   const TensorInfo& input, const TensorInfo& weight,
+                                   const fs::path& cache) {
+  std::vector<float> x, w;
+  const BlockTensor a = quantized(input, format, x), b = quantized(weight, format, w);
+  nlohmann::ordered_json entry{{"name", format.name},
+                               {"id", &format - block_formats().data()},
+                               {"integers", format.is_adaptive()},
+                               {"block_size", format.block_size},
+                               {"sqnr_db", sqnr_db(b, w)},
+                               {"input_sqnr_db", sqnr_db(a, x)}};
+  for (const std::string& unit : o.units) {
+    const sim::MacUnit found = *sim::find_mac_unit(unit);
+    if (!sim::supports(found, format)) continue;
+    entry["accumulator_rel_rmse"][unit] =
+        sim::accumulator_error({found, &format, sim::default_lanes(found)}, a, b, accumulator_rows)
+            .relative_rmse;
+  }
+  std::set<int> lane_counts{16, format.block_size, 64};
+  if (o.lanes != 0) lane_counts.insert(o.lanes);
+  for (const int lanes : lane_counts) {
+    // What one scale byte per operand serves, or whole blocks.
+    if (lanes % format.block_size != 0 && format.block_size % lanes != 0) continue;
+    write_beats(entry, cache, lanes, sim::operand_beats(a, b, lanes, o.beats));
+  }
+  return entry;
+}
+
+/// The same of a baseline's format.
+nlohmann::ordered_json plain_entry(const Options& o, const BlockFormat& format,
+                                   const TensorInfo& input, const TensorInfo& weight,
+                                   const fs::path& cache) {
+  const auto encoded = [&](const TensorInfo& tensor, std::vector<float>& values, bool weights) {
+    values = to_f32(tensor);
+    return sim::encode_plain(values, tensor.shape[0], tensor.shape[1], format, weights);
+  };
+  std::vector<float> x, w;
+  const sim::PlainTensor a = encoded(input, x, false), b = encoded(weight, w, true);
+  nlohmann::ordered_json entry{{"name", format.name},
+                               {"plain", true},
+                               {"integers", false},
+                               {"block_size", format.block_size},
+                               {"sqnr_db", sqnr_db<double>(b.values, w)},
+                               {"input_sqnr_db", sqnr_db<double>(a.values, x)}};
+  std::set<int> lane_counts;
+  if (o.lanes != 0) lane_counts.insert(o.lanes);
+  for (const std::string& unit : o.units) {
+    const sim::MacUnit found = *sim::find_mac_unit(unit);
+    if (!sim::supports(found, format)) continue;
+    const sim::MacShape shape{found, &format, sim::default_lanes(found)};
+    lane_counts.insert(shape.lanes);
+    entry["accumulator_rel_rmse"][unit] =
+        sim::accumulator_error(shape, a, b, accumulator_rows).relative_rmse;
+  }
+  for (const int lanes : lane_counts)
+    write_beats(entry, cache, lanes, sim::operand_beats(a, b, lanes, o.beats));
+  return entry;
+}
+
 void report(Options o) {
-  if (o.units.empty()) o.units = o.sweep ? std::vector<std::string>{"exact"} : all_units;
+  // Without units named, these parameters are of exact.
+  const bool only_exact = o.sweep || o.accumulator_width != 0 || o.pipeline.has_value();
+  if (o.units.empty()) o.units = only_exact ? std::vector<std::string>{"exact"} : all_units;
   if (o.formats.empty()) {
     o.formats = {"if4", "nvfp4"};
     if (!o.sweep) {
       o.formats.insert(o.formats.end(),
-                       {"nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3"});
+                       {"nvint4", "if3", "if6_e2m3", "if6_e3m2", "mxfp4", "mxfp8_e4m3", "int8",
+                        "int4", "bf16", "fp8_e4m3", "int8_int4"});
     }
   }
   const fs::path files = installed_files();
@@ -149,6 +238,9 @@ void report(Options o) {
   spec["stored"] = !o.no_stored;
   spec["sweep"] = o.sweep;
   spec["clock_mhz"] = o.clock_mhz;
+  spec["lanes"] = o.lanes;
+  spec["acc_width"] = o.accumulator_width;
+  spec["pipeline"] = o.pipeline ? nlohmann::ordered_json(*o.pipeline) : nlohmann::ordered_json();
   spec["jobs"] = o.jobs;
   spec["progress"] = is_quiet() ? "never" : o.progress;
   spec["simulator"] = o.simulator.empty() ? gate_simulator() : o.simulator;
@@ -157,29 +249,13 @@ void report(Options o) {
   spec["weight"] = o.weight;
   spec["accumulator_rows"] = accumulator_rows;
   for (const std::string& name : o.formats) {
-    const BlockFormat* format = find_block_format(name);
+    const BlockFormat* format = sim::find_mac_format(name);
     if (format == nullptr)
       throw Error(ErrorKind::usage, "--formats: no format " + name + "; see lowbit formats");
-    std::vector<float> x, w;
-    const BlockTensor a = quantized(input, *format, x), b = quantized(weight, *format, w);
-    nlohmann::ordered_json entry{{"name", name},
-                                 {"id", format - block_formats().data()},
-                                 {"integers", format->is_adaptive()},
-                                 {"sqnr_db", sqnr_db(b, w)},
-                                 {"input_sqnr_db", sqnr_db(a, x)}};
-    for (const std::string& unit : o.units) {
-      const sim::MacShape shape{*sim::find_mac_unit(unit), format, unit == "gst" ? 64 : 16};
-      if (!sim::supports(shape.unit, *format)) continue;
-      entry["accumulator_rel_rmse"][unit] =
-          sim::accumulator_error(shape, a, b, accumulator_rows).relative_rmse;
-    }
-    for (const int lanes : {16, 64}) {
-      const fs::path beats = cache / ("beats_" + name + "_" + std::to_string(lanes) + "_" +
-                                      std::to_string(::getpid()) + ".txt");
-      std::ofstream(beats) << sim::operand_beats(a, b, lanes, o.beats);
-      entry["beats" + std::to_string(lanes)] = fs::absolute(beats).string();
-    }
-    spec["formats"].push_back(entry);
+    for (const std::string& unit : o.units) check_parameters(o, unit, *format);
+    spec["formats"].push_back(find_block_format(name) == format
+                                  ? block_entry(o, *format, input, weight, cache)
+                                  : plain_entry(o, *format, input, weight, cache));
   }
   const std::string text = (cache / ("spec_" + std::to_string(::getpid()) + ".json")).string();
   std::ofstream(text) << spec.dump(1) << '\n';
@@ -194,10 +270,15 @@ void add_mac_report(CLI::App& mac) {
   auto o = std::make_shared<Options>();
   CLI::App* app = mac.add_subcommand(
       "report", "Area, frequency, energy and accuracy of MAC units (yosys, OpenSTA, Icarus)");
-  app->add_option("--units,--unit", o->units, "exact, block_fp32, gst, published (default: all)")
+  app->add_option(
+         "--units,--unit", o->units,
+         "exact, block_fp32, gst, published, and baselines: integer, bf16_fma, fp8_fp32, lut "
+         "(default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember(all_units));
-  app->add_option("--formats,--format", o->formats, "Block formats, as lowbit formats lists them")
+  app->add_option("--formats,--format", o->formats,
+                  "Block formats, as lowbit formats lists them; of baselines int8, int4, bf16, "
+                  "fp8_e4m3, int8_int4")
       ->delimiter(',');
   FileArguments files(*app);
   files.reads(
@@ -211,6 +292,16 @@ void add_mac_report(CLI::App& mac) {
   app->add_option("--recipes", o->recipes,
                   "area, default, speed, balanced, fastest, or NAME@PICOSECONDS; comma separated "
                   "(default: area, and speed for exact IF4 and NVFP4)");
+  app->add_option("--lanes", o->lanes,
+                  "Products per beat (default: 16, MX also 32; 64 for gst); at most the block size")
+      ->check(CLI::Range(1, 64));
+  app->add_option("--acc-width", o->accumulator_width,
+                  "Bits of the accumulator of exact, integer and lut (default: the format's; 32)")
+      ->check(CLI::Range(1, 1024));
+  app->add_option(
+         "--pipeline", o->pipeline,
+         "0 or 1: exact without or with its deeper pipeline (default: as the recipe has it)")
+      ->check(CLI::Range(0, 1));
   app->add_option("--wire", o->wire_ff,
                   "fF of wire at every input pin: its energy stands beside the others")
       ->check(CLI::Range(0.0, 1e6));

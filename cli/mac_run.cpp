@@ -9,9 +9,11 @@
 
 #include "commands.hpp"
 #include "file_arguments.hpp"
+#include "installed_files.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/sim/exact.hpp"
+#include "lowbit/sim/mac_compiler.hpp"
 #include "lowbit/sim/mac_model.hpp"
 #include "lowbit/sim/mac_simulator.hpp"
 #include "lowbit/sim/mac_stimulus.hpp"
@@ -26,6 +28,9 @@ struct Options {
   std::string unit = "exact";
   std::string format;
   int lanes = 0;
+  int accumulator_width = 0;
+  int pipeline = 0;
+  std::string cache;
   std::string backend = "verilator";
   std::string a;
   std::string w;
@@ -40,31 +45,45 @@ struct Options {
 
 MacShape shape_of(const Options& o, const BlockFormat* found) {
   const auto unit = find_mac_unit(o.unit);
-  if (!unit)
+  if (!unit) {
     throw Error(ErrorKind::usage,
-                "--unit " + o.unit + ": one of published, exact, block_fp32, gst");
+                "--unit " + o.unit +
+                    ": one of published, exact, block_fp32, gst, integer, bf16_fma, "
+                    "fp8_fp32, lut");
+  }
   if (found == nullptr) {
-    const std::string name = !o.format.empty() ? o.format : *unit == MacUnit::gst ? "nvfp4" : "if4";
-    found = find_block_format(name);
+    const std::string name(o.format.empty() ? default_format(*unit) : o.format);
+    found = find_mac_format(name);
     if (found == nullptr)
-      throw Error(ErrorKind::usage, "--format " + name + ": unknown; `lowbit formats` lists them");
+      throw Error(ErrorKind::usage, "--format " + name +
+                                        ": unknown; `lowbit formats` lists them, and " +
+                                        "baselines have int8, int4, bf16, fp8_e4m3, int8_int4");
   } else if (!o.format.empty() && o.format != found->name) {
     throw Error(ErrorKind::usage,
                 fmt::format("--format {}, but the tensors are {}", o.format, found->name));
   }
-  if (!supports(*unit, *found)) {
-    throw Error(ErrorKind::usage,
-                fmt::format("unit {} has no arithmetic for format {}", o.unit, found->name));
+  const int lanes = o.lanes != 0 ? o.lanes : default_lanes(*unit);
+  const MacShape shape{*unit, found, lanes, o.accumulator_width, o.pipeline != 0};
+  check_mac_shape(shape);
+  return shape;
+}
+
+/// On the unit of this build, or on one compiled now where the build has not its parameters or the
+/// waveform is an FST.
+MacRunStats simulate(const Options& o, const BeatStream& stream,
+                     std::span<const MacResult> expected, const MacRunOptions& run,
+                     MacBackend backend) {
+  if (backend == MacBackend::verilator &&
+      (!run.fst.empty() || !mac_compiled_in(stream.shape(), backend))) {
+    return run_mac_compiled(stream, expected, run,
+                            {installed_files() / "mac_rtl", cache_folder(o.cache) / "units"});
   }
-  const int lanes = o.lanes != 0 ? o.lanes : *unit == MacUnit::gst ? 64 : 16;
-  if (lanes < 1 || lanes > 64 || (lanes & (lanes - 1)) != 0) {
-    throw Error(ErrorKind::usage, fmt::format("--lanes {}: a power of two from 1 to 64", lanes));
-  }
-  return {*unit, found, lanes};
+  return run_mac(stream, expected, run, backend);
 }
 
 /// Results that differ from the exact GEMM's, which only `exact` can be held to; the other units
-/// round, as their models do. With E8M0 scales those that the unit itself flags are left out.
+/// round, as their models do. Results out of range, and with E8M0 scales all that the unit flags,
+/// are left out.
 std::uint64_t compare_with_gemm(const MacShape& shape, const BlockTensor& a, const BlockTensor& w,
                                 std::size_t first_row, std::span<const MacResult> results) {
   if (shape.unit != MacUnit::exact) return 0;
@@ -75,7 +94,7 @@ std::uint64_t compare_with_gemm(const MacShape& shape, const BlockTensor& a, con
                             : 0;
   std::uint64_t wrong = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (window && results[i].flags != 0) continue;
+    if ((window && results[i].flags != 0) || (results[i].flags & 2) != 0) continue;
     WideInteger acc;
     acc.add_shifted(results[i].acc, places);
     wrong += exact_dot(a, first_row + i / w.rows, w, i % w.rows, NanScale::largest).integer == acc
@@ -86,8 +105,14 @@ std::uint64_t compare_with_gemm(const MacShape& shape, const BlockTensor& a, con
 }
 
 int report(const MacShape& shape, const std::string& what, const MacRunStats& s) {
-  fmt::print("unit {}, format {}, {} lanes, {}\n", name_of(shape.unit), shape.format->name,
-             shape.lanes, what);
+  const std::string more =
+      fmt::format("{}{}",
+                  shape.accumulator_width != 0
+                      ? fmt::format(", accumulator of {} bits", shape.accumulator_width)
+                      : "",
+                  shape.pipeline ? ", deeper pipeline" : "");
+  fmt::print("unit {}, format {}, {} lanes{}, {}\n", name_of(shape.unit), shape.format->name,
+             shape.lanes, more, what);
   fmt::print("outputs checked   {}\n", s.outputs);
   fmt::print("mismatches        {}\n", s.mismatches);
   fmt::print("beats             {}\n", s.beats);
@@ -127,7 +152,7 @@ int run_tensors(const Options& o, MacBackend backend) {
   for (std::size_t m = 0; m < a.rows; m += rows) {
     const BeatStream stream = product_stream(shape, a, w, m, std::min(a.rows, m + rows));
     const std::vector<MacResult> expected = mac_model(stream);
-    MacRunStats s = run_mac(stream, expected, o.run, backend);
+    MacRunStats s = simulate(o, stream, expected, o.run, backend);
     if (const std::uint64_t wrong = compare_with_gemm(shape, a, w, m, expected); wrong != 0) {
       s.mismatches += wrong;
       if (s.first_mismatch.empty()) s.first_mismatch = "the unit's model and the exact GEMM differ";
@@ -148,7 +173,7 @@ int run_vectors(const Options& o, MacBackend backend) {
   // The file's word is the result; accumulator and flags are the model's.
   std::vector<MacResult> expected = mac_model(v.stream);
   for (std::size_t i = 0; i < expected.size(); ++i) expected[i].fp32 = v.expected[i];
-  const MacRunStats s = run_mac(v.stream, expected, o.run, backend);
+  const MacRunStats s = simulate(o, v.stream, expected, o.run, backend);
   write_vectors(o, v.stream, expected);
   return report(shape, o.vectors, s);
 }
@@ -190,12 +215,13 @@ int run_random(const Options& o, MacBackend backend) {
   for (std::size_t done = 0; done < o.beats; options.seed += 1) {
     const BeatStream stream = random_stream(shape, std::min(chunk, o.beats - done), options.seed);
     const std::vector<MacResult> expected = mac_model(stream);
-    total += run_mac(stream, expected, options, backend);
+    total += simulate(o, stream, expected, options, backend);
     if (done == 0) write_vectors(o, stream, expected);
     // A model run a bug: the first stretch of every 32 is enough to tell.
     if (o.count_defects && (options.seed - o.run.seed) % 32 == 0) defects.add(stream, expected);
     // One waveform: of the first stretch.
     options.vcd.clear();
+    options.fst.clear();
     done += stream.size();
   }
   const int code = report(shape, fmt::format("random beats, seed {}", o.run.seed), total);
@@ -208,8 +234,16 @@ int run(Options o) {
   if (o.a.empty() != o.w.empty()) throw Error(ErrorKind::usage, "--a and --w go together");
   if (!o.a.empty() && !o.vectors.empty())
     throw Error(ErrorKind::usage, "give tensors or --vectors, not both");
+  if (!o.run.vcd.empty() && !o.run.fst.empty())
+    throw Error(ErrorKind::usage, "--vcd and --fst: one waveform of a run; leave one out");
   if (o.backend != "verilator" && o.backend != "systemc") {
     throw Error(ErrorKind::usage, "--backend " + o.backend + ": verilator or systemc");
+  }
+  if (o.backend == "systemc" &&
+      (!o.run.fst.empty() || o.accumulator_width != 0 || o.pipeline != 0)) {
+    throw Error(ErrorKind::usage,
+                "--backend systemc runs the units of this build: leave --fst, --acc-width and "
+                "--pipeline out");
   }
   const MacBackend backend = o.backend == "systemc" ? MacBackend::systemc : MacBackend::verilator;
   o.run.input_stall = o.run.output_stall = o.stalls;
@@ -226,11 +260,28 @@ void add_mac_run(CLI::App& mac) {
       "run",
       "Simulate a unit and compare every result: on two quantized tensors (A times W transposed),\n"
       "on vectors, or on random beats");
-  command->add_option("--unit,--units", options->unit, "published, exact, block_fp32 or gst")
+  command
+      ->add_option("--unit,--units", options->unit,
+                   "published, exact, block_fp32, gst, or a baseline: integer, bf16_fma, "
+                   "fp8_fp32, lut")
       ->capture_default_str();
   command->add_option("--format,--formats", options->format,
-                      "block format (default: the tensors'; if4; nvfp4 for gst)");
-  command->add_option("--lanes", options->lanes, "products per beat (default 16; 64 for gst)");
+                      "block format (default: the tensors'; if4; nvfp4 for gst); of baselines "
+                      "int8, int4, bf16, fp8_e4m3, int8_int4");
+  command->add_option("--lanes", options->lanes,
+                      "products per beat (default 16; 64 for gst, 4 for bf16_fma)");
+  command
+      ->add_option("--acc-width", options->accumulator_width,
+                   "bits of the accumulator of exact, integer and lut (default: the format's; 32)")
+      ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--pipeline", options->pipeline,
+                   "1: exact with its deeper pipeline; the results are the same")
+      ->check(CLI::Range(0, 1))
+      ->capture_default_str();
+  command->add_option("--cache", options->cache,
+                      "folder of units that are compiled on demand, for parameters that this build "
+                      "has not (default: $XDG_CACHE_HOME/lowbit)");
   FileArguments files(*command);
   files.reads(command->add_option("--a", options->a, "quantized tensor A; one output row per row"));
   files.reads(
@@ -250,6 +301,10 @@ void add_mac_run(CLI::App& mac) {
                     "if one would not");
   command->add_option("--backend", options->backend, "verilator or systemc")->capture_default_str();
   files.writes(command->add_option("--vcd", options->run.vcd, "write a waveform"));
+  files.writes(command->add_option("--fst", options->run.fst,
+                                   "write a waveform as FST with all levels of the unit, and "
+                                   "PATH.gtkw, a saved view for GTKWave"),
+               {"", ".gtkw"});
   files.writes(command->add_option("--write-vectors", options->write_vectors,
                                    "write beats and results as JSON"));
   files.writes(command->add_option("--write-readmemh", options->write_readmemh,

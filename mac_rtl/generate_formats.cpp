@@ -10,23 +10,16 @@
 #include <fmt/format.h>
 
 #include "lowbit/block_format.hpp"
+#include "mac/widths.hpp"
 
 namespace {
 
 using lowbit::BlockFormat;
 using lowbit::ElementFormat;
-
-/// Every element is (-1)^s * magnitude * 2^unit_exponent: the largest magnitude of a format.
-std::uint64_t largest_magnitude(const ElementFormat& format) {
-  std::uint64_t largest = 0;
-  for (std::uint32_t code = 0; code < format.code_count(); ++code) {
-    const lowbit::Number n = lowbit::decode(format, code);
-    if (n.number_class != lowbit::NumberClass::finite) continue;
-    largest =
-        std::max(largest, std::uint64_t{n.significand} << (n.exponent - format.unit_exponent()));
-  }
-  return largest;
-}
+using lowbit::sim::integer_factor;
+using lowbit::sim::largest_magnitude;
+using lowbit::sim::largest_product;
+using lowbit::sim::largest_scale_product;
 
 /// The decoders give |element| as significand << shift. Bits of the significand: as many as the
 /// mantissa needs, or integers (all but the most negative two's complement code, 2^n = 2^(n-1) <<
@@ -45,31 +38,6 @@ int shift_bits(const BlockFormat& f, bool integers) {
   const int largest = lowbit::decode(e, e.max_code()).exponent - e.unit_exponent();
   return std::max(
       1, static_cast<int>(std::bit_width(static_cast<unsigned>(std::max(largest - spare, 1)))));
-}
-
-/// G: an integer block's unit counts G where the float block's unit (2^unit_exponent) counts d, so
-/// that both are integers: G = E * d * 2^-unit_exponent.
-int integer_factor(const BlockFormat& f) {
-  if (!f.is_adaptive()) return 1;
-  const auto e = f.integer_unit();
-  return (e.numerator * f.exact_denominator() << -f.element->unit_exponent()) / e.denominator;
-}
-
-/// Largest product of the significands of two scales: 15 * 15 for E4M3, 1 where scales are powers
-/// of two.
-std::uint64_t largest_scale_product(const BlockFormat& f) {
-  const std::uint64_t significand = (std::uint64_t{2} << f.scale->mantissa_bits) - 1;
-  return significand * significand;
-}
-
-/// Largest |a * w| of two blocks, times largest_scale_product where
-/// `scaled`, times the factors of float and integer blocks where `factors`.
-std::uint64_t largest_product(const BlockFormat& f, bool scaled, bool factors) {
-  const auto factor = [&](int value) { return static_cast<std::uint64_t>(factors ? value : 1); };
-  std::uint64_t largest = largest_magnitude(*f.element) * factor(f.exact_denominator());
-  if (f.is_adaptive())
-    largest = std::max(largest, largest_magnitude(*f.integer) * factor(integer_factor(f)));
-  return largest * largest * (scaled ? largest_scale_product(f) : 1);
 }
 
 /// Bits of the largest scaled product of two blocks times the factor of the first one alone.
@@ -171,17 +139,12 @@ int main() {
   function("scaled_bits", "The same times the largest product of scale significands (E4M3: 225).",
            [](const BlockFormat& f) { return std::bit_width(largest_product(f, true, false)); });
   function("factored_bits", "The same times the factors of float and integer blocks.",
-           [](const BlockFormat& f) { return std::bit_width(largest_product(f, true, true)); });
+           lowbit::sim::factored_bits);
   function("half_factored_bits",
            "The same times the factor of the first operand alone (IF formats).",
            half_factored_bits);
-  // Products up to 2^factored_bits * 2^28 (both E4M3 exponents at most), 2^20 of them, and a sign.
   function("accumulator_bits",
            "Accumulator that K up to 2^20 cannot overflow, at least 72 bits; MX: the window.",
-           [](const BlockFormat& f) {
-             if (f.family() == lowbit::ScaleFamily::mx) return 96;
-             return std::max(72, static_cast<int>(std::bit_width(largest_product(f, true, true))) +
-                                     28 + 20 + 1);
-           });
+           lowbit::sim::default_accumulator_bits);
   fmt::print("endpackage\n/* verilator lint_on UNUSEDPARAM */\n`default_nettype wire\n");
 }

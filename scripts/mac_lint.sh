@@ -67,7 +67,14 @@ done
 for lanes in 16 32; do
   check lowbit_mac_gst "LANES=$lanes" "${block[@]}" lowbit_stream.sv lowbit_unit_stream.sv lowbit_mac_gst_core.sv lowbit_mac_gst.sv
 done
+# Baselines, from their own lists of files.
 for bits in 4 8; do
-  check lowbit_mac_integer_core "BITS=$bits" lowbit_mac_integer_core.sv
+  check lowbit_mac_integer "BITS=$bits" $(cat lowbit_mac_integer.f)
 done
+check lowbit_mac_lut "W_BITS=4" $(cat lowbit_mac_lut.f)
+check lowbit_mac_lut_core "W_BITS=1 LANES=4 COLUMNS=2" $(cat lowbit_mac_lut_core.f)
+for lanes in 1 4; do
+  check lowbit_mac_bf16_fma "LANES=$lanes" $(cat lowbit_mac_bf16_fma.f)
+done
+check lowbit_mac_fp8_fp32 "LANES=16" $(cat lowbit_mac_fp8_fp32.f)
 exit $failed

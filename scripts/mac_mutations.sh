@@ -35,9 +35,14 @@ mutate() {
     exact) g="-GFORMAT=$number" acc=72 sources+=("${exact[@]}" lowbit_acc_to_fp32.sv) ;;
     block_fp32) g="-GFORMAT=$number" sources+=("${exact[@]}" lowbit_mac_block_fp32_core.sv) ;;
     gst) lanes=64 sources+=("${exact[@]}" lowbit_mac_gst_core.sv) ;;
+    integer | lut) acc=32 g=$([ "$format" = int4 ] && echo -GBITS=4 || true) ;;
+    bf16_fma) lanes=4 ;;
   esac
   if [ "$unit" = published ]; then sources+=(lowbit_mac_published_core.sv); fi
-  sources+=(lowbit_stream.sv lowbit_unit_stream.sv "lowbit_mac_$unit.sv")
+  case $unit in
+    integer | lut | bf16_fma | fp8_fp32) mapfile -t sources < "$root/mac_rtl/lowbit_mac_$unit.f" ;;
+    *) sources+=(lowbit_stream.sv lowbit_unit_stream.sv "lowbit_mac_$unit.sv") ;;
+  esac
   (
     cd "$work" || exit 1
     verilator --cc --trace --trace-depth 1 -O3 --x-assign fast --x-initial fast --noassert -Wno-WIDTH -Wno-UNUSED --Mdir v --prefix Vmutant \
@@ -117,5 +122,17 @@ mutate block_not_rounded block_fp32 if4 $b "s/\{5'd0, shift3_q\}, 1'b1\)/{5'd0, 
 mutate shift_by_one exact if4 $x "s/wide\[VALUE_W:2\]/wide[VALUE_W-1:1]/"
 mutate bubble_counted exact if4 $x "s/significand \& \{SIG_W\{valid_i\}\}/significand/"
 mutate epilogue_sticky exact if4 $e "s/\(m\[ACC_W-26:0\] != '0\)/m[ACC_W-26]/"
+i=lowbit_mac_integer_core.sv l=lowbit_lut_lookup.sv m=lowbit_fma_pkg.sv t=lowbit_mac_bf16_fma_core.sv v=lowbit_mac_fp8_fp32_core.sv
+mutate integer_bubble integer int8 $i "s/ \& \{BITS\{valid_i\}\}//"
+mutate integer_unsigned integer int4 $i "s/\\\$signed\(a_codes_i/\\\$unsigned(a_codes_i/"
+mutate lut_top_plane lut int8_int4 $l "s/signs\[3\] == \(b == W_BITS - 1\)/signs[3] == 1'b0/"
+mutate lut_index lut int8_int4 $l "s/: ~signs\[2:0\]/: signs[2:0]/"
+mutate fma_sticky bf16_fma bf16 $m "s/placed\[24:0\] != 25'd0/1'b0/"
+mutate fma_tie bf16_fma bf16 $m "s/m\[44\] \& \(m\[45\] \|/m[44] \& (1'b1 |/"
+mutate fma_zero_product bf16_fma bf16 $m "s/if \(product == 16'd0 \&\& c\[30:0\] != 31'd0\) result = c;//"
+mutate bf16_tree bf16_fma bf16 $t "s/node_q\[2\*n\], node_q\[2\*n\+1\]/node_q[n < LANES \/ 2 ? 2*n : n + LANES \/ 2], node_q[n < LANES \/ 2 ? 2*n+1 : n + LANES]/"
+mutate bf16_first bf16_fma bf16 $t "s/start \? 32'd0 : node_q/1'b0 ? 32'd0 : node_q/"
+mutate fp8_truncated fp8_fp32 fp8_e4m3 $v "s/10'\(UNIT\), 1'b1\)/10'(UNIT), 1'b0)/"
+mutate fp8_nan fp8_fp32 fp8_e4m3 $v "s/nan_q\[1\] \? lowbit_fp32_pkg::QuietNan/1'b0 ? lowbit_fp32_pkg::QuietNan/"
 echo "$planted planted, $missed missed"
 exit $((missed > 0))

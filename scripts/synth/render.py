@@ -9,7 +9,7 @@ import plot
 
 # key, heading of the page and of Markdown, format of a number
 COLUMNS = (
-    ("unit", "unit", ""), ("format", "format", ""), ("lanes", "lanes", ""), ("recipe", "recipe", ""), ("nand2", "area, NAND2", ",.0f"),
+    ("unit", "unit", ""), ("format", "format", ""), ("lanes", "lanes", ""), ("acc_width", "accumulator, bits", ""), ("recipe", "recipe", ""), ("nand2", "area, NAND2", ",.0f"),
     ("area_um2", "area, um2", ",.0f"), ("flip_flops", "flip-flops", ","), ("fmax_mhz", "Fmax, MHz", ".1f"),
     ("gmac_per_s_per_mm2", "GMAC/s/mm2", ".2f"), ("pj_per_mac", "pJ/MAC, zero delay", ".2f"),
     ("glitch_pj_per_mac", "pJ/MAC, glitches", ".2f"), ("opensta_pj_per_mac", "pJ/MAC, OpenSTA", ".2f"),

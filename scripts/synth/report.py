@@ -50,10 +50,12 @@ def designs(spec):
         name, _, target = r.partition("@")
         if name not in synth.RECIPES or ("@" in r and not (target.isdigit() and 1 <= int(target) <= 1000000)):
             raise synth.FlowError(f"--recipes: no recipe {r}; there are {', '.join(sorted(synth.RECIPES))}, each also as NAME@PICOSECONDS", 2)
+    if spec["sweep"] and (spec["lanes"] or spec["acc_width"] or spec["pipeline"] is not None):
+        raise synth.FlowError("--sweep has its own points: leave --lanes, --acc-width and --pipeline out", 2)
     if recipes and spec["sweep"]:
         raise synth.FlowError("--sweep has its own recipes: leave --recipes out", 2)
-    out = [(u, f, p) for u in spec["units"] for f in spec["formats"] if units.UNITS[u].formats is None or f["name"] in units.UNITS[u].formats
-           for p in (sweep.points(u) if spec["sweep"] else units.points(u, f, recipes))]
+    out = [(u, f, p) for u in spec["units"] for f in spec["formats"] if units.has(u, f)
+           for p in (sweep.points(u) if spec["sweep"] else units.points(u, f, recipes, spec["lanes"], spec["acc_width"], spec["pipeline"]))]
     if not out:
         raise synth.FlowError("no unit has any of these formats", 2)
     return out
@@ -176,7 +178,7 @@ def main():
     except KeyboardInterrupt:
         return 130
     finally:
-        for path in [sys.argv[1]] + [f[k] for f in spec["formats"] for k in ("beats16", "beats64")]:
+        for path in [sys.argv[1]] + [path for f in spec["formats"] for k, path in f.items() if k.startswith("beats")]:
             if os.path.exists(path):
                 os.unlink(path)
 

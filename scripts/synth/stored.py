@@ -42,13 +42,13 @@ def row(spec, unit, fmt, point, library):
     with open(STORED, encoding="utf-8") as f:
         stored = json.load(f)
     for result in stored:
-        if (result["unit"], result["format"], result["recipe"], result["library"]) != (unit, fmt["name"], units.name(point), library.name):
+        if (result["unit"], result["format"], result["recipe"], result["library"], result["lanes"]) != (unit, fmt["name"], units.name(point), library.name, units.lanes(unit, point)):
             continue
         if result["key"] != key(unit, fmt, point, library):
             return None, "of another RTL, recipe or library"
         if spec["lef"] or spec["models"]:
             return None, "without --lef and --models"
-        if spec["energy"] and result["operands"] != measure.operands(spec, unit, fmt):
+        if spec["energy"] and result["operands"] != measure.operands(spec, unit, fmt, point):
             return None, "of other operands"
         return dict({k: v for k, v in result.items() if k != "key"}, stored=True), None
     return None, None

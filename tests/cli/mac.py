@@ -7,6 +7,7 @@ usage: mac.py --lowbit PATH [--systemc]   (--systemc: the build has that backend
 import argparse
 import json
 import math
+import os
 import pathlib
 import re
 import shutil
@@ -35,8 +36,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
 
-        def run(arguments):
-            done = subprocess.run([options.lowbit, *arguments.split()], capture_output=True, cwd=folder, timeout=300, text=True)
+        def run(arguments, path=os.environ["PATH"]):
+            done = subprocess.run([options.lowbit, *arguments.split()], capture_output=True, cwd=folder, timeout=300, text=True,
+                                  env=dict(os.environ, PATH=path, XDG_CACHE_HOME=str(folder / "cache")))
             return done.returncode, done.stdout, done.stderr
 
         def good(arguments, outputs=None):
@@ -89,13 +91,15 @@ def main():
             formats = (RTL / "lowbit_formats.sv").read_text()
             top = "lowbit_vectors_tb"
             for unit, form, lanes, bits, scale in (("published", "if4", 16, 4, 8), ("exact", "if6_e2m3", 16, 6, 8), ("exact", "mxfp8_e5m2", 16, 8, 8),
-                                                   ("exact", "if4", 1, 4, 8), ("block_fp32", "nvfp4", 16, 4, 8), ("gst", "nvfp4", 64, 4, 32)):
+                                                   ("exact", "if4", 1, 4, 8), ("block_fp32", "nvfp4", 16, 4, 8), ("gst", "nvfp4", 64, 4, 32),
+                                                   ("integer", "int8", 16, 8, 8), ("integer", "int4", 16, 4, 8), ("bf16_fma", "bf16", 4, 16, 8), ("fp8_fp32", "fp8_e4m3", 16, 8, 8),
+                                                   ("lut", "int8_int4", 16, 8, 8)):
                 good(f"--unit {unit} --format {form} --lanes {lanes} --beats 300 --write-readmemh rtl")
                 words = (folder / "rtl.expected.hex").read_text().split()
                 count = sum(not x.startswith("//") for x in (folder / "rtl.beats.hex").read_text().splitlines())
                 sources = [RTL / x for x in (RTL / f"lowbit_mac_{unit}.f").read_text().split()] + [RTL / "tb/lowbit_vectors_tb.sv"]
-                number = re.search(rf"localparam int {form.upper()} = (\d+);", formats).group(1)
-                more = [f"-DUNIT_PARAMETERS=, .FORMAT({number})"] if unit in ("exact", "block_fp32") else []
+                number = re.search(rf"localparam int {form.upper()} = (\d+);", formats)
+                more = [f"-DUNIT_PARAMETERS=, .FORMAT({number.group(1)})"] if unit in ("exact", "block_fp32") else ["-DUNIT_PARAMETERS=, .BITS(4)"] if form == "int4" else []
                 subprocess.run(["iverilog", "-g2012", f"-DUNIT=lowbit_mac_{unit}", *more, "-s", top, f"-P{top}.BEATS={count}", f"-P{top}.LANES={lanes}",
                                 f"-P{top}.BITS={bits}", f"-P{top}.SCALE_W={scale}", f"-P{top}.SEGMENTS={len(words)}", "-o", folder / "rtl.vvp", *sources], check=True)
                 for wrong in (0, 1):
@@ -119,6 +123,14 @@ def main():
         good("--lanes 1 --format if4 --a a.if4.safetensors --w w.if4.safetensors", 15)
         good("--unit exact --beats 2000 --resets 0.02 --stalls 0.2 --count-defects")
 
+        good("--unit integer --format int4 --beats 3000 --stalls 0.2 --resets 0.01 --count-defects")
+        good("--unit bf16_fma --beats 20000 --stalls 0.2 --count-defects")
+        good("--unit fp8_fp32 --beats 20000 --count-defects")
+        good("--unit lut --beats 3000 --count-defects --write-vectors lut.json")
+        good(f"--unit lut --vectors lut.json", len(json.loads((folder / "lut.json").read_text())["expected_acc_fp32_hex"]))
+        bad("--unit integer --format bf16", 2, "integer", "bf16")
+        bad("--unit lut --lanes 2", 2, "groups of four")
+        bad("--unit integer --acc-width 20", 2, "takes 27; give 27 to 120")
         bad("--unit fast", 2, "published, exact, block_fp32, gst".split(",")[0], "fast")
         bad("--format if5", 2, "if5", "lowbit formats")
         bad("--unit gst --format if4", 2, "gst", "if4")
@@ -133,7 +145,22 @@ def main():
         bad("--a a.if4.safetensors --w w.nvfp4.safetensors", 2, "one format")
         bad("--a a.if4.safetensors --w missing.safetensors", 3, "missing.safetensors")
         bad("--a a.safetensors --w w.safetensors", 2, "a.safetensors", "lowbit quantize")
-        bad("--unit exact --lanes 8", 5, "exact/if4/8", '-DLOWBIT_MAC_UNITS="exact:if4:8"', "exact/if4/16")
+        if options.systemc:
+            bad("--unit exact --lanes 8 --backend systemc", 5, "exact/if4/8", '-DLOWBIT_MAC_UNITS="exact:if4:8:systemc"', "exact/if4/16")
+            bad("--acc-width 60 --backend systemc", 2, "--acc-width")
+        # A unit that the build has not is compiled, once.
+        good("--unit exact --format nvfp4 --lanes 8 --acc-width 60 --pipeline 1 --beats 3000 --fst wave.fst")
+        compiled = list((folder / "cache" / "lowbit" / "units").iterdir())
+        check(len(compiled) == 1 and compiled[0].suffix == ".so", f"one unit in the cache: {compiled}")
+        check((folder / "wave.fst").stat().st_size > 500 and "lowbit_mac_exact.out_acc_o[59:0]" in (folder / "wave.fst.gtkw").read_text(), "a waveform and its view")
+        before = compiled[0].stat().st_mtime_ns
+        good("--units exact --formats nvfp4 --lanes 8 --acc-width 60 --pipeline 1 --beats 3000 --fst wave2.fst")
+        check([x.stat().st_mtime_ns for x in compiled[0].parent.iterdir()] == [before], "the second run takes it from there")
+        bad("--acc-width 53", 2, "one beat of 16 lanes of if4 takes 54", "54 to 120")
+        bad("--unit gst --pipeline 1", 2, "gst", "pipeline")
+        bad("--vcd a.vcd --fst b.fst", 2, "--vcd and --fst")
+        code, out, err = run("mac run --lanes 4", path=str(folder))
+        check(code == 5 and err.count("\n") == 1 and "verilator not found" in err, f"without Verilator: {code} {err!r}")
         bad("--vcd none/x.vcd", 3, "none/x.vcd")
         bad("--vectors missing.json", 3, "missing.json")
         for text, says in (("{}", '"lanes"'), ("[1", "not a JSON object"), (json.dumps({**one, "lanes": 8}), "8 hexadecimal digits"),

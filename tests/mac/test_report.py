@@ -43,7 +43,7 @@ class FakeLibrary:
 
 TOOLS = {"yosys": "Yosys 0.23", "opensta": "2.0.17"}
 SPEC = {"sample": "s.safetensors", "input": "x", "weight": "w", "accumulator_rows": 16, "period_ns": 20.0, "wire_ff": 0.0, "units": ["exact", "gst", "published"], "recipes": "",
-        "sweep": False, "progress": "never", "jobs": 2, "lef": "", "models": "", "energy": True, "glitches": False, "beats": 1040}
+        "sweep": False, "progress": "never", "jobs": 2, "lef": "", "models": "", "energy": True, "lanes": 0, "acc_width": 0, "pipeline": None, "glitches": False, "beats": 1040}
 
 
 def row(unit, fmt, nand2, energy=None, fmax=100.0, sqnr=20.0, recipe="area", **more):
@@ -72,17 +72,26 @@ def test_verdicts():
 
 
 def test_designs():
-    formats = [{"name": n, "id": i, "integers": n.startswith("if")} for i, n in enumerate(("if4", "nvfp4", "mxfp4"))]
-    found = [(u, f["name"], units.name(p)) for u, f, p in report.designs(dict(SPEC, formats=formats))]
-    check(found == [("exact", "if4", "area"), ("exact", "if4", "speed+pipeline"), ("exact", "nvfp4", "area"), ("exact", "nvfp4", "speed+pipeline"),
-                    ("exact", "mxfp4", "area"), ("gst", "nvfp4", "area"), ("published", "if4", "area"), ("published", "nvfp4", "area")],
-          "the default set: units that have the format, best frequency where it is at stake")
+    formats = [{"name": n, "id": i, "integers": n.startswith("if"), "block_size": 32 if n.startswith("mx") else 16} for i, n in enumerate(("if4", "nvfp4", "mxfp4"))]
+    found = [(u, f["name"], units.name(p), units.lanes(u, p)) for u, f, p in report.designs(dict(SPEC, formats=formats))]
+    check(found == [("exact", "if4", "area", 16), ("exact", "if4", "speed+pipeline", 16), ("exact", "nvfp4", "area", 16), ("exact", "nvfp4", "speed+pipeline", 16),
+                    ("exact", "mxfp4", "area", 16), ("exact", "mxfp4", "area", 32), ("gst", "nvfp4", "area", 64), ("published", "if4", "area", 16), ("published", "nvfp4", "area", 16)],
+          "the default set: units that have the format, best frequency where it is at stake, a lane per element of long blocks")
+    _, fmt, given = report.designs(dict(SPEC, formats=formats[:1], units=["exact"], recipes="area", lanes=8, acc_width=60, pipeline=1))[0]
+    check(units.parameters("exact", fmt, given) == ["FORMAT=0", "LANES=8", "FLAGS=0", "PIPELINE=1", "ACC_W=60"] and units.name(given) == "area+pipeline",
+          "lanes, accumulator and pipeline as given")
+    check([p.pipeline for _, _, p in report.designs(dict(SPEC, formats=formats[:1], units=["exact"], recipes="speed", pipeline=0))] == [0], "speed without the pipeline")
+    check(units.parameters("exact", fmt, units.Point("area", None, 0)) == ["FORMAT=0", "FLAGS=0", "PIPELINE=0"], "parameters by default: those of the recorded figures")
     found = [units.name(p) for _, _, p in report.designs(dict(SPEC, formats=formats[:1], recipes="speed", units=["exact", "published"]))]
     check(found == ["speed+pipeline", "speed"], "only the exact unit has a deeper pipeline")
     swept = report.designs(dict(SPEC, formats=formats[:1], sweep=True, units=["exact"]))
     names = [units.name(p) for _, _, p in swept]
     check(len(set(names)) == len(names) and {"area", "speed", "speed+pipeline"} <= set(names), "a sweep has both recipes and what lies between")
-    for change, words in (({"recipes": "smallest"}, "no recipe smallest"), ({"sweep": True, "recipes": "area"}, "--sweep"),
+    plain = [{"name": n, "plain": True, "integers": False, "block_size": 64} for n in ("int8", "int4", "bf16", "fp8_e4m3", "int8_int2")]
+    found = {(u, f["name"]): units.parameters(u, f, p) for u, f, p in report.designs(dict(SPEC, formats=plain, units=list(units.UNITS)))}
+    check(found == {("integer", "int8"): ["BITS=8"], ("integer", "int4"): ["BITS=4"], ("bf16_fma", "bf16"): ["LANES=4"], ("fp8_fp32", "fp8_e4m3"): ["LANES=16"],
+                    ("lut", "int8_int2"): ["BITS=8", "W_BITS=2"]}, "baselines take their plain formats, and no other unit takes those")
+    for change, words in (({"recipes": "smallest"}, "no recipe smallest"), ({"sweep": True, "recipes": "area"}, "--sweep"), ({"sweep": True, "lanes": 8}, "--lanes"),
                           ({"units": ["gst"], "formats": formats[:1]}, "no unit has")):
         try:
             report.designs(dict(SPEC, formats=formats, **change) if "formats" not in change else dict(SPEC, **change))
@@ -127,10 +136,11 @@ def test_stored(work):
     fmt = {"name": "if4", "id": 13, "integers": True, "beats16": beats}
     shipped, stored.STORED = stored.STORED, os.path.join(work, "stored.json")
     with open(stored.STORED, "w", encoding="utf-8") as f:
-        json.dump([row("published", "if4", 7, key=stored.key("published", fmt, area, library), operands=measure.operands(SPEC, "published", fmt))], f)
+        json.dump([row("published", "if4", 7, key=stored.key("published", fmt, area, library), operands=measure.operands(SPEC, "published", fmt, area))], f)
     found, reason = stored.row(SPEC, "published", fmt, area, library)
     check(found["stored"] and found["nand2"] == 7 and found["tools"] == TOOLS and reason is None, "a stored result is labelled")
     check(stored.row(SPEC, "published", fmt, units.Point("speed", None, 0), library) == (None, None), "no stored result of another recipe")
+    check(stored.row(SPEC, "published", fmt, area._replace(lanes=8), library) == (None, None), "nor of other lanes")
     check("--lef" in stored.row(dict(SPEC, lef="x"), "published", fmt, area, library)[1], "nor with a LEF file")
     with open(beats, "a", encoding="utf-8") as f:
         f.write("1 1 0 0 0 1\n")

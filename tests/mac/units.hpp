@@ -16,7 +16,7 @@
 namespace lowbit::sim {
 
 inline const BlockFormat& format_of(std::string_view name) {
-  return *find_block_format(name);
+  return *find_mac_format(name);
 }
 
 inline std::string golden(const std::string& name) {

@@ -6,17 +6,18 @@
 #include <bit>
 #include <cmath>
 
-#include "lowbit/conversion.hpp"
-#include "lowbit/error.hpp"
 #include "lowbit/sim/exact.hpp"
+#include "mac/model_baselines.hpp"
 #include "mac/model_gst.hpp"
+#include "mac/round_to_f32.hpp"
+#include "mac/segmented_accumulator.hpp"
 
 namespace lowbit::sim {
 namespace {
 
 using enum MacDefect;
 
-constexpr std::array<std::string_view, 18> defect_names{"none",
+constexpr std::array<std::string_view, 19> defect_names{"none",
                                                         "nan_scale_as_480",
                                                         "subnormal_scale_zero",
                                                         "subnormal_scale_doubled",
@@ -33,10 +34,10 @@ constexpr std::array<std::string_view, 18> defect_names{"none",
                                                         "fraction_bits_34",
                                                         "fraction_bits_36",
                                                         "groups_of_8",
-                                                        "round_to_nearest"};
+                                                        "round_to_nearest",
+                                                        "product_rounded"};
 
-// exact with E8M0 scales: parameters ACC_W and WINDOW_LSB of the RTL.
-constexpr int window_bits = 96;
+// exact with E8M0 scales: parameter WINDOW_LSB of the RTL.
 constexpr int window_lsb = -48;
 
 /// significand * 2^exponent of a scale byte.
@@ -96,22 +97,6 @@ struct Decoded {
   }
 };
 
-std::uint32_t round_to_f32(Int128 value, int exponent) {
-  const bool negative = value < 0;
-  UInt128 magnitude = negative ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
-  if (magnitude == 0) return 0;
-  // Keep 64 bits and jam: far more than the 24 of the result.
-  bool dropped = false;
-  while ((magnitude >> 64) != 0) {
-    dropped = dropped || (magnitude & 0xFF) != 0;
-    magnitude >>= 8;
-    exponent += 8;
-  }
-  return round_pack(
-      f32, {negative, static_cast<std::uint64_t>(magnitude) | (dropped ? 1U : 0U), exponent},
-      {.overflow = Overflow::infinity});
-}
-
 struct BeatFlags {
   int a_integer, w_integer;
 };
@@ -124,6 +109,9 @@ class Model {
         format_(*shape_.format),
         defect_(defect),
         d_(format_, defect) {
+    if (shape_.unit == MacUnit::exact) register_ = SegmentedAccumulator(accumulator_bits(shape_));
+    // Default widths of E4M3 scales cannot overflow in any stream that memory holds.
+    plain_ = format_.family() != ScaleFamily::mx && shape_.accumulator_width == 0;
     counted_lanes_ = defect == top_lane_lost ? shape_.lanes_used() - 1 : shape_.lanes_used();
   }
 
@@ -145,6 +133,7 @@ class Model {
     flags_ = 0;
     if (defect_ == first_ignored) return;
     acc_ = 0;
+    register_.clear();
     fp32_ = 0.0F;
     fp64_ = 0.0;
     lane32_.fill(0.0F);
@@ -240,7 +229,7 @@ class Model {
     }
     const Int128 block = (dot * (a.significand * w.significand)) << (a.exponent + w.exponent + 18);
     if (shape_.unit == MacUnit::exact) {
-      acc_ += block;
+      accumulate(block);
       return;
     }
     // block_fp32: the block's exact value rounded once, then one FP32 addition.
@@ -259,16 +248,18 @@ class Model {
             : std::bit_width(static_cast<std::uint64_t>(sum < 0 ? ~sum : sum));
     const bool below =
         shift < 0 && (-shift > 126 || (sum & ((Int128{1} << std::min(-shift, 126)) - 1)) != 0);
-    if (below || bits + shift > window_bits - 1) {
+    if (below || bits + shift > accumulator_bits(shape_) - 1) {
       flags_ |= 2;
       return;
     }
-    acc_ += shift < 0 ? sum >> -shift : sum << shift;
-    if (acc_ >= (Int128{1} << (window_bits - 1)) || acc_ < -(Int128{1} << (window_bits - 1))) {
+    accumulate(shift < 0 ? sum >> -shift : sum << shift);
+  }
+
+  void accumulate(Int128 value) {
+    if (plain_) {
+      acc_ += value;
+    } else if (register_.add(value)) {
       flags_ |= 2;
-      // The register wraps.
-      acc_ = static_cast<Int128>(static_cast<UInt128>(acc_) << (128 - window_bits)) >>
-             (128 - window_bits);
     }
   }
 
@@ -284,8 +275,9 @@ class Model {
         r.fp32 = std::bit_cast<std::uint32_t>(tree());
         break;
       case MacUnit::exact:
-        r.acc = acc_;
-        r.fp32 = round_to_f32(acc_, unit_exponent());
+        r.acc = plain_ ? acc_ : register_.value();
+        if (!plain_ && register_.late_overflow()) r.flags |= 2;
+        r.fp32 = round_to_f32(r.acc, unit_exponent());
         break;
       case MacUnit::block_fp32:
         r.fp32 = std::bit_cast<std::uint32_t>(defect_ == sum_not_rounded ? static_cast<float>(fp64_)
@@ -294,6 +286,8 @@ class Model {
       case MacUnit::gst:
         r.fp32 = gst_.value();
         r.flags = gst_.nan_scale() ? 1 : 0;
+        break;
+      default:  // the baselines have a model of their own
         break;
     }
     return r;
@@ -323,6 +317,8 @@ class Model {
   Decoded d_;
   int counted_lanes_ = 0;
   std::uint8_t flags_ = 0;
+  bool plain_ = false;
+  SegmentedAccumulator register_{72};
   Int128 acc_ = 0;
   float fp32_ = 0.0F;
   double fp64_ = 0.0;
@@ -342,6 +338,13 @@ std::vector<MacDefect> defects_of(MacUnit unit, const BlockFormat& format) {
   const auto add = [&](std::initializer_list<MacDefect> more) {
     for (const MacDefect defect : more) list.push_back(defect);
   };
+  if (is_baseline(unit)) {
+    if (unit == MacUnit::bf16_fma) list.push_back(tree_in_sequence);
+    if (unit == MacUnit::bf16_fma || unit == MacUnit::fp8_fp32) list.push_back(sum_not_rounded);
+    if (unit == MacUnit::bf16_fma) list.push_back(product_rounded);
+    if (format.element->coding == Coding::twos_complement) list.push_back(code_8_zero);
+    return list;
+  }
   if (unit == MacUnit::gst) {
     add({subnormal_scale_zero, fraction_bits_34, fraction_bits_36, groups_of_8, round_to_nearest});
     return list;
@@ -360,17 +363,13 @@ std::vector<MacDefect> defects_of(MacUnit unit, const BlockFormat& format) {
 }
 
 std::vector<MacResult> mac_model(const BeatStream& stream, MacDefect defect) {
-  const MacShape& shape = stream.shape();
-  if (shape.format == nullptr || !supports(shape.unit, *shape.format)) {
-    throw Error(ErrorKind::usage,
-                "unit " + std::string(name_of(shape.unit)) + " has no arithmetic for format " +
-                    std::string(shape.format != nullptr ? shape.format->name : "(none)"));
-  }
+  check_mac_shape(stream.shape());
+  if (is_baseline(stream.shape().unit)) return baseline_model(stream, defect);
   return Model(stream, defect).run();
 }
 
 MacUnitScale mac_unit_scale(MacUnit unit, const BlockFormat& format) {
-  if (unit == MacUnit::published || unit == MacUnit::gst) return {0, 1};
+  if (unit == MacUnit::published || unit == MacUnit::gst || is_baseline(unit)) return {0, 1};
   if (format.family() == ScaleFamily::mx) return {window_lsb, 1};
   const ExactUnit unit_of_pair = exact_unit(format, format);
   return {unit_of_pair.exponent, unit_of_pair.denominator};

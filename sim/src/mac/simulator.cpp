@@ -95,6 +95,9 @@ void MacHarness::stop() {
 MacRunStats run_mac(const BeatStream& stream, std::span<const MacResult> expected,
                     const MacRunOptions& options, MacBackend backend) {
   const MacShape& shape = stream.shape();
+  if (!options.fst.empty() || shape.pipeline || shape.accumulator_width != 0)
+    throw Error(ErrorKind::unavailable,
+                "FST waveforms, accumulator widths and pipelines are of units compiled on demand");
   std::string built;
   bool any_backend = false;
   for (const MacVariant& v : mac_variants()) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lowbit/error.hpp"
 
@@ -37,6 +38,7 @@ class Generator {
       : shape_(shape),
         element_(*shape.format->element),
         mx_(shape.format->family() == ScaleFamily::mx),
+        ordinary_(element_.code_count()),
         random_(seed),
         stream_(shape) {
     for (unsigned code = 0; code < element_.code_count(); ++code) {
@@ -171,6 +173,13 @@ class Generator {
   }
 
   unsigned any() {
+    // Of formats with many binades, sums of numbers far apart are one number, and products of any
+    // two overflow: but for `uniform`, exponents lie near that of 1.
+    if (element_.bits > 8 && pattern_ != uniform) {
+      const unsigned field = static_cast<unsigned>(element_.bias) - 12 + random_.below(25);
+      return random_.below(2) * element_.sign_mask() | field << element_.mantissa_bits |
+             random_.below(1U << element_.mantissa_bits);
+    }
     // FP8's NaN and infinity only now and then.
     for (int tries = 0; tries < 4; ++tries) {
       const unsigned code = random_.below(element_.code_count());
@@ -190,6 +199,7 @@ class Generator {
   }
 
   void push(MacPattern pattern, unsigned beat, unsigned length) {
+    pattern_ = pattern;
     const bool last = beat + 1 == length;
     const std::size_t before = stream_.size() - 1;
     const int lanes = shape_.lanes_used();
@@ -217,8 +227,9 @@ class Generator {
 
   MacShape shape_;
   const ElementFormat& element_;
+  MacPattern pattern_ = uniform;
   bool mx_;
-  std::array<bool, 256> ordinary_{};  // codes that are zero or finite
+  std::vector<bool> ordinary_;  // codes that are zero or finite
   Random random_;
   BeatStream stream_;
 };
@@ -268,6 +279,15 @@ BeatStream every_lane_product(const MacShape& shape) {
   const int lanes = shape.lanes_used();
   for (int lane = 0; lane < lanes; ++lane) {
     if (e.bits > 4 && lane != 0 && lane != lanes - 1) continue;
+    if (e.bits > 8) {
+      // Every code as often as there are binades, against a walk through all codes.
+      for (unsigned x = 0; x < e.code_count(); ++x) {
+        stream.push(true, true, one, one);
+        stream.set_a(lane, x);
+        stream.set_w(lane, (x * 40503U + 97U * static_cast<unsigned>(lane)) & e.code_mask());
+      }
+      continue;
+    }
     for (unsigned flag = 0; flag < flags; ++flag) {
       std::uint32_t a = one | (flag & 1) << 7;
       std::uint32_t w = one | (flag & 2) << 6;

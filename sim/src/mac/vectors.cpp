@@ -55,7 +55,7 @@ void write_text(const fs::path& path, const std::string& text) {
 
 /// Hex digits of one code in JSON.
 int code_digits(const MacShape& shape) {
-  return shape.code_bits() <= 4 ? 1 : 2;
+  return shape.code_bits() <= 4 ? 1 : shape.code_bits() <= 8 ? 2 : 4;
 }
 
 std::uint32_t read_scale(const fs::path& path, const json& value, int bytes,

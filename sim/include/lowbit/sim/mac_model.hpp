@@ -3,7 +3,7 @@
 /// Bit models of the MAC units: what each must answer to a stream of beats, word for word. The
 /// arithmetic is that of docs/mac.md (Arithmetic), computed from the format registry, not from the
 /// RTL: `published` in plain IEEE float operations, `exact` in 128-bit integers (proved equal to
-/// exact.hpp by a test), `gst` by mma.hpp.
+/// exact.hpp by a test), `gst` by mma.hpp, the baselines in integers and in std::fma.
 #pragma once
 
 #include <cstdint>
@@ -22,20 +22,23 @@ enum class MacDefect : std::uint8_t {
   nan_scale_as_480,         ///< byte 0x7F keeps its significand of 15 instead of reading as 448
   subnormal_scale_zero,     ///< E4M3 subnormals read as 0
   subnormal_scale_doubled,  ///< exponent field 0 taken as one above the right one
-  code_8_zero,              ///< code 8 of an integer block reads as 0 instead of -8
-  code_8_minus_8,           ///< code 8 of a float block reads as the integer would
-  integer_flag_ignored,     ///< integer blocks decoded right but not scaled by 6/7
-  two_integers_as_one,      ///< both operands integer: scaled as if one were
-  constant_last_place,  ///< 6/7 and 36/49 one unit in the last place too large (exact: 84 as 85)
-  top_lane_lost,        ///< the highest lane does not count
-  first_ignored,        ///< the accumulator is not cleared when a segment starts
-  last_beat_lost,       ///< the last beat of a segment does not count
-  tree_in_sequence,     ///< published: lanes summed one after the other instead of in pairs
-  sum_not_rounded,      ///< published, block_fp32: sums kept in double and rounded at the end
-  fraction_bits_34,     ///< gst: one bit less in the window
-  fraction_bits_36,     ///< gst: one bit more
-  groups_of_8,          ///< gst: each half of a group truncated by itself
-  round_to_nearest,     ///< gst: the result rounded instead of truncated
+  code_8_zero,     ///< code 8 of an integer block reads as 0 instead of -8 (baselines: the most
+                   ///< negative code)
+  code_8_minus_8,  ///< code 8 of a float block reads as the integer would
+  integer_flag_ignored,  ///< integer blocks decoded right but not scaled by 6/7
+  two_integers_as_one,   ///< both operands integer: scaled as if one were
+  constant_last_place,   ///< 6/7 and 36/49 one unit in the last place too large (exact: 84 as 85)
+  top_lane_lost,         ///< the highest lane does not count
+  first_ignored,         ///< the accumulator is not cleared when a segment starts
+  last_beat_lost,        ///< the last beat of a segment does not count
+  tree_in_sequence,      ///< published: lanes summed one after the other instead of in pairs
+  sum_not_rounded,   ///< published, block_fp32, bf16_fma, fp8_fp32: sums kept in double, rounded at
+                     ///< the end
+  fraction_bits_34,  ///< gst: one bit less in the window
+  fraction_bits_36,  ///< gst: one bit more
+  groups_of_8,       ///< gst: each half of a group truncated by itself
+  round_to_nearest,  ///< gst: the result rounded instead of truncated
+  product_rounded,   ///< bf16_fma: the product rounded to FP32 before it is added
 };
 /// The value's name in snake_case, as the command prints it.
 [[nodiscard]] std::string_view name_of(MacDefect defect);

@@ -28,6 +28,7 @@ struct MacRunOptions {
                               ///< segment whose result is not out
   std::uint64_t seed = 1;     ///< of stalls and resets; the same seed gives the same run
   std::string vcd{};          ///< path of a waveform to write, or empty
+  std::string fst{};  ///< the same as FST with FST.gtkw, a saved view: run_mac_compiled only
 };
 
 /// Counts of a run.
@@ -57,7 +58,8 @@ struct MacVariant {
 /// Every unit in this build; empty where Verilator was missing.
 [[nodiscard]] std::span<const MacVariant> mac_variants();
 
-/// Runs the compiled unit of the stream's shape. Each call starts from reset; calls may run at the
+/// Runs the compiled unit of the stream's shape, in its default accumulator and pipeline
+/// (mac_compiler.hpp has the others). Each call starts from reset; calls may run at the
 /// same time, but for SystemC.
 /// \param stream  the beats; its shape names the unit
 /// \param options  stalls, resets, waveform

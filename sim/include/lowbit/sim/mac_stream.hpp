@@ -17,21 +17,50 @@
 namespace lowbit::sim {
 
 /// The units of mac_rtl (docs/mac.md).
-enum class MacUnit : std::uint8_t { published, exact, block_fp32, gst };
+enum class MacUnit : std::uint8_t {
+  published,   ///< the published arithmetic of IF4 and NVFP4
+  exact,       ///< every sum exact
+  block_fp32,  ///< exact per beat, FP32 between beats
+  gst,         ///< the NVFP4 step of the tensor core
+  // Baselines: numbers without scales (their scale bytes are not read).
+  integer,   ///< INT8 or INT4 products, 32-bit accumulator
+  bf16_fma,  ///< BF16 products, a fused FP32 multiply-add per lane, a tree at the end
+  fp8_fp32,  ///< FP8 E4M3 products, exact per beat, FP32 between beats
+  lut,  ///< INT8 activations and INT4, INT2 or INT1 weights by table lookup, 32-bit accumulator
+};
 
 /// The value's name, as the command spells it.
 [[nodiscard]] std::string_view name_of(MacUnit unit);
 /// The unit of that name, or nullopt.
 [[nodiscard]] std::optional<MacUnit> find_mac_unit(std::string_view name);
+/// Whether the unit is a baseline: its formats are plain_formats().
+[[nodiscard]] bool is_baseline(MacUnit unit);
+/// The formats of the baselines: int8, int4, bf16, fp8_e4m3, and int8_int4, int8_int2, int8_int1
+/// (activations of 8 bits; a weight is the low 4, 2 or 1 bits of its lane, two's complement). They
+/// are no block formats of the registry: their scale format says only how wide the unread port is.
+[[nodiscard]] std::span<const BlockFormat> plain_formats();
+/// A block format of the registry or one of plain_formats(), or nullptr.
+[[nodiscard]] const BlockFormat* find_mac_format(std::string_view name);
+/// The format that a unit has where none is named: if4, nvfp4 for `gst`, the first of a baseline's.
+[[nodiscard]] std::string_view default_format(MacUnit unit);
+/// The lanes that a unit has where none are named: 16, 64 for `gst`, 4 for `bf16_fma`.
+[[nodiscard]] int default_lanes(MacUnit unit);
+/// Bits of a weight's code in a lane: those of the element, fewer in the formats of `lut`.
+[[nodiscard]] int weight_bits(const BlockFormat& format);
 /// Whether the unit's arithmetic is defined for the format: `published` IF4 and NVFP4; `gst` NVFP4;
-/// `exact` and `block_fp32` every format but those of E8M0 scales for `block_fp32`.
+/// `exact` and `block_fp32` every format of the registry but those of E8M0 scales for `block_fp32`;
+/// the baselines their plain formats.
 [[nodiscard]] bool supports(MacUnit unit, const BlockFormat& format);
 
 /// The shape of a unit's operand ports.
 struct MacShape {
   MacUnit unit = MacUnit::exact;        ///< its arithmetic
   const BlockFormat* format = nullptr;  ///< of both operands; required
-  int lanes = 16;                       ///< 1..64, a power of two; 64 for `gst`
+  int lanes = 16;  ///< 1..64, a power of two; 64 for `gst`, 4 or more for `lut`
+  /// Bits of the accumulator of `exact`, `integer` and `lut`, least_accumulator_bits() to 120; 0:
+  /// the default, accumulator_bits in mac_rtl/lowbit_formats.sv, or 32.
+  int accumulator_width = 0;
+  bool pipeline = false;  ///< `exact` with its deeper pipeline: more latency, the same results
 
   /// Bits of one element code.
   [[nodiscard]] int code_bits() const { return format->element->bits; }
@@ -41,9 +70,26 @@ struct MacShape {
   [[nodiscard]] int lanes_used() const {
     return unit == MacUnit::gst || lanes < format->block_size ? lanes : format->block_size;
   }
+  /// Whether the unit has the port out_acc_o.
+  [[nodiscard]] bool has_accumulator() const {
+    return unit == MacUnit::exact || unit == MacUnit::integer || unit == MacUnit::lut;
+  }
   /// 64-bit words of one operand's codes.
   [[nodiscard]] int code_words() const { return (lanes * code_bits() + 63) / 64; }
 };
+
+/// The narrowest accumulator of `exact` that holds one beat of any codes and scales: products,
+/// scales and factors of integer blocks at their largest in all lanes, and a sign. MX: one beat's
+/// sum before its place in the window. Plain integers: one beat of any codes, at least 27 bits.
+[[nodiscard]] int least_accumulator_bits(const BlockFormat& format, int lanes);
+/// The widest accumulator that the models take.
+inline constexpr int most_accumulator_bits = 120;
+/// The accumulator's bits of an `exact` unit of this shape, as given or the format's default.
+[[nodiscard]] int accumulator_bits(const MacShape& shape);
+/// \throws Error(usage) where the shape is no unit: a format that the unit lacks, lanes that are no
+/// power of two from 1 to 64, an accumulator outside its bounds (the message has them), or a width
+/// or pipeline on a unit without that parameter.
+void check_mac_shape(const MacShape& shape);
 
 /// Beats in order, one array a field.
 class BeatStream {
@@ -113,7 +159,7 @@ class BeatStream {
 
 /// Result of one segment.
 struct MacResult {
-  Int128 acc = 0;          ///< `exact` only: the raw accumulator; 0 elsewhere
+  Int128 acc = 0;          ///< the raw accumulator of `exact`, `integer` and `lut`; 0 elsewhere
   std::uint32_t fp32 = 0;  ///< bit pattern
   std::uint8_t flags = 0;  ///< bit 0: a NaN scale byte; bit 1: out of range
   /// Whether all fields are equal.

@@ -1,0 +1,6 @@
+lowbit_fp32_pkg.sv
+lowbit_fma_pkg.sv
+lowbit_stream.sv
+lowbit_unit_stream.sv
+lowbit_mac_bf16_fma_core.sv
+lowbit_mac_bf16_fma.sv

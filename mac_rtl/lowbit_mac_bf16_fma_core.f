@@ -1,0 +1,3 @@
+lowbit_fp32_pkg.sv
+lowbit_fma_pkg.sv
+lowbit_mac_bf16_fma_core.sv

@@ -1,0 +1,11 @@
+lowbit_formats.sv
+lowbit_delay.sv
+lowbit_full_adder.sv
+lowbit_add.sv
+lowbit_carry_save.sv
+lowbit_row_sum.sv
+lowbit_decode.sv
+lowbit_lane.sv
+lowbit_block_sum.sv
+lowbit_fp32_pkg.sv
+lowbit_mac_fp8_fp32_core.sv

@@ -1,0 +1,5 @@
+lowbit_stream.sv
+lowbit_unit_stream.sv
+lowbit_acc_to_fp32.sv
+lowbit_mac_integer_core.sv
+lowbit_mac_integer.sv

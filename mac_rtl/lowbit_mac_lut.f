@@ -1,0 +1,7 @@
+lowbit_stream.sv
+lowbit_unit_stream.sv
+lowbit_acc_to_fp32.sv
+lowbit_lut_table.sv
+lowbit_lut_lookup.sv
+lowbit_mac_lut_core.sv
+lowbit_mac_lut.sv

@@ -1,0 +1,3 @@
+lowbit_lut_table.sv
+lowbit_lut_lookup.sv
+lowbit_mac_lut_core.sv
