@@ -7,10 +7,10 @@
 
 #include "commands.hpp"
 #include "file_arguments.hpp"
-#include "lowbit/block_tensor_file.hpp"
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
+#include "lowbit/stream_files.hpp"
 #include "lowbit/tensor_matrix.hpp"
 #include "progress.hpp"
 #include "tensor_options.hpp"
@@ -24,38 +24,8 @@ struct Options {
   std::string dtype = "F32";
   std::vector<std::string> tensors;
   bool as_quantized = false;
+  unsigned threads = 0;
 };
-
-/// A restored tensor: its elements as FP32, or the bytes of another type.
-struct Restored {
-  std::vector<std::uint64_t> shape;
-  std::vector<float> values;
-  std::vector<std::byte> converted;
-  [[nodiscard]] std::span<const std::byte> bytes() const {
-    return values.empty() ? std::span<const std::byte>(converted)
-                          : std::as_bytes(std::span(values));
-  }
-};
-
-Restored restore(const NamedBlockTensor& named, const Options& options, const Dtype& dtype) {
-  const BlockTensor& tensor = named.tensor;
-  std::vector<float> values(tensor.rows * tensor.columns);
-  dequantize_as(dtype, tensor, *named.record.dialect, values);
-  Restored restored;
-  if (options.as_quantized) {
-    restored.shape = {tensor.rows, tensor.columns};
-  } else {
-    RestoredTensor tensor_again = tensor_of(std::move(values), named);
-    restored.shape.assign(tensor_again.shape.begin(), tensor_again.shape.end());
-    values = std::move(tensor_again.values);
-  }
-  if (dtype == dtype_f32) {
-    restored.values = std::move(values);
-  } else {
-    restored.converted = from_f32(dtype, values);
-  }
-  return restored;
-}
 
 void run(const Options& options) {
   const Dtype& dtype = dtype_named(options.dtype);
@@ -71,12 +41,13 @@ void run(const Options& options) {
                 fmt::format("{}: no block-quantized tensor in it; write one with `lowbit quantize`",
                             printable(options.input)));
   }
-  std::vector<Restored> restored;
+  std::vector<TensorToDequantize> wanted;
   std::set<std::string> parts;
   for (const std::string& name : names) {
-    const NamedBlockTensor named = read_block_tensor(file, options.input, name);
+    wanted.push_back({find_block_tensor(file, options.input, name), options.as_quantized});
+    const NamedBlockTensor& named = wanted.back().stored.head;
     try {
-      restored.push_back(restore(named, options, dtype));
+      if (!options.as_quantized) (void)order_of(named);
     } catch (const Error& error) {
       throw Error(ErrorKind::invalid_input,
                   fmt::format("{}: tensor \"{}\": {}", printable(options.input), printable(name),
@@ -88,17 +59,14 @@ void run(const Options& options) {
     }
     for (const char* part : {".values", ".scales", ".amax"}) parts.insert(name + part);
   }
-  std::vector<OutputTensor> output;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    output.push_back({names[i], &dtype, restored[i].shape, restored[i].bytes()});
-  }
+  std::vector<OutputTensor> others;
   if (options.tensors.empty()) {
     for (const TensorInfo& tensor : file.tensors()) {
       if (!parts.contains(tensor.name))
-        output.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+        others.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
     }
   }
-  write_safetensors(options.output, output);
+  dequantize_to_file(options.output, wanted, dtype, others, options.threads);
 }
 
 }  // namespace
@@ -123,6 +91,10 @@ void add_dequantize(CLI::App& app) {
       "--as-quantized", options->as_quantized,
       "Leave the matrix as it was quantized: rows along the blocks, transposed if it was");
   add_quiet(*command);
+  command
+      ->add_option("--threads", options->threads,
+                   "Threads, 0: one per core; the file does not depend on it")
+      ->capture_default_str();
   command->callback([options] { run(*options); });
 }
 

@@ -8,12 +8,12 @@
 #include "activations.hpp"
 #include "commands.hpp"
 #include "file_arguments.hpp"
-#include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
 #include "lowbit/hadamard.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/printable.hpp"
+#include "lowbit/stream_files.hpp"
 #include "lowbit/tensor_matrix.hpp"
 #include "lowbit/version.hpp"
 #include "progress.hpp"
@@ -44,6 +44,7 @@ struct Options {
   std::string scale_max;
   std::string scale_layout = "linear";
   std::string nonfinite = "error";
+  unsigned threads = 0;
   bool stochastic = false;
   bool stochastic_unbiased = false;
   std::string random;
@@ -138,25 +139,22 @@ std::vector<SelectedTensor> chosen_tensors(const TensorFile& file, const Options
   return std::move(selection.taken);
 }
 
-NamedBlockTensor quantize_one(const SelectedTensor& entry, const Options& options,
-                              QuantizeOptions request) {
+TensorToQuantize to_quantize(const SelectedTensor& entry, const Options& options,
+                             const QuantizeOptions& request) {
   const TensorInfo& tensor = *entry.tensor;
-  const TensorMatrix input = matrix_of(tensor, entry.view, options.transposed);
-  request.input_type = input_type_of(*tensor.dtype);
-  NamedBlockTensor named;
-  named.name = tensor.name;
-  named.tensor = quantize(input.values, input.rows, input.columns, request);
-  named.record = record_of(request);
+  TensorToQuantize t{tensor.name, {&tensor, entry.view, options.transposed}, request, {}, {}};
+  t.request.input_type = input_type_of(*tensor.dtype);
+  t.record = record_of(t.request);
   if (options.selection.axis()) {
-    named.record.axis = *options.selection.axis();
+    t.record.axis = *options.selection.axis();
   } else {
-    named.record.weight_layout = name_of(entry.layout);
+    t.record.weight_layout = name_of(entry.layout);
   }
-  named.record.transposed = options.transposed;
-  named.record.scale_layout = *find_scale_layout(options.scale_layout);
-  named.record.shape = tensor.shape;
-  named.record.dtype = tensor.dtype;
-  return named;
+  t.record.transposed = options.transposed;
+  t.record.scale_layout = *find_scale_layout(options.scale_layout);
+  t.record.shape = tensor.shape;
+  t.record.dtype = tensor.dtype;
+  return t;
 }
 
 void run(Options& options) {
@@ -194,18 +192,15 @@ void run(Options& options) {
     request.random0 = random.first;
     request.random1 = random.second;
   }
-  std::vector<NamedBlockTensor> quantized;
+  std::vector<TensorToQuantize> wanted;
   for (const SelectedTensor& entry : chosen) {
     const TensorInfo* const tensor = entry.tensor;
     try {
       if (recipe) apply(recipe->find(tensor->name), options, request);
-      std::vector<float> weights;
-      request.importance = {};
+      wanted.push_back(to_quantize(entry, options, request));
       if (importance && (!recipe || searches(*request.rule))) {
-        weights = column_importance(*importance, tensor->name, entry.view.length);
-        request.importance = weights;
+        wanted.back().importance = column_importance(*importance, tensor->name, entry.view.length);
       }
-      quantized.push_back(quantize_one(entry, options, request));
     } catch (const Error& error) {
       throw Error(error.kind(),
                   fmt::format("{}: tensor \"{}\", byte {}: {}", printable(tensor->file),
@@ -228,7 +223,7 @@ void run(Options& options) {
       others.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
     }
   }
-  write_block_tensors(options.output, quantized, metadata, others);
+  quantize_to_file(options.output, wanted, metadata, others, options.threads);
   for (const std::string& text : notes) note(text);
 }
 
@@ -300,6 +295,10 @@ void add_quantize(CLI::App& app) {
       .reads(command->add_option("--random", options->random,
                                  "Tensors rand0, rand1: numbers in [0, 1), one per element"))
       ->type_name("FILE");
+  command
+      ->add_option("--threads", options->threads,
+                   "Threads, 0: one per core; the file does not depend on it")
+      ->capture_default_str();
   options->raw.add_to(*command);
   add_quiet(*command);
   command->footer("Which tensors:\n" + std::string(selection_help()));

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "stop_signals.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
+#include <span>
+#include <string_view>
 
+#include "lowbit/error.hpp"
+#include "lowbit/map_fault.hpp"
 #include "lowbit/output_file.hpp"
 
 namespace lowbit::cli {
@@ -19,6 +27,22 @@ extern "C" void stop(int signal) {
   ::sigaddset(&self, signal);
   ::pthread_sigmask(SIG_UNBLOCK, &self, nullptr);
   ::raise(signal);
+}
+
+/// A page of a mapped file that is not there any more. Other faults end the process as before.
+extern "C" void fault(int signal, siginfo_t* info, void* /*context*/) {
+  static constexpr std::string_view prefix = "lowbit: ";
+  std::array<char, 4096> line;
+  std::copy(prefix.begin(), prefix.end(), line.begin());
+  const std::size_t length =
+      map_fault_text(info->si_addr, std::span(line).subspan(prefix.size(), 4000));
+  if (length == 0) stop(signal);
+  line[prefix.size() + length] = '\n';
+  if (::write(STDERR_FILENO, line.data(), prefix.size() + length + 1) < 0) {
+    // Nobody reads what went wrong; the exit code says it too.
+  }
+  abandon_output_files();
+  ::_exit(static_cast<int>(ErrorKind::invalid_input));
 }
 
 volatile std::sig_atomic_t interrupts = 0;
@@ -40,6 +64,11 @@ void remove_temporary_files_on_stop() {
     ::sigfillset(&action.sa_mask);
     ::sigaction(signal, &action, nullptr);
   }
+  struct sigaction action {};
+  action.sa_sigaction = fault;
+  action.sa_flags = SA_SIGINFO;
+  ::sigfillset(&action.sa_mask);
+  ::sigaction(SIGBUS, &action, nullptr);
 }
 
 void finish_on_interrupt() {

@@ -5,7 +5,8 @@ namespace lowbit::cli {
 
 /// Makes the signals that stop a command (Ctrl-C, SIGTERM, SIGHUP, a closed pipe and the like)
 /// remove the temporary files of its outputs first. The command then dies of the signal, as it
-/// would have. Signals that the caller ignores (as nohup does) stay ignored.
+/// would have. Signals that the caller ignores (as nohup does) stay ignored. A fault in a mapped
+/// file that became shorter ends the command with one line and the exit code of invalid input.
 void remove_temporary_files_on_stop();
 
 /// From now on the first Ctrl-C only makes interrupted() true, so that the command can print what

@@ -57,6 +57,42 @@ AxisView view_along(std::span<const std::size_t> shape, int axis) {
   return view;
 }
 
+void for_each_run(const AxisView& view, bool transposed, const Rectangle& rectangle,
+                  const std::function<void(const MatrixRun&)>& take) {
+  if (rectangle.rows == 0 || rectangle.columns == 0) return;
+  const auto position = [&](std::size_t row, std::size_t column) {
+    if (transposed) std::swap(row, column);
+    return (row / view.inner * view.length + column) * view.inner + row % view.inner;
+  };
+  const std::size_t end_row = rectangle.row + rectangle.rows;
+  const std::size_t end_column = rectangle.column + rectangle.columns;
+  if (runs_along_rows(view, transposed)) {
+    const bool whole_rows = !transposed && rectangle.columns == view.length;
+    if (whole_rows) {
+      take({position(rectangle.row, 0), rectangle.row, 0, rectangle.rows * rectangle.columns});
+      return;
+    }
+    for (std::size_t r = rectangle.row; r < end_row; ++r) {
+      for (std::size_t c = rectangle.column; c < end_column;) {
+        // In the transpose a run ends where the next outer dimension begins.
+        const std::size_t left = end_column - c;
+        const std::size_t count = transposed ? std::min(left, view.inner - c % view.inner) : left;
+        take({position(r, c), r, c, count});
+        c += count;
+      }
+    }
+    return;
+  }
+  for (std::size_t c = rectangle.column; c < end_column; ++c) {
+    for (std::size_t r = rectangle.row; r < end_row;) {
+      const std::size_t left = end_row - r;
+      const std::size_t count = transposed ? left : std::min(left, view.inner - r % view.inner);
+      take({position(r, c), r, c, count, true});
+      r += count;
+    }
+  }
+}
+
 void gather_rows(std::span<const float> tensor, const AxisView& view, std::span<float> matrix) {
   require(tensor.size(), view.rows() * view.length, "gathering along an axis");
   require(matrix.size(), tensor.size(), "gathering along an axis");

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "lowbit/error.hpp"
@@ -45,20 +47,41 @@ TensorMatrix matrix_of(const TensorInfo& tensor, const AxisView& view, bool tran
   return matrix;
 }
 
+void StoredMatrix::read(const Rectangle& rectangle, std::span<float> out) const {
+  std::array<float, 4096> run;
+  for_each_run(view, transposed, rectangle, [&](const MatrixRun& r) {
+    float* const to =
+        out.data() + (r.row - rectangle.row) * rectangle.columns + (r.column - rectangle.column);
+    if (!r.along_column) return to_f32(*tensor, r.first, {to, r.count});
+    for (std::size_t done = 0; done < r.count; done += run.size()) {
+      const std::size_t count = std::min(run.size(), r.count - done);
+      to_f32(*tensor, r.first + done, std::span(run).first(count));
+      for (std::size_t i = 0; i < count; ++i) to[(done + i) * rectangle.columns] = run[i];
+    }
+  });
+}
+
+TensorOrder order_of(const NamedBlockTensor& named) {
+  const bool transposed = named.record.transposed;
+  TensorOrder order{original_shape(named), {}, transposed};
+  order.view = recorded_view(order.shape, named.record.weight_layout, named.record.axis);
+  if (order.view.rows() != (transposed ? named.tensor.columns : named.tensor.rows)) {
+    throw Error(ErrorKind::invalid_input,
+                "its metadata entries axis, weight_layout and shape do not fit its rows");
+  }
+  return order;
+}
+
 RestoredTensor tensor_of(std::vector<float> matrix, const NamedBlockTensor& named) {
   const BlockTensor& tensor = named.tensor;
   const bool transposed = named.record.transposed;
-  RestoredTensor restored{std::move(matrix), original_shape(named)};
-  const AxisView view =
-      recorded_view(restored.shape, named.record.weight_layout, named.record.axis);
+  TensorOrder order = order_of(named);
+  RestoredTensor restored{std::move(matrix), std::move(order.shape)};
+  const AxisView& view = order.view;
   std::vector<float> moved(transposed || view.inner != 1 ? restored.values.size() : 0);
   if (transposed) {
     transpose(restored.values, tensor.rows, tensor.columns, moved);
     restored.values.swap(moved);
-  }
-  if (view.rows() != (transposed ? tensor.columns : tensor.rows)) {
-    throw Error(ErrorKind::invalid_input,
-                "its metadata entries axis, weight_layout and shape do not fit its rows");
   }
   if (view.inner != 1) {
     scatter_rows(restored.values, view, moved);

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 
-import memory
 import names
 import outputs
 import progress
@@ -328,7 +327,6 @@ def main():
             weights.run(lowbit, folder, check, SAMPLE)
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)
-            memory.copies(lowbit, folder, check)
             names.run(lowbit, check, folder)
             progress.run(lowbit, check, folder)
             verify.propagated(lowbit, folder, check)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 
 namespace lowbit {
@@ -21,6 +22,32 @@ struct AxisView {
   /// Rows of the matrix whose rows run along the axis.
   [[nodiscard]] constexpr std::size_t rows() const { return outer * inner; }
 };
+
+/// A rectangle of a matrix.
+struct Rectangle {
+  std::size_t row = 0;      ///< the first one
+  std::size_t column = 0;   ///< the first one
+  std::size_t rows = 0;     ///< number of rows
+  std::size_t columns = 0;  ///< number of columns
+};
+
+/// Neighbouring elements of a tensor that are neighbours in a matrix, too.
+struct MatrixRun {
+  std::size_t first = 0;      ///< in the tensor
+  std::size_t row = 0;        ///< of the first element in the matrix
+  std::size_t column = 0;     ///< of the first element in the matrix
+  std::size_t count = 0;      ///< elements
+  bool along_column = false;  ///< the next element is the next row's; else the next in row order
+};
+
+/// Calls take() for runs that make up a rectangle of the view's matrix, or of its transpose.
+/// \param rectangle  inside the matrix
+void for_each_run(const AxisView& view, bool transposed, const Rectangle& rectangle,
+                  const std::function<void(const MatrixRun&)>& take);
+/// Whether neighbours in a row are neighbours in the tensor, too; else those in a column are.
+[[nodiscard]] constexpr bool runs_along_rows(const AxisView& view, bool transposed) {
+  return (view.inner == 1) != transposed;
+}
 /// \param shape  slowest dimension first
 /// \param axis  negative ones count from the end (-1: the last). A tensor without dimensions is 1
 /// x 1. \throws Error(usage) for an axis that is not there or a shape that overflows.

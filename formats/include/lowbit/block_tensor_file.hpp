@@ -37,6 +37,13 @@ struct NamedBlockTensor {
   std::map<std::string, std::string> attributes;  ///< KEY -> text of NAME.KEY, those above apart
 };
 
+/// The same with its codes and scale bytes where the file has them.
+struct StoredBlockTensor {
+  NamedBlockTensor head;              ///< without codes and scale bytes
+  std::span<const std::byte> values;  ///< as BlockTensor::values
+  std::span<const std::byte> scales;  ///< in the layout that the record names
+};
+
 /// Names of the block-quantized tensors in the file, in order: those with NAME.values and a
 /// metadata entry NAME.format.
 [[nodiscard]] std::vector<std::string> block_tensor_names(const TensorFile& file);
@@ -52,9 +59,17 @@ struct NamedBlockTensor {
 [[nodiscard]] NamedBlockTensor read_block_tensor(const TensorFile& file,
                                                  const std::filesystem::path& path,
                                                  const std::string& name = {});
+/// The same, reading no code and no scale byte. The bytes belong to the file. \throws the same
+[[nodiscard]] StoredBlockTensor find_block_tensor(const TensorFile& file,
+                                                  const std::filesystem::path& path,
+                                                  const std::string& name = {});
 /// The same for a file that is not open yet.
 [[nodiscard]] NamedBlockTensor read_block_tensor(const std::filesystem::path& path,
                                                  const std::string& name = {});
+
+/// Adds the metadata entries of a block-quantized tensor: its record, attributes, rows, columns and
+/// encode constant.
+void add_metadata(const NamedBlockTensor& named, std::map<std::string, std::string>& metadata);
 
 /// Writes the tensors to one file, whole or not at all.
 /// \param path  of the file to write

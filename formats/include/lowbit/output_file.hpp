@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -13,9 +14,9 @@
 
 namespace lowbit {
 
-/// Writes to a temporary file in the folder of `path` and renames it there on commit. Without a
-/// commit nothing is left behind. Different objects may be used from different threads.
-/// \throws Error(invalid_input) where the system refuses.
+/// Writes to a temporary file, .lowbit-XXXXXX in the folder of `path`, and renames it to `path` on
+/// commit. Without a commit nothing is left behind. Different objects may be used from different
+/// threads. \throws Error(invalid_input) where the system refuses.
 class OutputFile {
  public:
   /// Opens a temporary file beside `path`.
@@ -28,6 +29,11 @@ class OutputFile {
   void write(std::span<const std::byte> bytes);
   /// Appends the bytes.
   void write(std::string_view text);
+  /// Writes the bytes at an offset from the file's begin; what lies before it and was not written
+  /// is zeros. Does not move the place where write() appends. Several threads may call it.
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes) const;
+  /// Makes the file at least that long.
+  void extend(std::uint64_t size) const;
   /// Renames the temporary file to the path. Call it once, at the end.
   void commit();
 

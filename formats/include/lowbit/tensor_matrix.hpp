@@ -29,6 +29,20 @@ struct TensorMatrix {
 [[nodiscard]] TensorMatrix matrix_of(const TensorInfo& tensor, const AxisView& view,
                                      bool transposed);
 
+/// The same without its elements, which are read where they are wanted.
+struct StoredMatrix {
+  const TensorInfo* tensor = nullptr;  ///< required
+  AxisView view{};                     ///< as for matrix_of()
+  bool transposed = false;             ///< as for matrix_of()
+
+  /// Of the matrix.
+  [[nodiscard]] std::size_t rows() const { return transposed ? view.length : view.rows(); }
+  /// Of the matrix.
+  [[nodiscard]] std::size_t columns() const { return transposed ? view.rows() : view.length; }
+  /// The elements of a rectangle, row after row. Thread-safe. \throws as to_f32()
+  void read(const Rectangle& rectangle, std::span<float> out) const;
+};
+
 /// Elements in the order and shape of a tensor.
 struct RestoredTensor {
   std::vector<float> values;       ///< slowest dimension first
@@ -42,5 +56,14 @@ struct RestoredTensor {
 /// \throws Error(invalid_input) where the recorded shape does not hold the elements or does not fit
 ///         axis and weight layout.
 [[nodiscard]] RestoredTensor tensor_of(std::vector<float> matrix, const NamedBlockTensor& named);
+
+/// How a quantized matrix lies in the tensor that it was: what tensor_of() does, without elements.
+struct TensorOrder {
+  std::vector<std::size_t> shape;  ///< of the tensor
+  AxisView view;                   ///< whose rows are the matrix's, or its columns if transposed
+  bool transposed = false;         ///< whether the matrix is the transpose
+};
+/// \throws as tensor_of()
+[[nodiscard]] TensorOrder order_of(const NamedBlockTensor& named);
 
 }  // namespace lowbit

@@ -59,15 +59,13 @@ class Reader {
     return *found;
   }
 
-  [[nodiscard]] std::vector<std::uint8_t> bytes(const std::string& key, std::uint64_t expected,
-                                                const std::string& why) const {
+  [[nodiscard]] std::span<const std::byte> bytes(const std::string& key, std::uint64_t expected,
+                                                 const std::string& why) const {
     const TensorInfo& info = entry(key, dtype_u8);
     if (info.bytes.size() != expected) {
       fail(key, fmt::format("{} bytes where {} needs {}", info.bytes.size(), why, expected));
     }
-    std::vector<std::uint8_t> copy(info.bytes.size());
-    if (!copy.empty()) std::memcpy(copy.data(), info.bytes.data(), copy.size());
-    return copy;
+    return info.bytes;
   }
 
  private:
@@ -94,8 +92,8 @@ std::vector<std::string> block_tensor_names(const TensorFile& file) {
   return names;
 }
 
-NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem::path& path,
-                                   const std::string& wanted) {
+StoredBlockTensor find_block_tensor(const TensorFile& file, const std::filesystem::path& path,
+                                    const std::string& wanted) {
   std::string name = wanted;
   if (name.empty()) {
     const std::vector<std::string> names = block_tensor_names(file);
@@ -119,7 +117,8 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
   }
 
   const Reader reader(file, path, name);
-  NamedBlockTensor result;
+  StoredBlockTensor stored;
+  NamedBlockTensor& result = stored.head;
   result.name = name;
   result.record = read_quantize_record(file.metadata(), name, path.string());
   BlockTensor& t = result.tensor;
@@ -143,15 +142,14 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
                 fmt::format("{} bytes cannot hold {} x {} elements", held, t.rows, t.columns));
   }
   const std::string why = fmt::format("{} x {} of {}", t.rows, t.columns, t.format->name);
-  t.values = reader.bytes("values", t.rows * t.value_bytes_per_row(), why);
+  stored.values = reader.bytes("values", t.rows * t.value_bytes_per_row(), why);
 
   const std::size_t blocks = t.blocks_per_row();
   const ScaleLayout layout = result.record.scale_layout;
-  const auto arranged = reader.bytes(
-      "scales", scale_bytes_of(layout, t.rows, blocks),
-      layout == ScaleLayout::linear ? why
-                                    : fmt::format("{} in the {} layout", why, name_of(layout)));
-  t.scales = linear_scales(layout, arranged, t.rows, blocks);
+  stored.scales = reader.bytes("scales", scale_bytes_of(layout, t.rows, blocks),
+                               layout == ScaleLayout::linear
+                                   ? why
+                                   : fmt::format("{} in the {} layout", why, name_of(layout)));
 
   const TensorInfo& amax = reader.entry("amax", dtype_f32);
   if (amax.bytes.size() != sizeof(float)) {
@@ -178,7 +176,33 @@ NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem
     const std::string rest = it->first.substr(prefix.size());
     if (!is_matrix_key(rest) && !is_record_key(rest)) result.attributes[rest] = it->second;
   }
-  return result;
+  return stored;
+}
+
+NamedBlockTensor read_block_tensor(const TensorFile& file, const std::filesystem::path& path,
+                                   const std::string& name) {
+  StoredBlockTensor stored = find_block_tensor(file, path, name);
+  const auto copy = [](std::span<const std::byte> bytes) {
+    std::vector<std::uint8_t> out(bytes.size());
+    if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size());
+    return out;
+  };
+  BlockTensor& t = stored.head.tensor;
+  t.values = copy(stored.values);
+  t.scales = linear_scales(stored.head.record.scale_layout, copy(stored.scales), t.rows,
+                           t.blocks_per_row());
+  return std::move(stored.head);
+}
+
+void add_metadata(const NamedBlockTensor& named, std::map<std::string, std::string>& metadata) {
+  const BlockTensor& t = named.tensor;
+  for (const auto& [key, value] : named.attributes) metadata[named.name + "." + key] = value;
+  QuantizeRecord record = named.record;
+  record.format = t.format;
+  write_quantize_record(record, named.name, metadata);
+  metadata[named.name + ".rows"] = std::to_string(t.rows);
+  metadata[named.name + ".columns"] = std::to_string(t.columns);
+  metadata[named.name + ".encode_constant"] = fmt::format("{}", t.encode_constant);
 }
 
 NamedBlockTensor read_block_tensor(const std::filesystem::path& path, const std::string& name) {
@@ -207,13 +231,7 @@ void write_block_tensors(const std::filesystem::path& path,
       add("scales", dtype_u8, {arranged.back().size()}, std::as_bytes(std::span(arranged.back())));
     }
     add("amax", dtype_f32, {1}, std::as_bytes(std::span(&t.amax, 1)));
-    for (const auto& [key, value] : named.attributes) texts[named.name + "." + key] = value;
-    QuantizeRecord record = named.record;
-    record.format = t.format;
-    write_quantize_record(record, named.name, texts);
-    texts[named.name + ".rows"] = std::to_string(t.rows);
-    texts[named.name + ".columns"] = std::to_string(t.columns);
-    texts[named.name + ".encode_constant"] = fmt::format("{}", t.encode_constant);
+    add_metadata(named, texts);
   }
   write_safetensors(path, entries, texts);
 }

@@ -10,6 +10,7 @@
 
 #include "io/error_text.hpp"
 #include "io/readers.hpp"
+#include "io/scratch_file.hpp"
 
 namespace lowbit {
 namespace {
@@ -181,6 +182,45 @@ struct ZipFileCloser {
   void operator()(zip_file_t* member) const { zip_fclose(member); }
 };
 
+/// Members beyond so many bytes in all are unpacked to the disk.
+constexpr std::uint64_t unpacked_in_memory = std::uint64_t{64} << 20;
+
+/// Unpacks a member. \param take  called with its bytes, one after another
+template <typename Take>
+void unpack(zip_file_t* member, Place place, std::uint64_t size, const Take& take) {
+  std::vector<std::byte> part(std::min<std::uint64_t>(size, std::uint64_t{1} << 20));
+  std::uint64_t done = 0;
+  while (done < size) {
+    const zip_int64_t n =
+        zip_fread(member, part.data(), std::min<std::uint64_t>(part.size(), size - done));
+    if (n <= 0) break;
+    take(std::span<const std::byte>(part).first(static_cast<std::size_t>(n)));
+    done += static_cast<std::uint64_t>(n);
+  }
+  // Reading past the end makes libzip compare the checksum.
+  char beyond = 0;
+  if (done == size && zip_fread(member, &beyond, 1) == 0) return;
+  place.offset = done;
+  reject(place, "its packed bytes are damaged", "fetch the file again");
+}
+
+std::span<const std::byte> unpack_to_memory(TensorFile::Contents& contents, zip_file_t* member,
+                                            const Place& place, std::uint64_t size) {
+  std::vector<std::byte>& bytes = contents.unpacked.emplace_back();
+  bytes.reserve(size);
+  unpack(member, place, size, [&](std::span<const std::byte> part) {
+    bytes.insert(bytes.end(), part.begin(), part.end());
+  });
+  return bytes;
+}
+
+std::span<const std::byte> unpack_to_disk(TensorFile::Contents& contents, zip_file_t* member,
+                                          const Place& place, std::uint64_t size) {
+  ScratchFile scratch{std::string(place.file)};
+  unpack(member, place, size, [&](std::span<const std::byte> part) { scratch.write(part); });
+  return contents.scratch.emplace_back(scratch.map())->bytes();
+}
+
 }  // namespace
 
 void read_npy(TensorFile::Contents& contents, const MappedFile& file) {
@@ -209,6 +249,7 @@ void read_npz(TensorFile::Contents& contents, const MappedFile& file) {
            "the file is truncated or damaged: fetch it again");
   }
   zip_error_fini(&error);
+  std::uint64_t unpacked = 0;
   const zip_int64_t members = zip_get_num_entries(archive.get(), 0);
   for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(members); ++i) {
     zip_stat_t stat;
@@ -233,20 +274,12 @@ void read_npz(TensorFile::Contents& contents, const MappedFile& file) {
              fmt::format("cannot be unpacked: {}", zip_strerror(archive.get())),
              "store it unencrypted, plain or deflated");
     }
-    std::vector<std::byte> bytes(stat.size);
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const zip_int64_t n = zip_fread(member.get(), bytes.data() + done, bytes.size() - done);
-      if (n <= 0) break;
-      done += static_cast<std::size_t>(n);
-    }
-    // Reading past the end makes libzip compare the checksum.
-    char beyond = 0;
-    if (done != bytes.size() || zip_fread(member.get(), &beyond, 1) != 0) {
-      reject({file.name(), name, done}, "its packed bytes are damaged", "fetch the file again");
-    }
-    contents.unpacked.push_back(std::move(bytes));
-    contents.tensors.push_back(tensor_of(contents.unpacked.back(), name, file.name()));
+    unpacked += stat.size;
+    const bool in_memory = unpacked <= unpacked_in_memory;
+    const auto bytes =
+        in_memory ? unpack_to_memory(contents, member.get(), {file.name(), name}, stat.size)
+                  : unpack_to_disk(contents, member.get(), {file.name(), name}, stat.size);
+    contents.tensors.push_back(tensor_of(bytes, name, file.name()));
   }
 }
 

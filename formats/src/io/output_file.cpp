@@ -77,7 +77,7 @@ OutputFile::OutputFile(const fs::path& path) : path_(path) {
         ErrorKind::invalid_input,
         fmt::format("{}: not a regular file; name a file to write", printable(path.string())));
   }
-  temporary_ = path_.string() + ".XXXXXX";
+  temporary_ = (path_.parent_path() / ".lowbit-XXXXXX").string();
   int error_number = 0;
   {
     const ListLock lock;
@@ -126,6 +126,27 @@ void OutputFile::write(std::span<const std::byte> bytes) {
     }
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
+}
+
+void OutputFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) const {
+  constexpr std::size_t largest = std::size_t{1} << 30;
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), largest),
+                               static_cast<off_t>(offset));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      fail("cannot write", errno);
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+void OutputFile::extend(std::uint64_t size) const {
+  struct stat now {};
+  if (::fstat(descriptor_, &now) != 0) fail("cannot write", errno);
+  if (static_cast<std::uint64_t>(now.st_size) >= size) return;
+  if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) fail("cannot write", errno);
 }
 
 void OutputFile::write(std::string_view text) {

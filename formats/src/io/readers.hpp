@@ -17,7 +17,8 @@ struct TensorFile::Contents {
   std::map<std::string, std::string> metadata;
   std::map<std::string, std::size_t, std::less<>> index;  ///< name to position in tensors
   std::vector<std::unique_ptr<MappedFile>> maps;
-  std::vector<std::vector<std::byte>> unpacked;  ///< members of .npz files
+  std::vector<std::vector<std::byte>> unpacked;      ///< small members of .npz files
+  std::vector<std::unique_ptr<MappedFile>> scratch;  ///< large ones
 
   /// Maps a file that lives as long as the contents.
   const MappedFile& map(const std::filesystem::path& path) {

@@ -5,51 +5,69 @@
 #include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "io/error_text.hpp"
+#include "io/mapped_file.hpp"
 #include "lowbit/output_file.hpp"
+#include "lowbit/safetensors_stream.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit {
+namespace {
 
-void write_safetensors(const std::filesystem::path& path, std::span<const OutputTensor> tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  const auto refuse = [&](const OutputTensor& tensor, std::string_view problem) {
-    throw Error(ErrorKind::usage, fmt::format("{}: tensor \"{}\": {}", printable(path.string()),
-                                              printable(tensor.name), problem));
-  };
-  std::vector<const OutputTensor*> order;
+[[noreturn]] void refuse(const std::filesystem::path& path, std::string_view name,
+                         std::string_view problem) {
+  throw Error(ErrorKind::usage, fmt::format("{}: tensor \"{}\": {}", printable(path.string()),
+                                            printable(name), problem));
+}
+
+std::vector<TensorPlace> places_of(std::span<const OutputTensor> tensors) {
+  std::vector<TensorPlace> places;
+  for (const OutputTensor& t : tensors) places.push_back({t.name, t.dtype, t.shape});
+  return places;
+}
+
+}  // namespace
+
+SafetensorsStream::SafetensorsStream(const std::filesystem::path& path,
+                                     std::span<const TensorPlace> tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : file_(path), ranges_(tensors.size()) {
   std::set<std::string_view> names;
-  for (const OutputTensor& tensor : tensors) {
-    if (tensor.name.empty() || tensor.name == "__metadata__") refuse(tensor, "a reserved name");
-    if (!names.insert(tensor.name).second) refuse(tensor, "named twice");
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const TensorPlace& tensor = tensors[i];
+    if (tensor.name.empty() || tensor.name == "__metadata__") {
+      refuse(path, tensor.name, "a reserved name");
+    }
+    if (!names.insert(tensor.name).second) refuse(path, tensor.name, "named twice");
     if (tensor.dtype == nullptr || tensor.dtype->name.starts_with("GGML_")) {
-      refuse(tensor, "safetensors has no such dtype");
+      refuse(path, tensor.name, "safetensors has no such dtype");
     }
-    if (byte_size(*tensor.dtype, tensor.shape) != tensor.bytes.size()) {
-      refuse(tensor, "its bytes do not fit its shape");
-    }
-    order.push_back(&tensor);
+    const std::optional<std::uint64_t> size = byte_size(*tensor.dtype, tensor.shape);
+    if (!size) refuse(path, tensor.name, "its bytes do not fit its shape");
+    ranges_[i].size = *size;
   }
   // Widest elements first: after a header of a multiple of 8 bytes every tensor is then aligned.
-  std::sort(order.begin(), order.end(), [](const OutputTensor* a, const OutputTensor* b) {
-    const double wide_a = a->dtype->bits_per_element();
-    const double wide_b = b->dtype->bits_per_element();
-    return wide_a != wide_b ? wide_a > wide_b : a->name < b->name;
+  std::vector<std::size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const double wide_a = tensors[a].dtype->bits_per_element();
+    const double wide_b = tensors[b].dtype->bits_per_element();
+    return wide_a != wide_b ? wide_a > wide_b : tensors[a].name < tensors[b].name;
   });
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) {
     for (const auto& [key, value] : metadata) header["__metadata__"][key] = value;
   }
-  std::uint64_t end = 0;
-  for (const OutputTensor* tensor : order) {
-    const std::uint64_t begin = end;
-    end += tensor->bytes.size();
-    auto& entry = header[tensor->name];
-    entry["dtype"] = tensor->dtype->name;
-    entry["shape"] = tensor->shape;
-    entry["data_offsets"] = {begin, end};
+  for (const std::size_t i : order) {
+    ranges_[i].begin = end_;
+    end_ += ranges_[i].size;
+    auto& entry = header[tensors[i].name];
+    entry["dtype"] = tensors[i].dtype->name;
+    entry["shape"] = tensors[i].shape;
+    entry["data_offsets"] = {ranges_[i].begin, end_};
   }
   std::string text;
   try {
@@ -62,11 +80,44 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Output
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::array<std::byte, 8> length{};
   for (std::size_t i = 0; i < length.size(); ++i) length[i] = std::byte(text.size() >> (8 * i));
+  file_.write(length);
+  file_.write(text);
+  const std::uint64_t data = length.size() + text.size();
+  for (Range& range : ranges_) range.begin += data;
+  end_ += data;
+  // Bytes that are never written are part of the file, too.
+  file_.extend(end_);
+}
 
-  OutputFile file(path);
-  file.write(length);
-  file.write(text);
-  for (const OutputTensor* tensor : order) file.write(tensor->bytes);
+void SafetensorsStream::write(std::size_t tensor, std::uint64_t offset,
+                              std::span<const std::byte> bytes) const {
+  const Range& range = ranges_[tensor];
+  if (offset > range.size || bytes.size() > range.size - offset) {
+    throw Error(ErrorKind::internal, fmt::format("{} bytes at {} of a tensor of {} bytes",
+                                                 bytes.size(), offset, range.size));
+  }
+  // What is copied from a mapped file is read here.
+  constexpr std::size_t step = std::size_t{1} << 20;
+  for (std::size_t at = 0; at < bytes.size(); at += step) {
+    const auto part = bytes.subspan(at, std::min(step, bytes.size() - at));
+    file_.write_at(range.begin + offset + at, part);
+    note_read(part);
+  }
+}
+
+void SafetensorsStream::commit() {
+  file_.commit();
+}
+
+void write_safetensors(const std::filesystem::path& path, std::span<const OutputTensor> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  for (const OutputTensor& tensor : tensors) {
+    if (tensor.dtype != nullptr && byte_size(*tensor.dtype, tensor.shape) != tensor.bytes.size()) {
+      refuse(path, tensor.name, "its bytes do not fit its shape");
+    }
+  }
+  SafetensorsStream file(path, places_of(tensors), metadata);
+  for (std::size_t i = 0; i < tensors.size(); ++i) file.write(i, 0, tensors[i].bytes);
   file.commit();
 }
 

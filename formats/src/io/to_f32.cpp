@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "io/error_text.hpp"
+#include "io/mapped_file.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/element_format.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -128,6 +129,16 @@ void convert_run(const TensorInfo& tensor, std::uint64_t first, std::span<float>
   }
 }
 
+/// Where elements lie, in whole units of the type.
+std::span<const std::byte> bytes_of(const TensorInfo& tensor, std::uint64_t first,
+                                    std::uint64_t count) {
+  const auto unit = static_cast<std::uint64_t>(tensor.dtype->block_elements);
+  const auto bytes = static_cast<std::uint64_t>(tensor.dtype->block_bytes);
+  const std::uint64_t begin = first / unit;
+  const std::uint64_t end = (first + count + unit - 1) / unit;
+  return tensor.bytes.subspan(begin * bytes, (end - begin) * bytes);
+}
+
 /// Position in a file with the first dimension fastest of the element at `index` in row order.
 std::uint64_t fortran_position(const std::vector<std::uint64_t>& shape, std::uint64_t index) {
   std::uint64_t stride = 1;
@@ -155,9 +166,13 @@ void to_f32(const TensorInfo& tensor, std::uint64_t first, std::span<float> out)
                 fmt::format("{}: tensor \"{}\": elements {} to {} of {}", printable(tensor.file),
                             printable(tensor.name), first, first + out.size(), elements));
   }
-  if (!tensor.fortran_order) return convert_run(tensor, first, out);
+  const auto convert = [&](std::uint64_t from, std::span<float> to) {
+    convert_run(tensor, from, to);
+    note_read(bytes_of(tensor, from, to.size()));
+  };
+  if (!tensor.fortran_order) return convert(first, out);
   for (std::size_t i = 0; i < out.size(); ++i) {
-    convert_run(tensor, fortran_position(tensor.shape, first + i), out.subspan(i, 1));
+    convert(fortran_position(tensor.shape, first + i), out.subspan(i, 1));
   }
 }
 

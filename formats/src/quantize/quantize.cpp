@@ -41,26 +41,15 @@ struct Job {
   }
 
   [[nodiscard]] LoadedPiece load(const Piece& piece) {
-    try {
-      return detail::load(source, piece, request.options(), buffer);
-    } catch (const detail::NonFiniteFound& found) {
-      throw Error(
-          ErrorKind::invalid_input,
-          fmt::format("{} is {} at row {}, column {}; choose to saturate or to propagate it",
-                      found.transformed ? "the transformed value" : "the value",
-                      found.is_nan ? "NaN" : "infinite", found.row, found.column));
-    }
+    return detail::load_or_refuse(source, piece, request.options(), buffer);
   }
 
   [[nodiscard]] float measure_amax() {
-    float amax = 0.0F;
+    std::vector<float> tops;
     for (const Piece& piece : detail::pieces_of(request.rows(), request.columns(), 1, false)) {
-      // NaN, where the dialect counts it, stays.
-      const float other = load(piece).amax;
-      if (std::isnan(amax)) break;
-      if (std::isnan(other) || other > amax) amax = other;
+      tops.push_back(load(piece).amax);
     }
-    return amax;
+    return detail::largest_amax(tops);
   }
 
   [[nodiscard]] TensorConstants constants() {

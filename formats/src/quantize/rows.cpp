@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "quantize/rows.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
+#include "lowbit/error.hpp"
 #include "quantize/vector/vector_engine.hpp"
 
 namespace lowbit::detail {
@@ -174,6 +177,27 @@ LoadedPiece load(const MatrixSource& source, const Piece& piece, const QuantizeO
                                    : std::bit_cast<float>(top_magnitude(row.data(), row.size())));
   }
   return out;
+}
+
+LoadedPiece load_or_refuse(const MatrixSource& source, const Piece& piece,
+                           const QuantizeOptions& options, std::vector<float>& buffer) {
+  try {
+    return load(source, piece, options, buffer);
+  } catch (const NonFiniteFound& found) {
+    throw Error(ErrorKind::invalid_input,
+                fmt::format("{} is {} at row {}, column {}; choose to saturate or to propagate it",
+                            found.transformed ? "the transformed value" : "the value",
+                            found.is_nan ? "NaN" : "infinite", found.row, found.column));
+  }
+}
+
+float largest_amax(std::span<const float> of_pieces) {
+  float amax = 0.0F;
+  for (const float other : of_pieces) {
+    if (std::isnan(amax)) break;
+    amax = larger(amax, other);
+  }
+  return amax;
 }
 
 BlockRun run_of(const LoadedPiece& loaded, const Request& request, const TensorConstants& constants,

@@ -58,6 +58,15 @@ struct LoadedPiece {
 [[nodiscard]] LoadedPiece load(const MatrixSource& source, const Piece& piece,
                                const QuantizeOptions& options, std::vector<float>& buffer);
 
+/// The same; what is not finite is an Error(invalid_input) that says where it is and what to
+/// choose.
+[[nodiscard]] LoadedPiece load_or_refuse(const MatrixSource& source, const Piece& piece,
+                                         const QuantizeOptions& options,
+                                         std::vector<float>& buffer);
+
+/// A of the amax of pieces, in their order. NaN, where the dialect counts it, stays.
+[[nodiscard]] float largest_amax(std::span<const float> of_pieces);
+
 /// What run_of() needs beside the piece.
 struct RunBuffers {
   std::vector<float> x;

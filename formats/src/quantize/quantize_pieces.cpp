@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "lowbit/quantize_pieces.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "lowbit/detail/parallel.hpp"
+#include "lowbit/error.hpp"
+#include "quantize/engine.hpp"
+#include "quantize/request.hpp"
+#include "quantize/rows.hpp"
+
+namespace lowbit {
+namespace {
+
+using detail::BlockRun;
+using detail::LoadedPiece;
+using detail::Piece;
+using detail::Request;
+
+/// The memory of one thread.
+struct Buffers {
+  std::vector<float> values;
+  detail::RunBuffers blocks;
+  std::unique_ptr<detail::BlockScratch> scratch = std::make_unique<detail::BlockScratch>();
+  std::vector<std::uint8_t> codes, scales, strip_codes, strip_scales;
+};
+
+class Pieces {
+ public:
+  Pieces(const StoredMatrix& matrix, const QuantizeOptions& options)
+      : matrix_(matrix), request_(matrix.rows(), matrix.columns(), options) {
+    // Numbers of stochastic rounding lie by whole rows of the matrix.
+    bool may_cut = options.rounding == ElementRounding::nearest;
+    for (const auto& transform : options.transforms) {
+      may_cut = may_cut && transform->group_columns() != 0;
+    }
+    if (runs_along_rows(matrix.view, matrix.transposed) && request_.block_rows() == 1) {
+      pieces_ = detail::pieces_of(matrix.rows(), matrix.columns(), 1, may_cut);
+    } else {
+      cut_tiles(may_cut);
+    }
+  }
+
+  [[nodiscard]] std::size_t count() const { return pieces_.size(); }
+
+  [[nodiscard]] float amax(std::size_t index, Buffers& buffers) const {
+    return load(pieces_[index], buffers).amax;
+  }
+
+  [[nodiscard]] QuantizedPiece quantize(std::size_t index, const detail::TensorConstants& constants,
+                                        const detail::Engine& engine, Buffers& buffers) const {
+    const Piece& piece = pieces_[index];
+    const std::size_t size = request_.block_size();
+    const std::size_t blocks = (piece.columns + size - 1) / size;
+    const std::size_t block_bytes =
+        size * static_cast<std::size_t>(request_.format().storage_bits()) / 8;
+    buffers.codes.resize(piece.rows * blocks * block_bytes);
+    buffers.scales.resize(piece.rows * blocks);
+    const std::size_t step = request_.block_rows();
+    if (step == 1) {
+      const BlockRun run =
+          detail::run_of(load(piece, buffers), request_, constants, buffers.blocks);
+      engine.quantize(constants, run, *buffers.scratch,
+                      {buffers.codes.data(), buffers.scales.data(), nullptr});
+    } else {
+      for (std::size_t r = 0; r < piece.rows; r += step) {
+        quantize_strip(piece, r, constants, engine, buffers);
+      }
+    }
+    return {piece.row, piece.rows, piece.column / size, blocks, buffers.codes, buffers.scales};
+  }
+
+ private:
+  /// Tiles that are cheap to read where neighbours in memory are rows apart, and whole 2D blocks.
+  void cut_tiles(bool may_cut) {
+    constexpr std::size_t tile_rows = 128, tile_columns = 1024;
+    const std::size_t columns =
+        may_cut ? tile_columns : std::max<std::size_t>(matrix_.columns(), 1);
+    const std::size_t rows = may_cut ? tile_rows : request_.block_rows();
+    for (std::size_t c = 0; c < matrix_.columns(); c += columns) {
+      for (std::size_t r = 0; r < matrix_.rows(); r += rows) {
+        pieces_.push_back(
+            {r, c, std::min(rows, matrix_.rows() - r), std::min(columns, matrix_.columns() - c)});
+      }
+    }
+  }
+
+  [[nodiscard]] LoadedPiece load(const Piece& piece, Buffers& buffers) const {
+    const detail::MatrixSource source{nullptr, 0, [&](const Piece& p, std::span<float> out) {
+                                        matrix_.read({p.row, p.column, p.rows, p.columns}, out);
+                                      }};
+    return detail::load_or_refuse(source, piece, request_.options(), buffers.values);
+  }
+
+  /// The blocks of block_rows() rows, from one after another to rows.
+  void quantize_strip(const Piece& piece, std::size_t first,
+                      const detail::TensorConstants& constants, const detail::Engine& engine,
+                      Buffers& b) const {
+    const std::size_t rows = std::min(request_.block_rows(), piece.rows - first);
+    const LoadedPiece loaded = load({piece.row + first, piece.column, rows, piece.columns}, b);
+    const BlockRun run = detail::run_of(loaded, request_, constants, b.blocks);
+    const std::size_t row_bytes =
+        request_.block_size() * static_cast<std::size_t>(request_.format().storage_bits()) / 8;
+    b.strip_codes.resize(run.blocks * run.block_rows * row_bytes);
+    b.strip_scales.resize(run.blocks);
+    engine.quantize(constants, run, *b.scratch,
+                    {b.strip_codes.data(), b.strip_scales.data(), nullptr});
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t k = 0; k < run.blocks; ++k) {
+        const std::size_t to = (first + r) * run.blocks + k;
+        std::copy_n(b.strip_codes.data() + (k * run.block_rows + r) * row_bytes, row_bytes,
+                    b.codes.data() + to * row_bytes);
+        b.scales[to] = b.strip_scales[k];
+      }
+    }
+  }
+
+  const StoredMatrix& matrix_;
+  Request request_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace
+
+float encode_constant_of(const QuantizeOptions& options) {
+  return detail::make_constants(options, 1.0F).encode_constant;
+}
+
+TensorScalars quantize_pieces(const StoredMatrix& matrix, const QuantizeOptions& options,
+                              unsigned threads,
+                              const std::function<void(const QuantizedPiece&)>& take) {
+  const Pieces pieces(matrix, options);
+  float amax = 0.0F;
+  if (options.amax) {
+    amax = *options.amax;
+  } else if (options.format->family() == ScaleFamily::nv) {
+    std::vector<float> tops(pieces.count());
+    detail::for_each_index<Buffers>(pieces.count(), threads, [&](std::size_t i, Buffers& buffers) {
+      tops[i] = pieces.amax(i, buffers);
+    });
+    amax = detail::largest_amax(tops);
+  }
+  const detail::TensorConstants constants = detail::make_constants(options, amax);
+  const detail::Engine& engine = detail::engine_for(constants);
+  detail::for_each_index<Buffers>(pieces.count(), threads, [&](std::size_t i, Buffers& buffers) {
+    take(pieces.quantize(i, constants, engine, buffers));
+  });
+  return {constants.amax, constants.encode_constant};
+}
+
+}  // namespace lowbit
