@@ -85,14 +85,27 @@ std::string utilisation_chart(const std::vector<ArrayRun>& runs) {
   return html::bar_chart(chart);
 }
 
+double largest_layer(const ArrayRun& run) {
+  double largest = 0;
+  for (const auto& [shape, r] : run.layers)
+    largest = std::max(largest, r.energy_pj * static_cast<double>(shape.count));
+  return largest;
+}
+
 /// Energy of each run by where it goes; of one run, of each layer.
 std::string energy_chart(const std::vector<ArrayRun>& runs) {
-  html::BarChart chart{"Energy", "mJ", {}, {{"units", {}}, {"buffers", {}}, {"memory", {}}}, true};
+  // Joules, or millijoules where the largest bar is below one.
+  const double largest =
+      runs.size() > 1 ? runs.front().total.energy_pj : largest_layer(runs.front());
+  const bool small = largest < 1e12;
+  const double unit = small ? 1e-9 : 1e-12;
+  html::BarChart chart{
+      "Energy", small ? "mJ" : "J", {}, {{"units", {}}, {"buffers", {}}, {"memory", {}}}, true};
   const auto add = [&](const std::string& label, const sim::ArrayResult& r, double count) {
     chart.labels.push_back(label);
-    chart.series[0].values.push_back(r.energy_units_pj * count * 1e-9);
-    chart.series[1].values.push_back(r.energy_buffers_pj * count * 1e-9);
-    chart.series[2].values.push_back(r.energy_memory_pj * count * 1e-9);
+    chart.series[0].values.push_back(r.energy_units_pj * count * unit);
+    chart.series[1].values.push_back(r.energy_buffers_pj * count * unit);
+    chart.series[2].values.push_back(r.energy_memory_pj * count * unit);
   };
   if (runs.size() > 1) {
     for (const ArrayRun& run : runs) add(run.format, run.total, 1);
