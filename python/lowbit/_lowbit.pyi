@@ -19,6 +19,11 @@ def formats() -> list[dict[str, Any]]:
 def dialects() -> list[dict[str, Any]]:
     """Every dialect: name, summary."""
 
+def captured_configurations() -> list[dict[str, Any]]:
+    """
+    Outputs of other programs that are dialects, for the tests: how each was made.
+    """
+
 def metrics() -> list[dict[str, Any]]:
     """Every metric of `evaluate`: name, heading, style, formula."""
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The registries: block formats with their rules, dialects, metrics, instructions.
+#include <fmt/format.h>
 #include <nanobind/stl/string.h>
 
 #include "lowbit/block_format.hpp"
+#include "lowbit/capture.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/sim/instruction.hpp"
@@ -73,6 +75,28 @@ nb::list instruction_names() {
   return all;
 }
 
+/// What tests need of the configurations whose captures a dialect reproduces.
+nb::list captured_configurations() {
+  constexpr std::string_view scales[] = {"none", "encode", "decode", "amax"};
+  constexpr std::string_view shapes[] = {"rows", "square", "row_scaled", "hadamard_columns"};
+  nb::list all;
+  for (const CaptureConfiguration& c : capture_configurations()) {
+    nb::dict d;
+    d["file"] = text(c.file);
+    d["configuration"] = text(c.configuration);
+    d["dialect"] = text(c.dialect);
+    d["cuda_dialect"] = text(c.cuda_dialect);
+    d["format"] = fmt::format("{}:{}", c.format, name_of(c.rule));
+    d["scale"] = text(scales[static_cast<std::size_t>(c.scale)]);
+    d["shape"] = text(shapes[static_cast<std::size_t>(c.shape)]);
+    d["scale_max"] = c.scale_max == 0.0F ? nb::object(nb::none()) : nb::cast(c.scale_max);
+    d["casts_input"] = c.casts_input;
+    d["plain"] = !c.gives_scale && !c.has_ggml_blocks;
+    all.append(d);
+  }
+  return all;
+}
+
 }  // namespace
 
 void add_records(nb::module_& m) {
@@ -81,6 +105,9 @@ void add_records(nb::module_& m) {
         "default_rule.");
   m.def("dialects", &dialect_list, nb::sig("def dialects() -> list[dict[str, typing.Any]]"),
         "Every dialect: name, summary.");
+  m.def("captured_configurations", &captured_configurations,
+        nb::sig("def captured_configurations() -> list[dict[str, typing.Any]]"),
+        "Outputs of other programs that are dialects, for the tests: how each was made.");
   m.def("metrics", &metric_list, nb::sig("def metrics() -> list[dict[str, typing.Any]]"),
         "Every metric of `evaluate`: name, heading, style, formula.");
   m.def("instructions", &instruction_names, nb::sig("def instructions() -> list[str]"),

@@ -63,6 +63,15 @@ def write(path, **arrays):
     return path
 
 
+def metadata(path):
+    """The strings in the head of a safetensors file."""
+    import json
+
+    data = pathlib.Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]).get("__metadata__", {})
+
+
 def read(path):
     """name -> (dtype, array of bytes or float32) of a safetensors file."""
     import json
@@ -70,7 +79,7 @@ def read(path):
     data = pathlib.Path(path).read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
-    kinds = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U8": np.uint8, "U32": np.uint32}
+    kinds = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U16": np.uint16, "U8": np.uint8, "U32": np.uint32}
     return {
         name: np.frombuffer(data[8 + length :][slice(*entry["data_offsets"])], kinds[entry["dtype"]]).reshape(entry["shape"])
         for name, entry in header.items()
