@@ -11,6 +11,7 @@
 #include "eval_summary.hpp"
 #include "evaluator.hpp"
 #include "file_arguments.hpp"
+#include "lowbit/checkpoint_eval.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/eval_report.hpp"
 #include "lowbit/evaluate.hpp"
@@ -55,6 +56,7 @@ struct Options {
   std::vector<std::string> files;
   std::vector<std::string> formats;
   std::string recipe;
+  std::string reference;
   EvaluatorOptions evaluator;
   RawOptions raw;
   SelectionOptions selection;
@@ -181,6 +183,34 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   return report;
 }
 
+/// The weights of a quantized checkpoint against those that it was made from.
+EvalReport evaluate_stored(const Options& options) {
+  if (options.files.size() != 1) {
+    throw Error(ErrorKind::usage, "--reference: one checkpoint at a time is scored");
+  }
+  if (!options.formats.empty() || !options.recipe.empty() ||
+      !options.evaluator.activations.empty() || options.raw.layout()) {
+    throw Error(ErrorKind::usage,
+                "--reference scores weights as they are stored; it takes no --format, --recipe, "
+                "--activations or --dtype");
+  }
+  const Checkpoint checkpoint = Checkpoint::open(options.files.front());
+  const Checkpoint original = Checkpoint::open(options.reference);
+  for (const CheckpointFault& fault : checkpoint.faults()) {
+    fmt::print(stderr, "lowbit: {}\n", fault.line());
+  }
+  if (!checkpoint.faults().empty()) {
+    throw CLI::RuntimeError(static_cast<int>(ErrorKind::invalid_input));
+  }
+  std::uint64_t elements = 0;
+  for (const QuantizedTensor& tensor : checkpoint.quantized()) {
+    elements += std::uint64_t{tensor.rows} * tensor.columns;
+  }
+  Progress progress(options.progress, elements);
+  return evaluate_checkpoint(checkpoint, original, options.selection.rules().names,
+                             [&](std::uint64_t n) { progress.advance(n); });
+}
+
 /// Where a report goes: a file, opened before the work so that a bad name costs none of it, or
 /// stdout for "-"; nothing where no path was given.
 class Delivery {
@@ -257,13 +287,17 @@ void run(Options& options) {
   if (summary.sort->of_output != nullptr && options.evaluator.activations.empty()) {
     throw Error(ErrorKind::usage, fmt::format("--sort {} needs --activations", options.sort));
   }
-  if (options.formats.empty() && options.recipe.empty()) options.formats = default_formats;
+  const bool is_stored = !options.reference.empty();
+  if (options.formats.empty() && options.recipe.empty() && !is_stored) {
+    options.formats = default_formats;
+  }
   const int to_stdout = (options.json == "-") + (options.csv == "-") + (options.markdown == "-");
   if (to_stdout > 1) {
     throw Error(ErrorKind::usage, "only one of --json, --csv and --markdown can go to -");
   }
 
-  const std::vector<std::string> paths = expanded_paths(options.files);
+  std::vector<std::string> paths;
+  if (!is_stored) paths = expanded_paths(options.files);
   std::vector<TensorFile> files;
   for (const std::string& path : paths) {
     files.push_back(TensorFile::open(path, options.raw.layout()));
@@ -273,7 +307,7 @@ void run(Options& options) {
   Delivery csv(options.csv);
   Delivery markdown(options.markdown);
   finish_on_interrupt();
-  EvalReport report = evaluate_all(options, paths, files);
+  EvalReport report = is_stored ? evaluate_stored(options) : evaluate_all(options, paths, files);
   if (!options.sort.empty()) {
     std::vector<EvalTensor> sorted;
     for (const std::size_t i : worst_first(report, *summary.sort)) {
@@ -319,6 +353,12 @@ void add_eval(CLI::App& app) {
       .reads(
           command->add_option("--recipe", options->recipe, "Each tensor's own format, of a plan"))
       ->type_name("FILE");
+  files
+      .reads(
+          command->add_option("--reference", options->reference,
+                              "Score a quantized checkpoint against the weights that it was made "
+                              "from, dequantized by its own convention"))
+      ->type_name("PATH");
   options->selection.add_to(*command);
   options->evaluator.add_to(*command, files);
   options->raw.add_to(*command);

@@ -28,6 +28,9 @@ int main(int argc, char** argv) {
   lowbit::cli::add_plan(app);
   lowbit::cli::add_quantize(app);
   lowbit::cli::add_dequantize(app);
+  lowbit::cli::add_lint(app);
+  lowbit::cli::add_convert(app);
+  lowbit::cli::add_diff(app);
   lowbit::cli::add_gpu(app);
   lowbit::cli::add_mma(app);
   lowbit::cli::add_mac(app);

@@ -75,7 +75,8 @@ void refuse_quantized(const TensorFile& file, const std::string& path,
   if (convention.empty()) return;
   throw Error(ErrorKind::usage,
               fmt::format("{}: its weights are quantized already ({}), and its scales are no "
-                          "weights; give the original model, or name tensors with --include",
+                          "weights; `lowbit eval --reference ORIGINAL` scores them against the "
+                          "original; or give the original model, or name tensors with --include",
                           printable(path), convention));
 }
 

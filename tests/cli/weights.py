@@ -97,9 +97,9 @@ def quantized_files(lowbit, folder, check):
     cases = {"q.safetensors": "lowbit"}
     for name, convention, entries in (
             ("ct", "compressed-tensors", {"a.weight_packed": ("U8", [4, 8], bytes(32)), "a.weight_scale": f32([4, 1], [1.0] * 4)}),
-            ("mo", "Model Optimizer", {"a.weight": ("U8", [4, 8], bytes(32)), "a.weight_scale": ("F8_E4M3", [4, 1], bytes(4)),
+            ("mo", "modelopt", {"a.weight": ("U8", [4, 8], bytes(32)), "a.weight_scale": ("F8_E4M3", [4, 1], bytes(4)),
                                        "a.weight_scale_2": f32([], [1.0])}),
-            ("gpt", "MXFP4 of gpt-oss", {"m_blocks": ("U8", [4, 8], bytes(32)), "m_scales": ("U8", [4, 1], bytes(4))})):
+            ("gpt", "gpt-oss", {"m_blocks": ("U8", [4, 8], bytes(32)), "m_scales": ("U8", [4, 1], bytes(4))})):
         tensors.write(folder / f"{name}.safetensors", entries)
         cases[f"{name}.safetensors"] = convention
     for name, convention in cases.items():

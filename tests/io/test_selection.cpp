@@ -251,13 +251,13 @@ TEST_CASE("quantized checkpoints are told from plain ones") {
         "compressed-tensors");
   CHECK(convention({{"a.weight", {4, 8}, &dtype_u8},
                     {"a.weight_scale", {4, 1}, &dtype_f8_e4m3},
-                    {"a.weight_scale_2", {}}}) == "Model Optimizer");
+                    {"a.weight_scale_2", {}}}) == "modelopt");
   CHECK(convention({{"a.weight", {4, 8}, &dtype_f8_e4m3}, {"a.weight_scale", {4, 1}}}) ==
         "FP8 or packed weights with weight_scale");
   CHECK(convention({{"a.weight", {4, 8}, &dtype_f8_e4m3}, {"a.weight_scale_inv", {4, 1}}}) ==
         "FP8 with weight_scale_inv");
   CHECK(convention({{"m.gate_up_proj_blocks", {4, 8}, &dtype_u8},
-                    {"m.gate_up_proj_scales", {4, 1}, &dtype_u8}}) == "MXFP4 of gpt-oss");
+                    {"m.gate_up_proj_scales", {4, 1}, &dtype_u8}}) == "gpt-oss");
   CHECK(convention({{"a.qweight", {4, 8}, &dtype_i32}, {"a.scales", {4, 1}}}) == "GPTQ or AWQ");
   CHECK(convention({{"a.weight.absmax", {4}}, {"a.weight", {4, 1}, &dtype_u8}}) == "bitsandbytes");
   CHECK(convention(

@@ -19,10 +19,13 @@ struct FormatSpec {
   int search_radius = 0;                  ///< K of the rule `search`
   const ReferenceCodec* codec = nullptr;  ///< null: no codec
   bool is_recipe = false;                 ///< each tensor's own format, as a recipe says
+  bool is_stored = false;                 ///< each tensor's own format, as a checkpoint stores it
 
   /// The tensor stays as it is.
-  [[nodiscard]] bool keeps() const { return format == nullptr && codec == nullptr && !is_recipe; }
-  /// Of the format or the codec; "recipe" or "keep".
+  [[nodiscard]] bool keeps() const {
+    return format == nullptr && codec == nullptr && !is_recipe && !is_stored;
+  }
+  /// Of the format or the codec; "recipe", "stored" or "keep".
   [[nodiscard]] std::string_view name() const;
   /// "mse", "search:3"; empty where there is no rule.
   [[nodiscard]] std::string rule_name() const;

@@ -7,6 +7,7 @@ namespace lowbit {
 
 std::string_view FormatSpec::name() const {
   if (is_recipe) return "recipe";
+  if (is_stored) return "stored";
   if (codec != nullptr) return codec->name();
   return format != nullptr ? format->name : "keep";
 }

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "io/error_text.hpp"
+#include "io/gguf_types.hpp"
 #include "io/readers.hpp"
 
 namespace lowbit {
@@ -34,24 +35,6 @@ enum class ValueType : std::uint32_t {
   f64
 };
 constexpr std::uint64_t value_bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-
-/// ggml_type numbers; those it has withdrawn (4, 5, 31 to 33, 36 to 38) are not listed.
-const Dtype* dtype_of(std::uint32_t type) {
-  static constexpr std::pair<std::uint32_t, std::string_view> known[] = {
-      {0, "F32"},           {1, "F16"},          {2, "GGML_Q4_0"},     {3, "GGML_Q4_1"},
-      {6, "GGML_Q5_0"},     {7, "GGML_Q5_1"},    {8, "GGML_Q8_0"},     {9, "GGML_Q8_1"},
-      {10, "GGML_Q2_K"},    {11, "GGML_Q3_K"},   {12, "GGML_Q4_K"},    {13, "GGML_Q5_K"},
-      {14, "GGML_Q6_K"},    {15, "GGML_Q8_K"},   {16, "GGML_IQ2_XXS"}, {17, "GGML_IQ2_XS"},
-      {18, "GGML_IQ3_XXS"}, {19, "GGML_IQ1_S"},  {20, "GGML_IQ4_NL"},  {21, "GGML_IQ3_S"},
-      {22, "GGML_IQ2_S"},   {23, "GGML_IQ4_XS"}, {24, "I8"},           {25, "I16"},
-      {26, "I32"},          {27, "I64"},         {28, "F64"},          {29, "GGML_IQ1_M"},
-      {30, "BF16"},         {34, "GGML_TQ1_0"},  {35, "GGML_TQ2_0"},   {39, "GGML_MXFP4"},
-      {40, "GGML_NVFP4"}};
-  for (const auto& [number, name] : known) {
-    if (number == type) return find_dtype(name);
-  }
-  return nullptr;
-}
 
 /// Reads on from the start of the file; every step is checked against its end.
 class Cursor {
@@ -147,7 +130,7 @@ Record read_record(Cursor& cursor, const std::string& file) {
   }
   const auto type = cursor.number<std::uint32_t>("a type");
   const Place place{file, tensor.name, cursor.at() - 4};
-  tensor.dtype = dtype_of(type);
+  tensor.dtype = dtype_of_ggml(type);
   if (tensor.dtype == nullptr) {
     reject(place, fmt::format("unknown ggml type {}", type), "convert the tensor");
   }

@@ -126,6 +126,7 @@ void read_safetensors(TensorFile::Contents& contents, const MappedFile& file) {
   for (const auto& [name, entry] : header.value.items()) {
     const Place place{file.name(), name, header.key_offsets.at(name)};
     if (name == "__metadata__") {
+      if (entry.is_null()) continue;  // MLX writes null where there are none
       if (!entry.is_object()) reject(place, "not a JSON object", again);
       for (const auto& [key, value] : entry.items()) {
         if (!value.is_string())

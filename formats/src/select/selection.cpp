@@ -9,6 +9,7 @@
 #include <regex>
 
 #include "io/error_text.hpp"
+#include "lowbit/checkpoint.hpp"
 #include "lowbit/error.hpp"
 
 namespace lowbit {
@@ -243,11 +244,18 @@ std::string_view quantized_convention(std::span<const TensorInfo> tensors) {
       return tensor.name.substr(0, tensor.name.size() - ending.size());
     };
     if (tensor.dtype->name.starts_with("GGML_")) return "GGUF block types";
-    if (const auto s = stem("weight_packed"); s && find(*s + "weight_scale") != nullptr) {
-      return "compressed-tensors";
-    }
-    if (const auto s = stem("_blocks"); s && find(*s + "_scales") != nullptr) {
-      return "MXFP4 of gpt-oss";
+    // Weights of these conventions are codes, not floats; what else has such names is plain.
+    const bool is_plain_float = tensor.dtype->is_float() && tensor.dtype->bits_per_element() >= 16;
+    for (const CheckpointConvention& convention : checkpoint_conventions()) {
+      if (is_plain_float || convention.is_gguf) continue;
+      for (const std::string_view codes : {convention.codes, convention.wide_codes}) {
+        const auto s = codes.empty() ? std::nullopt : stem(codes);
+        const TensorInfo* const scales = s ? find(*s + std::string(convention.scales)) : nullptr;
+        if (scales == nullptr) continue;
+        const bool is_per_channel =
+            tensor.dtype->is_float() && scales->dtype->bits_per_element() >= 16;
+        return is_per_channel ? "FP8 or packed weights with weight_scale" : convention.name;
+      }
     }
     if (const auto s = stem("qweight"); s && find(*s + "scales") != nullptr) return "GPTQ or AWQ";
     if (stem(".absmax") || stem("weight.quant_state.bitsandbytes__nf4") ||
@@ -256,17 +264,6 @@ std::string_view quantized_convention(std::span<const TensorInfo> tensors) {
     }
     if (const auto s = stem("weight_scale_inv"); s && find(*s + "weight") != nullptr) {
       return "FP8 with weight_scale_inv";
-    }
-    if (const auto s = stem("weight_scale"); s) {
-      const TensorInfo* const weight = find(*s + "weight");
-      const bool is_plain =
-          weight != nullptr && weight->dtype->is_float() && weight->dtype->bits_per_element() >= 16;
-      if (find(*s + "weight_scale_2") != nullptr) return "Model Optimizer";
-      if (weight != nullptr && !is_plain) return "FP8 or packed weights with weight_scale";
-    }
-    if (const auto s = stem(".scales");
-        s && find(*s + ".values") != nullptr && find(*s + ".amax") != nullptr) {
-      return "lowbit";
     }
   }
   return {};

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Checkpoints that the libraries themselves wrote (tests/data/interop, by scripts/interop): lowbit reads them as those libraries
+do, finds nothing wrong that is not, and converts them there and back.
+
+usage: check.py --lowbit PATH [--live]     (--live: write MLX's and gguf's now; exit code 77 where neither package is installed)"""
+import argparse
+import hashlib
+import importlib.util
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/cli"))
+import tensors  # noqa: E402
+
+DATA = ROOT / "tests/data/interop"
+ORIGINAL = DATA / "original"
+failures = []
+
+
+def check(condition, what):
+    if not condition:
+        failures.append(what)
+        print(f"FAILED: {what}")
+
+
+class Command:
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, *arguments):
+        done = subprocess.run([self.path, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
+
+def dequantized(lowbit, checkpoint, folder):
+    """Every weight as lowbit reads it, in FP32: converted to lowbit's own file, and that dequantized."""
+    code, out, err = lowbit("convert", checkpoint, "-o", folder / "own.safetensors", "--to", "lowbit")
+    check(code == 0, f"convert {checkpoint}: {out}{err}")
+    code, out, err = lowbit("dequantize", folder / "own.safetensors", "-o", folder / "values.safetensors")
+    check(code == 0, f"dequantize {checkpoint}: {out}{err}")
+    return tensors.read(folder / "values.safetensors")[0]
+
+
+def same_values(lowbit, checkpoint, expected_path, folder, ulps):
+    """Against the library's own dequantization. Its chain of roundings may be off by some units in the last place of FP32, or of
+    BF16 where it dequantizes to BF16: `ulps` is a relative bound per weight. \\return weights compared."""
+    ours = dequantized(lowbit, checkpoint, folder)
+    expected, _ = tensors.read(expected_path)
+    for name, (_, shape, data) in expected.items():
+        check(name in ours, f"{checkpoint}: {name} was not read")
+        if name not in ours:
+            continue
+        check(ours[name][1] == shape, f"{checkpoint}: {name}: shape {ours[name][1]}, not {shape}")
+        a, b = tensors.floats(ours[name][2]), tensors.floats(data)
+        bound = ulps(name)
+        worst = max((abs(x - y) / abs(y) if y else abs(x)) for x, y in zip(a, b))
+        check(any(b) and len(a) == len(b) and worst <= bound, f"{checkpoint}: {name}: off by {worst:.3g}, allowed {bound:.3g}")
+    return len(expected)
+
+
+def sqnr(lowbit, checkpoint):
+    code, out, err = lowbit("eval", checkpoint, "--reference", ORIGINAL, "--json", "-")
+    check(code == 0, f"eval {checkpoint}: {err}")
+    if code != 0:
+        return {}
+    report = json.loads(out)
+    return {tensor["name"]: (tensor["dtype"], tensor["results"][0]["sqnr_db"]) for tensor in report["tensors"]}
+
+
+def own_sqnr(values, names):
+    """The same figure from the values and the original, computed here."""
+    import math
+    original, _ = tensors.read(ORIGINAL / "model.safetensors")
+    figures = {}
+    for name in names:
+        bits = struct.unpack(f"<{len(original[name][2]) // 2}H", original[name][2])
+        x = struct.unpack(f"<{len(bits)}f", struct.pack(f"<{len(bits)}I", *(b << 16 for b in bits)))
+        q = tensors.floats(values[name][2])
+        figures[name] = 10 * math.log10(sum(v * v for v in x) / sum((v - w) ** 2 for v, w in zip(x, q)))
+    return figures
+
+
+def stored(lowbit, folder):
+    # name, formats per layer, weights with a finding of lint, bound of the library's own rounding
+    exact, bf16 = 0.0, 2.0 ** -8
+    for name, formats, findings, bound in (
+            ("modelopt", {"nvfp4": 7}, 0, lambda _: 2.0 ** -22),
+            ("torchao", {"nvfp4": 7}, None, lambda _: 2.0 ** -22),
+            # fouroversix multiplies codes and scales in FP16, which is exact for these.
+            ("fouroversix", {"nvfp4": 7}, None, lambda _: 2.0 ** -22),
+            ("compressed_tensors", {"nvfp4": 4, "mxfp4": 2, "mxfp8_e4m3": 1}, None,
+             lambda n: bf16 if "self_attn" in n else exact)):
+        where = DATA / name
+        record = json.loads((where / "record.json").read_text())
+        check(record["packages"] and record["sha256"], f"{name}: record.json says nothing")
+        for file, digest in record["sha256"].items():
+            check(hashlib.sha256((where / file).read_bytes()).hexdigest() == digest, f"{name}/{file}: not the file that was written")
+        code, out, err = lowbit("inspect", where, "--json")
+        check(code == 0 and not err, f"inspect {name}: {code} {err}")
+        quantized = json.loads(out)[0]["quantized"]
+        counts = {f: sum(q["format"] == f for q in quantized) for f in formats}
+        check(counts == formats and len(quantized) == 7, f"inspect {name}: {counts}, not {formats}")
+        check(all(q["convention"] == name.replace("_", "-") for q in quantized), f"inspect {name}: conventions")
+        check(same_values(lowbit, where, DATA / "expected" / f"{name}.safetensors", folder, bound) == 3, f"{name}: three weights expected")
+        code, out, _ = lowbit("lint", where, "--reference", ORIGINAL, "--json", "-")
+        found = json.loads(out)["findings"]
+        kinds = {f["kind"] for f in found}
+        # All but Model-Optimizer leave each layer its own tensor scale; a fused kernel needs one for q, k and v.
+        check(kinds == (set() if findings == 0 else {"fused_scale"}) and code == (1 if found else 0), f"lint {name}: {code} {kinds}")
+        figures = sqnr(lowbit, where)
+        check(len(figures) == 7 and all(12 < v < 40 for _, v in figures.values()), f"eval --reference {name}: {figures}")
+        mine = own_sqnr(dequantized(lowbit, where, folder), figures)
+        check(all(abs(mine[n] - figures[n][1]) < 1e-9 for n in figures), f"eval --reference {name}: not the SQNR of its values")
+
+
+def conversions(lowbit, folder):
+    def convert(source, to, target):
+        code, out, err = lowbit("convert", source, "-o", folder / target, "--to", to, "--reference", ORIGINAL)
+        check(code == 0, f"convert {source} to {to}: {out}{err}")
+        return out
+
+    def diff(a, b):
+        return lowbit("diff", a, b)
+
+    # Both keep a multiplier: swizzled torchao becomes linear Model-Optimizer without a change.
+    out = convert(DATA / "torchao", "modelopt", "ao_as_mo")
+    check("7 weights, 7 exactly" in out and "lost" not in out, f"torchao to modelopt: {out}")
+    code, out, _ = diff(DATA / "torchao", folder / "ao_as_mo")
+    check(code == 0 and "the same numbers, low_first,swizzled" in out, f"diff torchao: {code} {out}")
+    check(lowbit("lint", folder / "ao_as_mo", "--reference", ORIGINAL)[1].count("scale_layout") == 0, "lint of the converted torchao")
+    # fouroversix pads and swizzles; lowbit's own file holds its amax, and the blocks without the padding.
+    out = convert(DATA / "fouroversix", "lowbit", "fos.safetensors")
+    check("7 weights, 7 exactly" in out and diff(DATA / "fouroversix", folder / "fos.safetensors")[0] == 0, f"fouroversix to lowbit: {out}")
+    # There and back through lowbit's own file.
+    convert(DATA / "modelopt", "lowbit", "mo.safetensors")
+    out = convert(folder / "mo.safetensors", "modelopt", "mo_back")
+    check(diff(DATA / "modelopt", folder / "mo_back")[0] == 0, "modelopt through lowbit and back differs")
+    # A reciprocal is rounded: it says so, weight by weight, and with what effect.
+    out = convert(DATA / "modelopt", "compressed-tensors", "mo_as_ct")
+    lost = [line for line in out.splitlines() if line.startswith("lost: ") and "tensor scale as a divisor is rounded" in line]
+    check(len(lost) >= 3 and all("relative error" in line and "SQNR" in line for line in lost), f"modelopt to compressed-tensors: {out}")
+    code, out, _ = diff(DATA / "modelopt", folder / "mo_as_ct")
+    check(code == 1 and "tensor scales stand for" in out and "blocks differ" not in out, f"diff modelopt, compressed-tensors: {code} {out}")
+    check(lowbit("inspect", folder / "mo_as_ct")[0] == 0, "the converted compressed-tensors folder has faults")
+    # MLX has no tensor scale: scale bytes are rounded.
+    out = convert(DATA / "modelopt", "mlx", "mo_as_mlx")
+    check("mlx has no tensor scale" in out and "7 weights, 0 exactly" in out, f"modelopt to mlx: {out}")
+    out = convert(DATA / "compressed_tensors", "mlx", "ct_as_mlx")
+    check("7 weights, 3 exactly" in out, f"compressed-tensors to mlx: {out}")
+    # ggml has rows of 64 in NVFP4; down_proj has 96.
+    out = convert(DATA / "modelopt", "gguf", "mo.gguf")
+    check("gguf needs rows of a multiple of 64, not 96" in out and "7 weights, 7 exactly" in out, f"modelopt to gguf: {out}")
+    # The original is no quantized checkpoint, and a target is one of five.
+    check(lowbit("convert", ORIGINAL, "-o", folder / "x", "--to", "mlx")[0] == 2, "the original was converted")
+    check(lowbit("convert", DATA / "modelopt", "-o", folder / "x", "--to", "gpt-oss")[0] == 2, "gpt-oss as a target")
+    before = (DATA / "modelopt/model.safetensors").read_bytes()
+    check(lowbit("convert", DATA / "modelopt", "-o", DATA / "modelopt", "--to", "mlx")[0] == 2, "an input was named as the output")
+    check((DATA / "modelopt/model.safetensors").read_bytes() == before, "an input was overwritten")
+
+
+def faults(lowbit, folder):
+    """What people meet, planted in a real checkpoint."""
+    entries, metadata = tensors.read(DATA / "modelopt/model.safetensors")
+    q = "model.layers.0.self_attn.q_proj."
+
+    def written(change):
+        changed = dict(entries)
+        change(changed)
+        tensors.write(folder / "bad.safetensors", changed, metadata)
+        return folder / "bad.safetensors"
+
+    def drop(key):
+        return lambda e: e.pop(q + key)
+
+    def swap_nibbles(e):
+        dtype, shape, data = e[q + "weight"]
+        e[q + "weight"] = (dtype, shape, bytes((b << 4 | b >> 4) & 0xFF for b in data))
+
+    def invert(e):
+        dtype, shape, data = e[q + "weight_scale_2"]
+        e[q + "weight_scale_2"] = (dtype, shape, struct.pack("<f", 1 / struct.unpack("<f", data)[0]))
+
+    def nan(e):
+        dtype, shape, data = e[q + "weight_scale"]
+        e[q + "weight_scale"] = (dtype, shape, b"\x7f" + data[1:])
+
+    def half(e):
+        dtype, shape, data = e[q + "weight_scale"]
+        e[q + "weight_scale"] = (dtype, [shape[0], shape[1] // 2], data[:len(data) // 2])
+
+    for change, kind, is_fault in ((drop("weight_scale_2"), "missing_tensor_scale", True), (drop("weight_scale"), "missing_scales", True),
+                                   (drop("weight"), "missing_codes", True), (half, "scale_shape", True), (swap_nibbles, "nibble_order", False),
+                                   (invert, "inverted_tensor_scale", False), (nan, "nan_scale", False)):
+        bad = written(change)
+        code, out, _ = lowbit("lint", bad, "--reference", ORIGINAL, "--json", "-")
+        kinds = [f["kind"] for f in json.loads(out)["findings"] if f["kind"] != "fused_scale"]
+        check(code == 1 and kind in kinds, f"lint: {kind} is {kinds}")
+        code, _, err = lowbit("inspect", bad)
+        check(code == (3 if is_fault else 0), f"inspect with {kind}: {code} {err}")
+        if is_fault:
+            check(all(line.startswith("lowbit: ") for line in err.splitlines()) and err, f"inspect with {kind}: {err}")
+            check(lowbit("convert", bad, "-o", folder / "never.safetensors", "--to", "mlx")[0] == 3, f"convert with {kind}")
+            check(not (folder / "never.safetensors").exists(), f"convert with {kind} wrote a file")
+            check(lowbit("eval", bad, "--reference", ORIGINAL)[0] == 3, f"eval with {kind}")
+    data = (DATA / "modelopt/model.safetensors").read_bytes()
+    (folder / "cut.safetensors").write_bytes(data[:-1])
+    for command in (["inspect"], ["lint"]):
+        code, _, err = lowbit(*command, folder / "cut.safetensors")
+        check(code == 3 and err.count("\n") == 1, f"{command} of a file cut short: {code} {err}")
+    # Without --reference a quantized checkpoint is not scored; with it, a swapped scale is ranked first.
+    check(lowbit("eval", DATA / "modelopt")[0] == 2, "eval of a quantized checkpoint without --reference")
+    code, out, _ = lowbit("eval", written(swap_nibbles), "--reference", ORIGINAL, "--json", "-", "--sort", "sqnr_db")
+    check(code == 0 and json.loads(out)["tensors"][0]["name"] == q + "weight", "the damaged weight is not ranked first")
+
+
+def live(lowbit, folder):
+    """MLX and gguf, where they are installed: written now, read now."""
+    done = 0
+    for package, script, file in (("mlx", "write_mlx.py", ""), ("gguf", "write_gguf.py", "model.gguf")):
+        if importlib.util.find_spec(package) is None or (package == "gguf" and importlib.util.find_spec("safetensors") is None):
+            print(f"skipped: {package} is not installed")
+            continue
+        out = folder / package
+        subprocess.run([sys.executable, ROOT / "scripts/interop" / script, ORIGINAL / "model.safetensors", out], check=True, timeout=300)
+        (out / "expected.safetensors").rename(folder / f"{package}_expected.safetensors")
+        # Powers of two times codes are exact; MLX's nvfp4 has no tensor scale.
+        check(same_values(lowbit, out / file, folder / f"{package}_expected.safetensors", folder, lambda _: 0.0) == 7, f"{package}: weights")
+        code, text, _ = lowbit("lint", out / file, "--reference", ORIGINAL)
+        check(code == 0, f"lint of {package}: {text}")
+        check(len(sqnr(lowbit, out / file)) == 7, f"eval --reference of {package}")
+        code, text, err = lowbit("convert", out / file, "-o", folder / f"{package}_as_ct", "--to", "compressed-tensors")
+        check(code == 0 and "7 weights, 7 exactly" in text, f"convert {package}: {text}{err}")
+        check(lowbit("inspect", folder / f"{package}_as_ct")[0] == 0, f"{package} converted to compressed-tensors has faults")
+        done += 1
+    return done
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lowbit", required=True)
+    parser.add_argument("--live", action="store_true")
+    arguments = parser.parse_args()
+    lowbit = Command(str(pathlib.Path(arguments.lowbit).resolve()))
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        if arguments.live:
+            if live(lowbit, folder) == 0:
+                return 77
+        else:
+            stored(lowbit, folder)
+            conversions(lowbit, folder)
+            faults(lowbit, folder)
+    print(f"{len(failures)} failures" if failures else "all checks passed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

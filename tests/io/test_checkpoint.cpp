@@ -1,0 +1,660 @@
+// SPDX-License-Identifier: MIT
+// Conventions of quantized checkpoints: what belongs together and what it holds, faults of which
+// each is one line, findings of lint for planted mistakes, conversions there and back, hostile
+// files. Checkpoints that the libraries themselves wrote are in tests/interop.
+#include "lowbit/checkpoint.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+
+#include "catch.hpp"
+#include "io/scratch.hpp"
+#include "lowbit/checkpoint_convert.hpp"
+#include "lowbit/checkpoint_diff.hpp"
+#include "lowbit/checkpoint_lint.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/quantize.hpp"
+#include "lowbit/scale_rule.hpp"
+
+using namespace lowbit;
+using lowbit::test::Scratch;
+using lowbit::test::write_file;
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+/// Tensors of a file that is being made.
+class Maker {
+ public:
+  Maker& add(std::string name, const Dtype& dtype, std::vector<std::uint64_t> shape, Bytes bytes) {
+    entries_[std::move(name)] = {&dtype, std::move(shape), std::move(bytes)};
+    return *this;
+  }
+  Maker& add(std::string name, float number, std::vector<std::uint64_t> shape = {1}) {
+    Bytes bytes(4);
+    std::memcpy(bytes.data(), &number, 4);
+    return add(std::move(name), dtype_f32, std::move(shape), std::move(bytes));
+  }
+  Maker& add(std::string name, std::span<const float> values, std::vector<std::uint64_t> shape) {
+    Bytes bytes(values.size() * 4);
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+    return add(std::move(name), dtype_f32, std::move(shape), std::move(bytes));
+  }
+  Maker& remove(const std::string& name) {
+    REQUIRE(entries_.erase(name) == 1);
+    return *this;
+  }
+  Bytes& bytes(const std::string& name) { return entries_.at(name).bytes; }
+  void write(const std::filesystem::path& path) const {
+    std::vector<OutputTensor> tensors;
+    for (const auto& [name, entry] : entries_) {
+      tensors.push_back({name, entry.dtype, entry.shape, std::as_bytes(std::span(entry.bytes))});
+    }
+    write_safetensors(path, tensors, metadata);
+  }
+  std::map<std::string, std::string> metadata;
+
+ private:
+  struct Entry {
+    const Dtype* dtype;
+    std::vector<std::uint64_t> shape;
+    Bytes bytes;
+  };
+  std::map<std::string, Entry> entries_;
+};
+
+std::vector<float> weights(std::size_t n, unsigned seed) {
+  std::mt19937 g(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    // Rows of different size, so that exchanged scales show.
+    x[i] = normal(g) * std::exp(normal(g) * 0.5F);
+  }
+  return x;
+}
+
+BlockTensor quantized(const char* format, std::span<const float> x, std::size_t rows,
+                      std::size_t columns) {
+  QuantizeOptions options;
+  options.format = find_block_format(format);
+  options.rule = default_rule(*options.format);
+  return quantize(x, rows, columns, options);
+}
+
+/// A layer of Model-Optimizer with the given weights.
+void add_modelopt(Maker& maker, const std::string& module, const BlockTensor& t) {
+  maker.add(module + ".weight", dtype_u8, {t.rows, t.columns / 2}, t.values);
+  maker.add(module + ".weight_scale", dtype_f8_e4m3, {t.rows, t.columns / 16}, t.scales);
+  maker.add(module + ".weight_scale_2", t.amax / t.encode_constant, {});
+  maker.add(module + ".input_scale", 0.5F, {});
+}
+
+struct Small {
+  static constexpr std::size_t rows = 128;
+  static constexpr std::size_t columns = 64;
+  std::vector<float> x = weights(rows * columns, 7);
+  BlockTensor t = quantized("nvfp4", x, rows, columns);
+};
+
+std::string only_fault(const Checkpoint& checkpoint) {
+  REQUIRE(checkpoint.faults().size() == 1);
+  const std::string line = checkpoint.faults()[0].line();
+  CHECK(line.find('\n') == line.npos);
+  return checkpoint.faults()[0].kind + ": " + line;
+}
+
+std::vector<std::string> kinds(const std::vector<LintFinding>& findings) {
+  std::vector<std::string> list;
+  for (const LintFinding& finding : findings) list.push_back(finding.kind);
+  return list;
+}
+using Kinds = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("Model-Optimizer: names, format, tensor scale as a multiplier") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  add_modelopt(maker, "a", s.t);
+  maker.add("norm.weight", 1.0F);
+  maker.write(scratch / "m.safetensors");
+  const Checkpoint c = Checkpoint::open(scratch / "m.safetensors");
+  REQUIRE(c.quantized().size() == 1);
+  const QuantizedTensor& q = c.quantized()[0];
+  CHECK(q.name == "a.weight");
+  CHECK(q.convention->name == "modelopt");
+  CHECK(q.format->name == "nvfp4");
+  CHECK(q.shape == std::vector<std::uint64_t>{128, 64});
+  CHECK(q.layout.tensor_scale == TensorScaleKind::multiplier);
+  CHECK(q.input_scale != nullptr);
+  const BlockTensor read = c.read(q);
+  CHECK(read.values == s.t.values);
+  CHECK(read.scales == s.t.scales);
+  CHECK(read.amax == s.t.amax / s.t.encode_constant);
+  CHECK(read.encode_constant == 1.0F);
+  REQUIRE(c.plain().size() == 1);
+  CHECK(c.plain()[0]->name == "norm.weight");
+  // code * scale * number: 3 + 4 + 24 bits, exact in binary64, so the cast rounds once.
+  const std::vector<float> values = c.dequantize(q);
+  constexpr double e2m1_values[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint8_t byte = s.t.values[i / 2];
+    const int code = i % 2 == 0 ? byte & 0xF : byte >> 4;
+    const std::uint8_t scale = s.t.scales[i / 16];
+    const double e4m3_value = (scale & 0x78) != 0 ? std::ldexp(8 + (scale & 7), (scale >> 3) - 10)
+                                                  : std::ldexp(scale & 7, -9);
+    const double exact = e2m1_values[code & 7] * e4m3_value * static_cast<double>(read.amax);
+    different += values[i] != static_cast<float>((code & 8) != 0 ? -exact : exact) ? 1 : 0;
+  }
+  CHECK(different == 0);
+}
+
+TEST_CASE("compressed-tensors: a divisor; MXFP4 and MXFP8 in the same file") {
+  const Scratch scratch;
+  const Small s;
+  const BlockTensor four = quantized("mxfp4", s.x, 128, 64);
+  const BlockTensor eight = quantized("mxfp8_e4m3", s.x, 128, 64);
+  Maker maker;
+  maker.add("a.weight_packed", dtype_u8, {128, 32}, s.t.values);
+  maker.add("a.weight_scale", dtype_f8_e4m3, {128, 4}, s.t.scales);
+  maker.add("a.weight_global_scale", 2.0F);
+  maker.add("b.weight_packed", dtype_u8, {128, 32}, four.values);
+  maker.add("b.weight_scale", dtype_u8, {128, 2}, four.scales);
+  maker.add("c.weight", dtype_f8_e4m3, {128, 64}, eight.values);
+  maker.add("c.weight_scale", dtype_u8, {128, 2}, eight.scales);
+  maker.write(scratch / "model.safetensors");
+  write_file(scratch / "config.json",
+             R"({"quantization_config": {"quant_method": "compressed-tensors",
+      "config_groups": {
+        "group_0": {"targets": ["a"], "weights": {"group_size": 16, "num_bits": 4}},
+        "group_1": {"targets": ["re:b$"], "weights": {"group_size": 32, "num_bits": 4}},
+        "group_2": {"targets": ["Linear"], "weights": {"group_size": 32, "num_bits": 8}}}}})");
+  const Checkpoint c = Checkpoint::open(scratch.path());
+  CHECK(c.faults().empty());
+  REQUIRE(c.quantized().size() == 3);
+  CHECK(c.read(c.quantized()[0]).encode_constant == 2.0F);
+  CHECK(c.read(c.quantized()[0]).amax == 1.0F);
+  CHECK(c.quantized()[1].format->name == "mxfp4");
+  CHECK(c.read(c.quantized()[1]).scales == four.scales);
+  CHECK(c.quantized()[2].format->name == "mxfp8_e4m3");
+  CHECK(c.quantized()[2].convention->name == "compressed-tensors");
+  CHECK(c.read(c.quantized()[2]).values == eight.values);
+
+  // The same file where config.json says something else.
+  write_file(scratch / "config.json",
+             R"({"quantization_config": {"quant_method": "compressed-tensors",
+      "config_groups": {"g": {"targets": ["a", "b"], "weights": {"group_size": 32, "num_bits": 4}}},
+      "ignore": ["re:.*c"]}})");
+  const Checkpoint other = Checkpoint::open(scratch.path());
+  REQUIRE(other.faults().size() == 2);
+  CHECK(other.faults()[0].text.find("groups of 32 (g), the shapes say 16") != std::string::npos);
+  CHECK(other.faults()[1].text.find("not quantized") != std::string::npos);
+  CHECK_THROWS_AS(require_no_faults(other), Error);
+  write_file(scratch / "config.json", "{\"quantization_config\": ");
+  CHECK(Checkpoint::open(scratch.path()).faults().front().kind == "config");
+}
+
+TEST_CASE("gpt-oss: experts, with the original transposed") {
+  const Scratch scratch;
+  const std::vector<float> x = weights(2 * 32 * 64, 3);
+  const BlockTensor t = quantized("mxfp4", x, 64, 64);
+  Maker maker;
+  maker.add("m.gate_up_proj_blocks", dtype_u8, {2, 32, 2, 16}, t.values);
+  maker.add("m.gate_up_proj_scales", dtype_u8, {2, 32, 2}, t.scales);
+  maker.write(scratch / "q.safetensors");
+  const Checkpoint c = Checkpoint::open(scratch / "q.safetensors");
+  REQUIRE(c.quantized().size() == 1);
+  const QuantizedTensor& q = c.quantized()[0];
+  CHECK(q.name == "m.gate_up_proj");
+  CHECK(q.shape == std::vector<std::uint64_t>{2, 32, 64});
+  CHECK(c.read(q).values == t.values);
+  CHECK(c.read(q).scales == t.scales);
+  std::vector<float> turned(x.size());
+  for (std::size_t e = 0; e < 2; ++e) {
+    for (std::size_t o = 0; o < 32; ++o) {
+      for (std::size_t i = 0; i < 64; ++i) {
+        turned[(e * 64 + i) * 32 + o] = x[(e * 32 + o) * 64 + i];
+      }
+    }
+  }
+  Maker original;
+  original.add("m.gate_up_proj", turned, {2, 64, 32});
+  original.write(scratch / "o.safetensors");
+  const Checkpoint o = Checkpoint::open(scratch / "o.safetensors");
+  const auto found = original_of(q, o);
+  REQUIRE(found.has_value());
+  CHECK(*found == x);
+  CHECK(lint(c, &o).empty());
+}
+
+TEST_CASE("MLX: words of 32 bits, whose number tells the format") {
+  const Scratch scratch;
+  const Small s;
+  for (const char* format : {"nvfp4", "mxfp4", "mxfp8_e4m3"}) {
+    const BlockTensor t = quantized(format, s.x, 128, 64);
+    Maker maker;
+    const std::uint64_t words = t.values.size() / 128 / 4;
+    maker.add("a.weight", dtype_u32, {128, words}, t.values);
+    maker.add("a.scales", dtype_u8, {128, t.blocks_per_row()}, t.scales);
+    maker.write(scratch / "m.safetensors");
+    const Checkpoint c = Checkpoint::open(scratch / "m.safetensors");
+    REQUIRE(c.quantized().size() == 1);
+    CHECK(c.quantized()[0].format->name == format);
+    CHECK(c.quantized()[0].columns == 64);
+    CHECK(c.read(c.quantized()[0]).values == t.values);
+    CHECK(c.read(c.quantized()[0]).encode_constant == 1.0F);
+    maker.add("a.biases", dtype_bf16, {128, 2}, Bytes(512));
+    maker.write(scratch / "m.safetensors");
+    const Checkpoint affine = Checkpoint::open(scratch / "m.safetensors");
+    CHECK(affine.quantized().empty());
+    CHECK(affine.foreign().size() == 1);
+  }
+}
+
+TEST_CASE("fouroversix: padded, swizzled, amax over 6 * 256 or 6 * 448") {
+  const Scratch scratch;
+  const std::vector<float> x = weights(100 * 48, 11);
+  const BlockTensor t = quantized("nvfp4", x, 100, 48);
+  BlockTensor padded = t;
+  padded.rows = 128;
+  padded.columns = 64;
+  padded.values.assign(128 * 32, 0);
+  padded.scales.assign(128 * 4, 0);
+  for (std::size_t r = 0; r < 100; ++r) {
+    std::copy_n(t.values.begin() + static_cast<std::ptrdiff_t>(r * 24), 24,
+                padded.values.begin() + static_cast<std::ptrdiff_t>(r * 32));
+    std::copy_n(t.scales.begin() + static_cast<std::ptrdiff_t>(r * 3), 3,
+                padded.scales.begin() + static_cast<std::ptrdiff_t>(r * 4));
+  }
+  Bytes sizes;
+  for (const int n : {100, 48, 128, 64, 1, 1}) {
+    for (int i = 0; i < 4; ++i) sizes.push_back(static_cast<std::uint8_t>(n >> (8 * i)));
+  }
+  Maker maker;
+  maker.add("a.quantized_weight_values", dtype_u8, {128, 32}, padded.values);
+  maker.add("a.quantized_weight_scale_factors", dtype_f8_e4m3, {512},
+            swizzle_scales(padded.scales, 128, 4));
+  maker.add("a.quantized_weight_amax", t.amax);
+  maker.add("a.quantized_weight_metadata", dtype_i32, {6}, sizes);
+  maker.write(scratch / "model.safetensors");
+  for (const auto& [rule, constant] : {std::pair{"mse", 1536.0F}, {"static_6", 2688.0F}}) {
+    write_file(
+        scratch / "config.json",
+        std::string(R"({"quantization_config": {"quant_method": "fouroversix", "dtype": "nvfp4",
+                "scale_rule": ")") +
+            rule + "\"}}");
+    const Checkpoint c = Checkpoint::open(scratch.path());
+    CHECK(c.faults().empty());
+    REQUIRE(c.quantized().size() == 1);
+    const BlockTensor read = c.read(c.quantized()[0]);
+    CHECK(read.values == t.values);
+    CHECK(read.scales == t.scales);
+    CHECK(read.amax == t.amax);
+    CHECK(read.encode_constant == constant);
+    CHECK(c.quantized()[0].shape == std::vector<std::uint64_t>{100, 48});
+  }
+  maker.bytes("a.quantized_weight_metadata")[0] = 200;  // more rows than are stored
+  maker.write(scratch / "model.safetensors");
+  CHECK_THAT(only_fault(Checkpoint::open(scratch.path())), Catch::Matchers::Contains("shape"));
+}
+
+TEST_CASE("torchao: scale bytes in the order that the file's metadata name") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  maker.add("a._weight_qdata", dtype_u8, {128, 32}, s.t.values);
+  maker.add("a._weight_scale", dtype_f8_e4m3, {32, 16}, swizzle_scales(s.t.scales, 128, 4));
+  maker.add("a._weight_per_tensor_scale", 0.25F, {});
+  maker.metadata["a.weight"] = R"({"_type": "NVFP4Tensor", "_data": {"is_swizzled_scales": true}})";
+  maker.write(scratch / "m.safetensors");
+  const Checkpoint c = Checkpoint::open(scratch / "m.safetensors");
+  REQUIRE(c.quantized().size() == 1);
+  CHECK(c.read(c.quantized()[0]).scales == s.t.scales);
+  maker.metadata["a.weight"] = "{";
+  maker.write(scratch / "m.safetensors");
+  CHECK_THAT(only_fault(Checkpoint::open(scratch / "m.safetensors")),
+             Catch::Matchers::Contains("no JSON"));
+}
+
+TEST_CASE("faults: one line each, and the rest is read") {
+  const Scratch scratch;
+  const Small s;
+  const auto fault_of = [&](const std::function<void(Maker&)>& damage) {
+    Maker maker;
+    add_modelopt(maker, "a", s.t);
+    add_modelopt(maker, "b", s.t);
+    damage(maker);
+    maker.write(scratch / "m.safetensors");
+    const Checkpoint c = Checkpoint::open(scratch / "m.safetensors");
+    CHECK(c.quantized().size() == 1);
+    return only_fault(c);
+  };
+  using Catch::Matchers::Contains;
+  CHECK_THAT(fault_of([](Maker& m) { m.remove("a.weight_scale_2"); }),
+             Contains("missing_tensor_scale: ") && Contains("no weight_scale_2 beside it"));
+  CHECK_THAT(fault_of([](Maker& m) { m.remove("a.weight_scale"); }), Contains("missing_scales: "));
+  CHECK_THAT(
+      fault_of([](Maker& m) {
+        m.add("a.weight_scale", dtype_f8_e4m3, {128, 2}, Bytes(256, 0x38));
+      }),
+      Contains("scale_shape: ") && Contains("[128x2] where nvfp4 needs [128x4]: half the size"));
+  CHECK_THAT(fault_of([](Maker& m) {
+               m.add("a.weight_scale", dtype_f8_e4m3, {4, 128}, Bytes(512, 0x38));
+             }),
+             Contains("they would fit the order transposed"));
+  CHECK_THAT(fault_of([](Maker& m) {
+               m.add("a.weight_scale", dtype_f8_e4m3, {128, 3}, Bytes(384, 0x38));
+             }),
+             Contains("they fit no known order"));
+  CHECK_THAT(fault_of([](Maker& m) {
+               m.add("a.weight_scale", dtype_bf16, {128, 4}, Bytes(1024));
+             }),
+             Contains("scale_dtype: "));
+  CHECK_THAT(fault_of([](Maker& m) { m.add("a.weight_scale_2", std::nanf("")); }),
+             Contains("tensor_scale: ") && Contains("is nan"));
+  CHECK_THAT(fault_of([](Maker& m) { m.add("a.weight_scale_2", -1.0F); }), Contains("is -1"));
+  CHECK_THAT(fault_of([](Maker& m) {
+               const float two[] = {1.0F, 2.0F};
+               m.add("a.weight_scale_2", two, {2});
+             }),
+             Contains("not one number"));
+  // Scales without codes.
+  Maker maker;
+  add_modelopt(maker, "b", s.t);
+  maker.add("c.weight_scale", dtype_f8_e4m3, {128, 4}, Bytes(512, 0x38));
+  maker.write(scratch / "m.safetensors");
+  CHECK_THAT(only_fault(Checkpoint::open(scratch / "m.safetensors")),
+             Contains("missing_codes: ") && Contains("there is no c.weight"));
+}
+
+TEST_CASE("a folder whose shard is cut short: the fault, and what is left") {
+  const Scratch scratch;
+  const Small s;
+  Maker a;
+  add_modelopt(a, "a", s.t);
+  a.write(scratch / "model-1.safetensors");
+  Maker b;
+  add_modelopt(b, "b", s.t);
+  b.write(scratch / "model-2.safetensors");
+  std::string map;
+  for (const char* module : {"a", "b"}) {
+    for (const char* key : {"weight", "weight_scale", "weight_scale_2", "input_scale"}) {
+      map += (map.empty() ? "\"" : ",\"") + std::string(module) + "." + key + "\":\"model-" +
+             (*module == 'a' ? "1" : "2") + ".safetensors\"";
+    }
+  }
+  write_file(scratch / "model.safetensors.index.json", "{\"weight_map\":{" + map + "}}");
+  CHECK(Checkpoint::open(scratch.path()).quantized().size() == 2);
+  CHECK(Checkpoint::open(scratch.path()).faults().empty());
+  const std::string whole = lowbit::test::read_file(scratch / "model-2.safetensors");
+  write_file(scratch / "model-2.safetensors", whole.substr(0, whole.size() - 1));
+  const Checkpoint cut = Checkpoint::open(scratch.path());
+  CHECK(cut.quantized().size() == 1);
+  CHECK(!cut.faults().empty());
+  CHECK(!lint(cut).empty());
+  std::filesystem::remove(scratch / "model-2.safetensors");
+  CHECK(Checkpoint::open(scratch.path()).faults().front().line().find("is missing") !=
+        std::string::npos);
+  write_file(scratch / "x.safetensors", "x");
+  CHECK_THROWS_AS(Checkpoint::open(scratch / "x.safetensors"), Error);
+}
+
+TEST_CASE("lint: a clean checkpoint has no findings, each planted mistake its own") {
+  const Scratch scratch;
+  const Small s;
+  Maker original;
+  original.add("a.weight", s.x, {128, 64});
+  original.write(scratch / "o.safetensors");
+  const Checkpoint o = Checkpoint::open(scratch / "o.safetensors");
+  const auto findings = [&](const std::function<void(Maker&)>& damage, bool with_original = true) {
+    Maker maker;
+    add_modelopt(maker, "a", s.t);
+    damage(maker);
+    maker.write(scratch / "m.safetensors");
+    return kinds(lint(Checkpoint::open(scratch / "m.safetensors"), with_original ? &o : nullptr));
+  };
+  CHECK(findings([](Maker&) {}).empty());
+  CHECK(findings([](Maker&) {}, false).empty());
+  CHECK(findings([](Maker& m) {
+          for (auto& b : m.bytes("a.weight")) b = static_cast<std::uint8_t>(b << 4 | b >> 4);
+        }) == Kinds{"nibble_order"});
+  CHECK(findings([&](Maker& m) {
+          m.bytes("a.weight") = pack({.codes = CodeOrder::halves}, s.t).values;
+        }) == Kinds{"nibble_order"});
+  for (const ScaleLayout layout : scale_layouts()) {
+    // Rows of 4 blocks lie the same in several orders.
+    const bool is_same = arrange_scales(layout, s.t.scales, 128, 4) == s.t.scales;
+    CHECK(is_same == (layout == ScaleLayout::linear || layout == ScaleLayout::padded ||
+                      layout == ScaleLayout::tiles_8x4));
+    const Kinds expected = is_same ? Kinds{} : Kinds{"scale_layout"};
+    INFO(name_of(layout));
+    CHECK(findings([&](Maker& m) {
+            m.bytes("a.weight_scale") = arrange_scales(layout, s.t.scales, 128, 4);
+          }) == expected);
+  }
+  CHECK(findings([&](Maker& m) {
+          m.add("a.weight_scale_2", s.t.encode_constant / s.t.amax, {});
+        }) == Kinds{"inverted_tensor_scale"});
+  CHECK(findings([&](Maker& m) {
+          m.add("a.weight_scale_2", 2.0F * s.t.amax / s.t.encode_constant, {});
+        }) == Kinds{"tensor_scale"});
+  // Two at once.
+  CHECK(findings([&](Maker& m) {
+          for (auto& b : m.bytes("a.weight")) b = static_cast<std::uint8_t>(b << 4 | b >> 4);
+          m.bytes("a.weight_scale") = swizzle_scales(s.t.scales, 128, 4);
+          m.add("a.weight_scale_2", s.t.encode_constant / s.t.amax, {});
+        }) == Kinds{"nibble_order", "scale_layout", "inverted_tensor_scale"});
+  CHECK(findings([](Maker& m) {
+          std::mt19937 g(1);
+          for (auto& b : m.bytes("a.weight")) b = static_cast<std::uint8_t>(g());
+        }) == Kinds{"other_weight"});
+  // Without the original.
+  CHECK(findings([](Maker& m) { m.bytes("a.weight_scale")[5] = 0x7F; }, false) ==
+        Kinds{"nan_scale"});
+  CHECK(findings([](Maker& m) { m.bytes("a.weight_scale")[5] |= 0x80; }, false) ==
+        Kinds{"negative_scale"});
+  CHECK(findings([](Maker& m) { m.bytes("a.weight_scale")[5] = 0; }, false) == Kinds{"zero_scale"});
+  CHECK(findings(
+            [](Maker& m) {
+              for (std::size_t i = 0; i < 40; ++i) m.bytes("a.weight_scale")[i] = 0x7E;
+            },
+            false) == Kinds{"saturated_scale"});
+  CHECK(findings([](Maker& m) { m.add("a.weight_scale_2", 0.0F, {}); }, false) ==
+        Kinds{"zero_tensor_scale"});
+  CHECK(findings([](Maker& m) { m.remove("a.weight_scale_2"); }, false) ==
+        Kinds{"missing_tensor_scale"});
+  // A block of zeros may have any scale.
+  CHECK(findings(
+            [](Maker& m) {
+              m.bytes("a.weight_scale")[0] = 0;
+              std::fill_n(m.bytes("a.weight").begin(), 8, std::uint8_t{0x80});
+            },
+            false)
+            .empty());
+}
+
+TEST_CASE("lint: layers that one kernel multiplies need one tensor scale") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  for (const char* layer : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
+    add_modelopt(maker, std::string("l.0.") + layer, s.t);
+    add_modelopt(maker, std::string("l.1.") + layer, s.t);
+  }
+  const auto found = [&] {
+    maker.write(scratch / "m.safetensors");
+    return lint(Checkpoint::open(scratch / "m.safetensors"));
+  };
+  CHECK(found().empty());
+  maker.add("l.0.o_proj.weight_scale_2", 9.0F, {});
+  CHECK(found().empty());
+  maker.add("l.1.v_proj.weight_scale_2", 9.0F, {});
+  maker.add("l.0.k_proj.input_scale", 9.0F, {});
+  // k_proj comes first by name: the others differ from it.
+  Kinds all = kinds(found());
+  std::sort(all.begin(), all.end());
+  CHECK(all == Kinds{"fused_input_scale", "fused_input_scale", "fused_scale"});
+}
+
+TEST_CASE("conversions: exact where both scales are of the same kind, and said where not") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  add_modelopt(maker, "a", s.t);
+  maker.add("a.weight_scale_2", 0.375F, {});  // 1 / 0.375 is no float
+  maker.add("norm.weight", 1.0F);
+  maker.write(scratch / "m.safetensors");
+  const Checkpoint m = Checkpoint::open(scratch / "m.safetensors");
+  const auto convert = [&](const char* to, const char* file) {
+    return convert_checkpoint(m, *find_checkpoint_convention(to), scratch / file);
+  };
+  for (const auto& [to, file] : {std::pair{"modelopt", "a.safetensors"},
+                                 {"gguf", "b.gguf"},
+                                 {"lowbit", "c.safetensors"},
+                                 {"compressed-tensors", "d.safetensors"},
+                                 {"mlx", "e.safetensors"}}) {
+    INFO(to);
+    const Conversion done = convert(to, file);
+    const bool is_exact =
+        std::string_view(to) != "compressed-tensors" && std::string_view(to) != "mlx";
+    CHECK(done.weights == 1);
+    CHECK(done.exact == (is_exact ? 1U : 0U));
+    CHECK(done.copied == 1);
+    const Checkpoint back = Checkpoint::open(scratch / file);
+    CHECK(back.faults().empty());
+    REQUIRE(back.quantized().size() == 1);
+    CHECK(back.quantized()[0].convention->name == to);
+    CHECK(back.quantized()[0].name == "a.weight");
+    const auto different = compare_dumps(m, back).differences;
+    CHECK(different.empty() == is_exact);
+    if (!is_exact) {
+      CHECK(std::any_of(done.notes.begin(), done.notes.end(),
+                        [](const auto& n) { return n.is_loss; }));
+    }
+    if (std::string_view(to) == "compressed-tensors") {
+      REQUIRE(different.size() == 1);
+      CHECK(different[0].text.find("tensor scales") != std::string::npos);
+      CHECK(back.read(back.quantized()[0]).encode_constant == 8.0F / 3.0F);
+    }
+  }
+  // A power of two has an exact reciprocal.
+  maker.add("a.weight_scale_2", 0.25F, {});
+  maker.write(scratch / "m.safetensors");
+  const Checkpoint p = Checkpoint::open(scratch / "m.safetensors");
+  const Conversion done =
+      convert_checkpoint(p, *find_checkpoint_convention("compressed-tensors"), scratch / "folder");
+  CHECK(done.exact == 1);
+  const Checkpoint back = Checkpoint::open(scratch / "folder");
+  CHECK(back.faults().empty());
+  CHECK(compare_dumps(p, back).differences.empty());
+  CHECK_THROWS_AS(convert_checkpoint(p, *find_checkpoint_convention("gpt-oss"), scratch / "x"),
+                  Error);
+}
+
+TEST_CASE("conversions keep values that the target has no blocks for") {
+  const Scratch scratch;
+  const std::vector<float> x = weights(64 * 48, 5);
+  const BlockTensor t = quantized("nvfp4", x, 64, 48);  // ggml needs rows of a multiple of 64
+  Maker maker;
+  add_modelopt(maker, "a", t);
+  maker.write(scratch / "m.safetensors");
+  const Checkpoint m = Checkpoint::open(scratch / "m.safetensors");
+  const Conversion done =
+      convert_checkpoint(m, *find_checkpoint_convention("gguf"), scratch / "g.gguf");
+  REQUIRE(done.notes.size() == 1);
+  CHECK(done.notes[0].text.find("written in F32") != std::string::npos);
+  const TensorFile g = TensorFile::open(scratch / "g.gguf");
+  CHECK(to_f32(g.at("a.weight")) == m.dequantize(m.quantized()[0]));
+}
+
+TEST_CASE("GGUF: a tensor scale per expert") {
+  const Scratch scratch;
+  const std::vector<float> x = weights(2 * 32 * 64, 13);
+  const BlockTensor t = quantized("nvfp4", x, 64, 64);
+  Maker maker;
+  maker.add("e.weight", dtype_u8, {2, 32, 32}, t.values);
+  maker.add("e.weight_scale", dtype_f8_e4m3, {2, 32, 4}, t.scales);
+  const float two[] = {0.5F, 4.0F};
+  maker.add("e.weight_scale_2", two, {2});
+  maker.write(scratch / "m.safetensors");
+  const Checkpoint m = Checkpoint::open(scratch / "m.safetensors");
+  REQUIRE(m.quantized().size() == 1);
+  CHECK(m.quantized()[0].parts() == 2);
+  CHECK(convert_checkpoint(m, *find_checkpoint_convention("gguf"), scratch / "g.gguf").exact == 1);
+  const Checkpoint g = Checkpoint::open(scratch / "g.gguf");
+  CHECK(g.quantized().front().parts() == 2);
+  CHECK(g.read(g.quantized()[0], 1).amax == 4.0F);
+  CHECK(compare_dumps(m, g).differences.empty());
+  CHECK(g.dequantize(g.quantized()[0]) == m.dequantize(m.quantized()[0]));
+}
+
+TEST_CASE("diff: where two dumps differ") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  add_modelopt(maker, "a", s.t);
+  maker.add("n", 1.0F);
+  maker.write(scratch / "a.safetensors");
+  maker.bytes("a.weight")[3 * 32 + 9] ^= 0x20;
+  maker.bytes("a.weight_scale")[77] ^= 0x01;
+  maker.add("n", 2.0F);
+  maker.write(scratch / "b.safetensors");
+  const DumpComparison c = compare_dumps(Checkpoint::open(scratch / "a.safetensors"),
+                                         Checkpoint::open(scratch / "b.safetensors"));
+  REQUIRE(c.differences.size() == 2);
+  CHECK(c.differences[0].text.find(
+            "2 of 512 blocks differ (scale bytes in 1, codes in 1); first: row "
+            "3, block 1") == 0);
+  CHECK(c.differences[0].text.find("column 19") != std::string::npos);
+  CHECK(c.differences[1].text == "1 of 1 elements differ; first: 0");
+}
+
+TEST_CASE("expressions of a hostile config.json are not tried") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  add_modelopt(maker, std::string(200, 'a'), s.t);
+  maker.write(scratch / "model.safetensors");
+  write_file(scratch / "config.json",
+             R"({"quantization_config": {"quant_method": "compressed-tensors",
+      "config_groups": {"g": {"targets": ["re:(a+)+$", "re:.*.*.*.*.*b", "re:("], "weights": {}}},
+      "ignore": ["re:(a|aa)*b", 5]}})");
+  CHECK(Checkpoint::open(scratch.path()).faults().empty());
+}
+
+TEST_CASE("checkpoints cut short and changed in every byte end in a line, never in a crash") {
+  const Scratch scratch;
+  const std::vector<float> x = weights(16 * 32, 2);
+  const BlockTensor t = quantized("nvfp4", x, 16, 32);
+  Maker maker;
+  add_modelopt(maker, "a", t);
+  maker.write(scratch / "m.safetensors");
+  const std::string whole = lowbit::test::read_file(scratch / "m.safetensors");
+  std::size_t opened = 0;
+  const auto look = [&](const std::string& bytes) {
+    write_file(scratch / "x.safetensors", bytes);
+    try {
+      const Checkpoint c = Checkpoint::open(scratch / "x.safetensors");
+      for (const QuantizedTensor& q : c.quantized()) static_cast<void>(c.dequantize(q));
+      for (const LintFinding& f : lint(c)) CHECK(f.line().find('\n') == std::string::npos);
+      ++opened;
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::invalid_input);
+    }
+  };
+  for (std::size_t n = 0; n < whole.size(); n += n < 400 ? 1 : 7) look(whole.substr(0, n));
+  CHECK(opened == 0);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string changed = whole;
+    changed[i] = static_cast<char>(changed[i] ^ (1 << (i % 8)));
+    look(changed);
+  }
+  CHECK(opened > 300);
+}
