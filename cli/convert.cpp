@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "faults.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/checkpoint_convert.hpp"
 #include "lowbit/error.hpp"
@@ -35,19 +36,17 @@ const CheckpointConvention& target_named(const std::string& name) {
 void run(const Options& options) {
   const CheckpointConvention& to = target_named(options.to);
   const Checkpoint checkpoint = Checkpoint::open(options.in);
-  if (!checkpoint.faults().empty()) {
-    for (const CheckpointFault& fault : checkpoint.faults()) {
-      fmt::print(stderr, "lowbit: {}\n", fault.line());
-    }
-    throw CLI::RuntimeError(static_cast<int>(ErrorKind::invalid_input));
-  }
+  refuse_faults(checkpoint);
   if (checkpoint.quantized().empty()) {
     throw Error(ErrorKind::usage,
                 fmt::format("{}: no weights in blocks; `lowbit quantize` makes them",
                             printable(options.in)));
   }
   std::optional<Checkpoint> reference;
-  if (!options.reference.empty()) reference = Checkpoint::open(options.reference);
+  if (!options.reference.empty()) {
+    reference = Checkpoint::open(options.reference);
+    refuse_faults(*reference);
+  }
   const Conversion done =
       convert_checkpoint(checkpoint, to, options.out, reference ? &*reference : nullptr);
   for (const ConvertNote& note : done.notes) {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "faults.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/checkpoint_diff.hpp"
 #include "lowbit/error.hpp"
@@ -21,11 +22,8 @@ struct Options {
 void run(const Options& options) {
   const Checkpoint a = Checkpoint::open(options.a);
   const Checkpoint b = Checkpoint::open(options.b);
-  for (const Checkpoint* dump : {&a, &b}) {
-    for (const CheckpointFault& fault : dump->faults()) {
-      fmt::print(stderr, "lowbit: {}\n", fault.line());
-    }
-  }
+  print_faults(a);
+  print_faults(b);
   if (!a.faults().empty() || !b.faults().empty()) {
     throw CLI::RuntimeError(static_cast<int>(ErrorKind::invalid_input));
   }

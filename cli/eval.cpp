@@ -10,6 +10,7 @@
 #include "commands.hpp"
 #include "eval_summary.hpp"
 #include "evaluator.hpp"
+#include "faults.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/checkpoint_eval.hpp"
 #include "lowbit/error.hpp"
@@ -196,12 +197,8 @@ EvalReport evaluate_stored(const Options& options) {
   }
   const Checkpoint checkpoint = Checkpoint::open(options.files.front());
   const Checkpoint original = Checkpoint::open(options.reference);
-  for (const CheckpointFault& fault : checkpoint.faults()) {
-    fmt::print(stderr, "lowbit: {}\n", fault.line());
-  }
-  if (!checkpoint.faults().empty()) {
-    throw CLI::RuntimeError(static_cast<int>(ErrorKind::invalid_input));
-  }
+  refuse_faults(checkpoint);
+  refuse_faults(original);
   std::uint64_t elements = 0;
   for (const QuantizedTensor& tensor : checkpoint.quantized()) {
     elements += std::uint64_t{tensor.rows} * tensor.columns;

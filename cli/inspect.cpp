@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "faults.hpp"
 #include "lowbit/checkpoint.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
@@ -85,12 +86,23 @@ bool show_quantized(const Checkpoint& checkpoint, const NameFilter& filter, orde
   return true;
 }
 
-/// Prints each fault. \return whether there are any.
-bool show_faults(const Checkpoint& checkpoint) {
-  for (const CheckpointFault& fault : checkpoint.faults()) {
-    fmt::print(stderr, "lowbit: {}\n", fault.line());
+/// Of a folder, the tensors that belong to no weight in blocks. \return them, for JSON
+ordered_json show_others(const Checkpoint& checkpoint, const Options& options) {
+  ordered_json others = ordered_json::array();
+  std::size_t widest = 4;
+  for (const TensorInfo* tensor : checkpoint.plain()) {
+    if (!options.filter.accepts(tensor->name)) continue;
+    others.push_back(to_json(*tensor));
+    widest = std::max(widest, printable(tensor->name).size());
   }
-  return !checkpoint.faults().empty();
+  if (options.as_json) return others;
+  fmt::print("{}: {} other tensors\n", printable(checkpoint.path()), others.size());
+  for (const TensorInfo* tensor : checkpoint.plain()) {
+    if (!options.filter.accepts(tensor->name)) continue;
+    fmt::print("  {:<{}}  {:<11} {:<18} {:>12} bytes\n", printable(tensor->name), widest,
+               tensor->dtype->name, shape_text(tensor->shape), tensor->bytes.size());
+  }
+  return others;
 }
 
 void run(Options& options) {
@@ -101,11 +113,16 @@ void run(Options& options) {
     ordered_json quantized = ordered_json::array();
     if (!options.raw.layout()) {
       const Checkpoint checkpoint = Checkpoint::open(path);
-      has_faults = show_faults(checkpoint) || has_faults;
+      has_faults = print_faults(checkpoint) || has_faults;
       show_quantized(checkpoint, options.filter, options.as_json ? &quantized : nullptr);
       std::error_code ignored;
       if (std::filesystem::is_directory(path, ignored)) {
-        if (options.as_json) all.push_back({{"file", path}, {"quantized", std::move(quantized)}});
+        ordered_json others = show_others(checkpoint, options);
+        if (!options.as_json) continue;
+        all.push_back({{"file", path},
+                       {"kind", "folder"},
+                       {"quantized", std::move(quantized)},
+                       {"tensors", std::move(others)}});
         continue;
       }
       if (!checkpoint.faults().empty()) continue;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "faults.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/checkpoint_lint.hpp"
 #include "lowbit/error.hpp"
@@ -29,7 +30,10 @@ void run(const Options& options) {
   if (!options.json.empty() && options.json != "-") file.emplace(options.json);
   const Checkpoint checkpoint = Checkpoint::open(options.path);
   std::optional<Checkpoint> reference;
-  if (!options.reference.empty()) reference = Checkpoint::open(options.reference);
+  if (!options.reference.empty()) {
+    reference = Checkpoint::open(options.reference);
+    refuse_faults(*reference);
+  }
   const std::vector<LintFinding> findings = lint(checkpoint, reference ? &*reference : nullptr);
   if (options.json != "-") {
     for (const LintFinding& finding : findings) fmt::print("{}\n", finding.line());

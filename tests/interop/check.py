@@ -101,6 +101,7 @@ def stored(lowbit, folder):
         check(record["packages"] and record["sha256"], f"{name}: record.json says nothing")
         for file, digest in record["sha256"].items():
             check(hashlib.sha256((where / file).read_bytes()).hexdigest() == digest, f"{name}/{file}: not the file that was written")
+        check("5 other tensors" in lowbit("inspect", where)[1], f"inspect {name}: the other tensors are not listed")
         code, out, err = lowbit("inspect", where, "--json")
         check(code == 0 and not err, f"inspect {name}: {code} {err}")
         quantized = json.loads(out)[0]["quantized"]
@@ -117,6 +118,21 @@ def stored(lowbit, folder):
         check(len(figures) == 7 and all(12 < v < 40 for _, v in figures.values()), f"eval --reference {name}: {figures}")
         mine = own_sqnr(dequantized(lowbit, where, folder), figures)
         check(all(abs(mine[n] - figures[n][1]) < 1e-9 for n in figures), f"eval --reference {name}: not the SQNR of its values")
+
+
+def experts(lowbit, folder):
+    """gpt-oss stores [experts, outputs, inputs] where the model, and transformers, hold [experts, inputs, outputs]."""
+    where, expected_path = DATA / "gpt_oss", DATA / "expected/gpt_oss.safetensors"
+    ours = dequantized(lowbit, where, folder)
+    for name, (_, (count, inputs, outputs), data) in tensors.read(expected_path)[0].items():
+        check(ours[name][1] == [count, outputs, inputs], f"gpt-oss: shape {ours[name][1]}")
+        a, b = tensors.floats(ours[name][2]), tensors.floats(data)
+        turned = all(a[(e * outputs + o) * inputs + i] == b[(e * inputs + i) * outputs + o]
+                     for e in range(count) for o in range(outputs) for i in range(inputs))
+        check(turned and any(b), "gpt-oss: not the values of transformers")
+    code, out, err = lowbit("eval", where, "--reference", expected_path, "--json", "-")
+    check(code == 0 and json.loads(out)["tensors"][0]["results"][0]["rel_l2"] == 0, f"eval --reference of gpt-oss: {code} {err}")
+    check(lowbit("lint", where, "--reference", expected_path)[0] == 0, "lint of gpt-oss")
 
 
 def conversions(lowbit, folder):
@@ -210,6 +226,7 @@ def faults(lowbit, folder):
             check(lowbit("eval", bad, "--reference", ORIGINAL)[0] == 3, f"eval with {kind}")
     data = (DATA / "modelopt/model.safetensors").read_bytes()
     (folder / "cut.safetensors").write_bytes(data[:-1])
+    check(lowbit("lint", DATA / "modelopt", "--reference", folder / "bad.safetensors")[0] == 1, "a reference without that weight")
     for command in (["inspect"], ["lint"]):
         code, _, err = lowbit(*command, folder / "cut.safetensors")
         check(code == 3 and err.count("\n") == 1, f"{command} of a file cut short: {code} {err}")
@@ -254,6 +271,7 @@ def main():
                 return 77
         else:
             stored(lowbit, folder)
+            experts(lowbit, folder)
             conversions(lowbit, folder)
             faults(lowbit, folder)
     print(f"{len(failures)} failures" if failures else "all checks passed")

@@ -258,6 +258,20 @@ TEST_CASE("MLX: words of 32 bits, whose number tells the format") {
   }
 }
 
+TEST_CASE("metadata that are null, as MLX writes them") {
+  const Scratch scratch;
+  std::string header =
+      R"({"__metadata__":null,"a.weight":{"dtype":"U32","shape":[1,4],"data_offsets":[0,16]},)"
+      R"("a.scales":{"dtype":"U8","shape":[1,1],"data_offsets":[16,17]}})";
+  std::string file(8, '\0');
+  file[0] = static_cast<char>(header.size());
+  write_file(scratch / "m.safetensors", file + header + std::string(16, '\x22') + '\x7f');
+  const Checkpoint c = Checkpoint::open(scratch / "m.safetensors");
+  REQUIRE(c.quantized().size() == 1);
+  CHECK(c.quantized()[0].format->name == "mxfp4");
+  CHECK(c.dequantize(c.quantized()[0]) == std::vector<float>(32, 1.0F));
+}
+
 TEST_CASE("fouroversix: padded, swizzled, amax over 6 * 256 or 6 * 448") {
   const Scratch scratch;
   const std::vector<float> x = weights(100 * 48, 11);
