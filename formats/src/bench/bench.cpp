@@ -134,13 +134,13 @@ class Bench {
     const BlockFormat& format = *tensor.format;
     const auto size = static_cast<std::size_t>(format.block_size);
     std::vector<float> out(chunk_elements);
-    const bool vector = format.storage_bits() == 4 && size % 16 == 0;
+    const bool vector = size % 16 == 0;
     add({"dequantize", format.name, "", "F32",
          vector ? detail::vector_target_name() : std::string_view("scalar")},
         chunk_elements, 4.0 + coded, [&] {
           if (!vector) return dequantize(tensor, out);
-          detail::expand_nibbles(tensor.values.data(), tensor.scales.data(), tensor.scales.size(),
-                                 size, table, out.data());
+          detail::expand(format, tensor.values.data(), tensor.scales.data(), tensor.scales.size(),
+                         table, out.data());
         });
   }
 

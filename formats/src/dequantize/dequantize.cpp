@@ -45,8 +45,8 @@ void expand_rows(const BlockTensor& t, detail::ValueTable& table, std::span<floa
   const std::size_t rest = t.columns % size;
   const std::size_t per_row = t.blocks_per_row();
   if (rest == 0) {
-    detail::expand_nibbles(t.values.data(), t.scales.data(), t.rows * per_row, size, table,
-                           out.data());
+    detail::expand(*t.format, t.values.data(), t.scales.data(), t.rows * per_row, table,
+                   out.data());
     return;
   }
   std::array<float, max_block_size> last;
@@ -54,8 +54,9 @@ void expand_rows(const BlockTensor& t, detail::ValueTable& table, std::span<floa
     const std::uint8_t* const codes = t.values.data() + r * t.value_bytes_per_row();
     const std::uint8_t* const scales = t.scales.data() + r * per_row;
     float* const to = out.data() + r * t.columns;
-    detail::expand_nibbles(codes, scales, whole, size, table, to);
-    detail::expand_nibbles(codes + whole * size / 2, scales + whole, 1, size, table, last.data());
+    detail::expand(*t.format, codes, scales, whole, table, to);
+    detail::expand(*t.format, codes + whole * (t.value_bytes_per_row() / per_row), scales + whole,
+                   1, table, last.data());
     std::copy_n(last.data(), rest, to + whole * size);
   }
 }
@@ -67,7 +68,7 @@ void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* 
   detail::ValueTable table(*tensor.format, tensor.amax, tensor.encode_constant,
                            dialect != nullptr ? *dialect : canonical);
   const auto size = static_cast<std::size_t>(tensor.format->block_size);
-  if (tensor.format->storage_bits() == 4 && size % 16 == 0) return expand_rows(tensor, table, out);
+  if (size % 16 == 0) return expand_rows(tensor, table, out);
   const std::size_t mask = tensor.format->element->code_count() - 1;
   for (std::size_t r = 0; r < tensor.rows; ++r) {
     for (std::size_t k = 0; k < tensor.blocks_per_row(); ++k) {

@@ -7,6 +7,9 @@
 #define LOWBIT_ELEMENTS_INL
 #endif
 
+#include <bit>
+
+#include "quantize/element_rounding.hpp"
 #include "quantize/vector/lanes-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -85,6 +88,8 @@ HWY_INLINE VU e2m1_rounded_code(VF y) {
 /// Elements of E2M1. \tparam clamps  whether |y| may be 7 or more
 template <bool keeps_zero_sign, bool clamps>
 struct E2m1Elements {
+  static constexpr const ElementFormat& format = e2m1;
+  static constexpr bool is_packed = true;
   static constexpr float largest = 6.0F;
   static HWY_INLINE VU codes(VF x, VF inverse) {
     const VF y = hn::Mul(x, inverse);
@@ -95,10 +100,40 @@ struct E2m1Elements {
 
 /// Elements of INT4; |y| is below 7.5.
 struct Int4Elements {
+  static constexpr const ElementFormat& format = int4;
+  static constexpr bool is_packed = true;
   static HWY_INLINE VU codes(VF x, VF inverse) {
     // 2^23 + 2^22: the low bits are k in two's complement.
     const VU rounded = bits_of(hn::Add(hn::Mul(x, inverse), set(12582912.0F)));
     return hn::And(rounded, set_bits(15));
+  }
+};
+
+/// Floating-point elements whose codes take a byte each: nearest_even_code(), a vector at a time.
+template <const ElementFormat& Format, bool keeps_zero_sign>
+struct ByteElements {
+  static constexpr const ElementFormat& format = Format;
+  static constexpr bool is_packed = false;
+  static HWY_INLINE VU codes(VF x, VF inverse) {
+    constexpr int dropped = 23 - Format.mantissa_bits;
+    constexpr std::uint32_t half = (std::uint32_t{1} << (dropped - 1)) - 1;
+    constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias)
+                                     << Format.mantissa_bits;
+    constexpr float largest = value_table<Format>[Format.max_code()];
+    constexpr float aligner = power_of_two(23 + Format.unit_exponent());
+    const VF y = hn::Mul(x, inverse);
+    const VF magnitude = hn::Min(hn::Abs(y), set(largest));
+    const VU bits = bits_of(magnitude);
+    const VU odd = hn::And(hn::ShiftRight<dropped>(bits), set_bits(1));
+    const VU normal = hn::Sub(hn::ShiftRight<dropped>(hn::Add(hn::Add(bits, set_bits(half)), odd)),
+                              set_bits(rebias));
+    const VU subnormal = hn::Sub(bits_of(hn::Add(magnitude, set(aligner))),
+                                 set_bits(std::bit_cast<std::uint32_t>(aligner)));
+    const auto is_subnormal =
+        hn::RebindMask(DU(), hn::Lt(magnitude, set(power_of_two(Format.min_exponent()))));
+    const VU code = hn::IfThenElse(is_subnormal, subnormal, normal);
+    const VU sign = hn::And(bits_of(sign_source<keeps_zero_sign>(x, y)), set_bits(0x80000000U));
+    return hn::Or(code, hn::ShiftRight<32 - Format.bits>(sign));
   }
 };
 

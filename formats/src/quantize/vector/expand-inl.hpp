@@ -61,6 +61,24 @@ inline void expand_codes(const std::uint8_t* HWY_RESTRICT codes,
   }
 }
 
+/// The same of codes that take a byte each. \param mask  the bits of a code
+inline void expand_bytes(const std::uint8_t* HWY_RESTRICT codes,
+                         const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
+                         std::size_t size, std::uint32_t mask, ValueTable& values,
+                         float* HWY_RESTRICT out) {
+  const DF d;
+  const hn::Rebind<std::uint8_t, DI> bytes;
+  for (std::size_t k = 0; k < blocks; ++k) {
+    const float* const row = values.row(scales[k]);
+    for (std::size_t i = 0; i < size; i += lanes, codes += lanes, out += lanes) {
+      const auto index = hn::BitCast(
+          DI(),
+          hn::And(hn::BitCast(DU(), hn::PromoteTo(DI(), hn::LoadU(bytes, codes))), set_bits(mask)));
+      hn::StoreU(hn::GatherIndex(d, row, index), d, out);
+    }
+  }
+}
+
 }  // namespace lowbit::detail::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif

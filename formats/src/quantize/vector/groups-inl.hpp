@@ -27,6 +27,7 @@ inline void redo_blocks(const TensorConstants& t, const BlockRun& run, BlockScra
                         const CodedRun& out, std::size_t first, std::uint32_t which) {
   const Engine& scalar = scalar_engine(*t.format);
   const auto size = static_cast<std::size_t>(t.format->block_size);
+  const std::size_t bytes = size * static_cast<std::size_t>(t.format->storage_bits()) / 8;
   for (; which != 0; which &= which - 1) {
     const std::size_t k = first + static_cast<std::size_t>(std::countr_zero(which));
     BlockRun one = run;
@@ -35,18 +36,19 @@ inline void redo_blocks(const TensorConstants& t, const BlockRun& run, BlockScra
     one.blocks_per_row = 1;
     one.last_columns = size;
     scalar.quantize(t, one, scratch,
-                    {out.codes + k * size / 2, out.scales + k,
+                    {out.codes + k * bytes, out.scales + k,
                      out.choices != nullptr ? out.choices + k : nullptr});
   }
 }
 
 /// \tparam Kernel  constructible from TensorConstants. prepare(x, scales, prepared) finds the
 /// scales of sixteen blocks of Kernel::size elements, encode(x, prepared, codes, scales) their
-/// packed 4-bit codes.
+/// codes, Kernel::block_bytes per block.
 template <typename Kernel>
 void quantize_groups(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
                      const CodedRun& out) {
   constexpr std::size_t size = Kernel::size;
+  constexpr std::size_t bytes = Kernel::block_bytes;
   if (run.block_rows != 1 || run.nonfinite) {
     scalar_engine(*t.format).quantize(t, run, scratch, out);
     return;
@@ -75,19 +77,19 @@ void quantize_groups(const TensorConstants& t, const BlockRun& run, BlockScratch
     }
     for (std::size_t g = 0; g < groups; ++g, k += group_blocks) {
       const GroupResult result =
-          kernel.encode(run.x + k * size, prepared[g], out.codes + k * size / 2, out.scales + k);
+          kernel.encode(run.x + k * size, prepared[g], out.codes + k * bytes, out.scales + k);
       if (result.redo != 0 || out.choices != nullptr) finish(k, group_blocks, result);
     }
   }
   const std::size_t rest = run.blocks - k;
   if (rest == 0) return;
   HWY_ALIGN float x[group_blocks * size] = {};
-  HWY_ALIGN std::uint8_t codes[group_blocks * size / 2];
+  HWY_ALIGN std::uint8_t codes[group_blocks * bytes];
   HWY_ALIGN std::uint8_t scales[group_blocks];
   std::copy_n(run.x + k * size, rest * size, x);
   kernel.prepare(x, scales, prepared[0]);
   const GroupResult result = kernel.encode(x, prepared[0], codes, scales);
-  std::copy_n(codes, rest * size / 2, out.codes + k * size / 2);
+  std::copy_n(codes, rest * bytes, out.codes + k * bytes);
   std::copy_n(scales, rest, out.scales + k);
   finish(k, rest, result);
 }

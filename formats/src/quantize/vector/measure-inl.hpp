@@ -67,7 +67,7 @@ void measure_groups(const TensorConstants& t, const BlockRun& run, BlockScratch&
   }
   const BlockErrors errors(*t.format, t.amax, t.encode_constant);
   constexpr std::size_t batch = 64;
-  HWY_ALIGN std::uint8_t codes[batch * size / 2];
+  HWY_ALIGN std::uint8_t codes[batch * Kernel::block_bytes];
   HWY_ALIGN std::uint8_t scales[batch];
   HWY_ALIGN float q[batch * size];
   BlockChoice choices[batch];
@@ -83,7 +83,11 @@ void measure_groups(const TensorConstants& t, const BlockRun& run, BlockScratch&
     part.blocks = blocks;
     part.blocks_per_row = blocks;
     quantize_groups<Kernel>(t, part, scratch, {codes, scales, t.selects ? choices : nullptr});
-    expand_codes(codes, scales, blocks, size, values, q);
+    if constexpr (Kernel::block_bytes == size) {
+      expand_bytes(codes, scales, blocks, size, 0xFF, values, q);
+    } else {
+      expand_codes(codes, scales, blocks, size, values, q);
+    }
     add_sums(part.x, q, blocks * size, lane_sums);
     for (std::size_t b = 0; b < blocks; ++b) {
       float& limit = limits[scales[b]];

@@ -124,6 +124,7 @@ template <typename Pair, ScaleRule rule>
 class SelectKernel {
  public:
   static constexpr std::size_t size = nv_size;
+  static constexpr std::size_t block_bytes = size / 2;
   static constexpr BlockChoice first = Pair::first;
   static constexpr BlockChoice second = Pair::second;
 

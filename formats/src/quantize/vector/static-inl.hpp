@@ -7,6 +7,9 @@
 #define LOWBIT_STATIC_INL
 #endif
 
+#include <algorithm>
+#include <bit>
+
 #include "quantize/vector/elements-inl.hpp"
 #include "quantize/vector/groups-inl.hpp"
 
@@ -35,11 +38,25 @@ struct Scales {
   }
 };
 
+/// Codes that take a byte each. \param vector  vector(i): the codes of elements i * lanes and on
+/// \param zero  bit k: block k of sixteen has the codes 0
+template <std::size_t size, typename Vectors>
+HWY_INLINE void store_codes(Vectors vector, std::uint32_t zero, std::uint8_t* HWY_RESTRICT codes) {
+  for (std::size_t i = 0; i < group_blocks * size / lanes; ++i) {
+    store_bytes(vector(i), codes + i * lanes);
+  }
+  for (; zero != 0; zero &= zero - 1) {
+    std::fill_n(codes + static_cast<std::size_t>(std::countr_zero(zero)) * size, size,
+                std::uint8_t{0});
+  }
+}
+
 /// NV formats with one candidate.
 template <typename Elements>
 class StaticKernel {
  public:
   static constexpr std::size_t size = nv_size;
+  static constexpr std::size_t block_bytes = Elements::is_packed ? size / 2 : size;
   static constexpr BlockChoice first = BlockChoice::only;
   static constexpr BlockChoice second = BlockChoice::only;
 
@@ -83,8 +100,12 @@ class StaticKernel {
         return Elements::codes(hn::LoadU(d, x + at), set(prepared.inverse[at / size]));
       };
     };
-    pack_nibbles(vector(0), ~prepared.zero, codes);
-    pack_nibbles(vector(128 / lanes), ~prepared.zero >> 8, codes + 64);
+    if constexpr (Elements::is_packed) {
+      pack_nibbles(vector(0), ~prepared.zero, codes);
+      pack_nibbles(vector(128 / lanes), ~prepared.zero >> 8, codes + 64);
+    } else {
+      store_codes<size>(vector(0), prepared.zero, codes);
+    }
     return {~(prepared.zero | prepared.served) & 0xFFFFU, 0};
   }
 
@@ -94,11 +115,13 @@ class StaticKernel {
   float decode_;
 };
 
-/// MXFP4: the exponent of the block's amax, 2 less, rounded up as the rule says.
-template <bool keeps_zero_sign>
+/// MX formats: the exponent of the block's amax less that of the largest element, rounded up as the
+/// rule says.
+template <typename Elements>
 class MxKernel {
  public:
   static constexpr std::size_t size = 32;
+  static constexpr std::size_t block_bytes = Elements::is_packed ? size / 2 : size;
   static constexpr BlockChoice first = BlockChoice::only;
   static constexpr BlockChoice second = BlockChoice::only;
 
@@ -142,7 +165,14 @@ class MxKernel {
                                 std::uint8_t* HWY_RESTRICT codes,
                                 std::uint8_t* HWY_RESTRICT /*scales*/) const {
     const DF d;
-    using Elements = E2m1Elements<keeps_zero_sign, true>;
+    if constexpr (!Elements::is_packed) {
+      const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
+        return Elements::codes(hn::LoadU(d, x + i * lanes),
+                               set(prepared.inverse[i * lanes / size]));
+      };
+      store_codes<size>(vector, prepared.zero, codes);
+      return {};
+    }
     for (std::size_t part = 0; part < 4; ++part) {
       const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
         const std::size_t at = part * 128 + i * lanes;
@@ -152,14 +182,15 @@ class MxKernel {
       // Two groups of eight bytes per block.
       const std::uint32_t keep = (kept & 1) * 0x3U | (kept >> 1 & 1) * 0xCU |
                                  (kept >> 2 & 1) * 0x30U | (kept >> 3 & 1) * 0xC0U;
-      pack_nibbles(vector, keep, codes + part * 64);
+      if constexpr (Elements::is_packed) pack_nibbles(vector, keep, codes + part * 64);
     }
     return {};
   }
 
  private:
-  /// What carries into the exponent field of b: nothing; any mantissa but 0 (b above 2^n, or above
-  /// 4 * 2^n); a mantissa above 1.5 (b above 6 * 2^n); one that rounds up to 2 in E2M1's bit.
+  static constexpr float largest = value_table<Elements::format>[Elements::format.max_code()];
+  /// What carries into the exponent field of b: nothing; any mantissa but 0 (b above 2^n); a
+  /// mantissa above that of the largest element; one that rounds up to 2 in the element's bits.
   static std::uint32_t round_up(const TensorConstants& t) {
     if (t.dialect->mx_scale != MxScale::exact) return 0x7FFFFFU;
     switch (t.rule) {
@@ -168,15 +199,17 @@ class MxKernel {
         return 0x7FFFFFU;
       case ScaleRule::rceil:
       case ScaleRule::static_6:
-        return 0x3FFFFFU;
+        return 0x7FFFFFU - (std::bit_cast<std::uint32_t>(largest) & 0x7FFFFFU);
       case ScaleRule::even:
-        return 0x200000U;
+        return std::uint32_t{1} << (22 - Elements::format.mantissa_bits);
       default:
         return 0;
     }
   }
   static std::uint32_t lowered(const TensorConstants& t) {
-    return t.dialect->mx_scale == MxScale::exact ? 2 : 0;
+    return t.dialect->mx_scale == MxScale::exact
+               ? std::bit_cast<std::uint32_t>(largest) / 0x800000U - 127
+               : 0;
   }
 
   std::uint32_t round_up_;

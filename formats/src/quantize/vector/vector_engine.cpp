@@ -57,7 +57,7 @@ const Engine* fp4(const TensorConstants& t) {
     // above 6.
     const bool overflows = t.dialect->mx_scale == MxScale::exact && t.rule == ScaleRule::floor;
     if (overflows && t.dialect->element_overflow != ElementOverflow::saturate) return nullptr;
-    return engine<MxKernel<keeps>>(t);
+    return engine<MxKernel<E2m1Elements<keeps, true>>>(t);
   }
   if (t.format->is_adaptive()) return selecting<FloatOrInteger>(t);
   if (t.selects) return selecting<FourOverSix>(t);
@@ -82,13 +82,27 @@ bool is_served(ScaleRule rule) {
   }
 }
 
+template <const ElementFormat& Format>
+const Engine* byte_codes(const TensorConstants& t) {
+  // Both formats of six bits have subnormals that a dialect may keep from carrying.
+  if (Format.bits == 6 && t.dialect->subnormal_carry != SubnormalCarry::carried) return nullptr;
+  const bool keeps = t.dialect->negative_zero == NegativeZero::kept;
+  if (t.format->family() == ScaleFamily::mx) {
+    return keeps ? engine<MxKernel<ByteElements<Format, true>>>(t)
+                 : engine<MxKernel<ByteElements<Format, false>>>(t);
+  }
+  if (t.selects || t.format->is_adaptive()) return nullptr;
+  return keeps ? engine<StaticKernel<ByteElements<Format, true>>>(t)
+               : engine<StaticKernel<ByteElements<Format, false>>>(t);
+}
+
 /// A dialect is served by the values of its axes (served_dialects.hpp).
 const Engine* find_engine(const TensorConstants& t) {
   const BlockFormat& format = *t.format;
   if (t.rounding != ElementRounding::nearest || !is_served(t.rule)) return nullptr;
   if (!serves_dialect(*t.dialect)) return nullptr;
   if (format.family() == ScaleFamily::mx) {
-    if (format.block_size != 32 || !(*format.scale == e8m0) || !(*format.element == e2m1)) {
+    if (format.block_size != 32 || !(*format.scale == e8m0) || format.element_exponent != 0) {
       return nullptr;
     }
   } else {
@@ -97,7 +111,12 @@ const Engine* find_engine(const TensorConstants& t) {
     if (!(t.scaled_amax >= 0x1p-32F && t.scaled_amax <= 0x1p32F)) return nullptr;
   }
   if (format.is_adaptive() && !(*format.integer == int4)) return nullptr;
-  if (*format.element == int4) return engine<StaticKernel<Int4Elements>>(t);
+  if (*format.element == int4 && format.family() == ScaleFamily::nv)
+    return engine<StaticKernel<Int4Elements>>(t);
+  if (*format.element == e2m3) return byte_codes<e2m3>(t);
+  if (*format.element == e3m2) return byte_codes<e3m2>(t);
+  if (*format.element == e4m3) return byte_codes<e4m3>(t);
+  if (*format.element == e5m2) return byte_codes<e5m2>(t);
   if (!(*format.element == e2m1)) return nullptr;
   return t.dialect->negative_zero == NegativeZero::kept ? fp4<true>(t) : fp4<false>(t);
 }
@@ -110,6 +129,7 @@ HWY_AFTER_NAMESPACE();
 namespace lowbit::detail {
 namespace {
 HWY_EXPORT(find_engine);
+HWY_EXPORT(expand_bytes);
 HWY_EXPORT(expand_codes);
 HWY_EXPORT(top_bits);
 }  // namespace
@@ -122,9 +142,15 @@ std::uint32_t top_magnitude(const float* x, std::size_t count) {
   return HWY_DYNAMIC_DISPATCH(top_bits)(x, count);
 }
 
-void expand_nibbles(const std::uint8_t* codes, const std::uint8_t* scales, std::size_t blocks,
-                    std::size_t size, ValueTable& values, float* out) {
-  HWY_DYNAMIC_DISPATCH(expand_codes)(codes, scales, blocks, size, values, out);
+void expand(const BlockFormat& format, const std::uint8_t* codes, const std::uint8_t* scales,
+            std::size_t blocks, ValueTable& values, float* out) {
+  const auto size = static_cast<std::size_t>(format.block_size);
+  if (format.storage_bits() == 4) {
+    HWY_DYNAMIC_DISPATCH(expand_codes)(codes, scales, blocks, size, values, out);
+  } else {
+    HWY_DYNAMIC_DISPATCH(expand_bytes)
+    (codes, scales, blocks, size, format.element->code_mask(), values, out);
+  }
 }
 
 std::vector<VectorTarget> vector_targets() {

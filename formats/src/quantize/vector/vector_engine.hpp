@@ -17,11 +17,11 @@ namespace lowbit::detail {
 /// The largest bits of |x|, as Engine::top_magnitude.
 [[nodiscard]] std::uint32_t top_magnitude(const float* x, std::size_t count);
 
-/// The values of blocks with packed 4-bit codes, one block after another.
-/// \param codes  size / 2 bytes per block; scales  one byte per block; out  size floats per block
-/// \param size  elements per block, a multiple of sixteen
-void expand_nibbles(const std::uint8_t* codes, const std::uint8_t* scales, std::size_t blocks,
-                    std::size_t size, ValueTable& values, float* out);
+/// The values of blocks, one block after another.
+/// \param format  with blocks of a multiple of sixteen elements
+/// \param codes  as in BlockTensor; scales  one byte per block; out  floats
+void expand(const BlockFormat& format, const std::uint8_t* codes, const std::uint8_t* scales,
+            std::size_t blocks, ValueTable& values, float* out);
 
 /// An instruction set that this machine has and that kernels are compiled for.
 struct VectorTarget {
