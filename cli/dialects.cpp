@@ -23,13 +23,15 @@ struct Options {
 
 ordered_json captures_of(const Dialect& dialect) {
   ordered_json out = ordered_json::array();
+  const auto add = [&](const CaptureConfiguration& c, std::string_view suffix) {
+    out.push_back({{"file", c.file},
+                   {"configuration", fmt::format("{}{}", c.configuration, suffix)},
+                   {"format", c.format},
+                   {"rule", name_of(c.rule)}});
+  };
   for (const CaptureConfiguration& c : capture_configurations()) {
-    if (c.dialect == dialect.name) {
-      out.push_back({{"file", c.file}, {"configuration", c.configuration}});
-    }
-    if (c.cuda_dialect == dialect.name) {
-      out.push_back({{"file", c.file}, {"configuration", fmt::format("{}@cuda", c.configuration)}});
-    }
+    if (c.dialect == dialect.name) add(c, "");
+    if (c.cuda_dialect == dialect.name) add(c, "@cuda");
   }
   return out;
 }

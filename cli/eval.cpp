@@ -103,7 +103,7 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   report.axis = options.selection.axis();
   report.weight_layout = options.selection.layout();
   report.files = paths;
-  const Dialect& dialect = dialect_named(options.evaluator.dialect);
+  const Dialect& dialect = options.evaluator.chosen_dialect();
   report.dialect = dialect.name;
   int block_size = 1;
   for (const std::string& text : options.formats) {

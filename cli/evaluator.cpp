@@ -16,10 +16,15 @@ namespace lowbit::cli {
 
 EvaluatorOptions::EvaluatorOptions() : threads(std::max(1U, std::thread::hardware_concurrency())) {}
 
+const Dialect& EvaluatorOptions::chosen_dialect() const {
+  return dialect_named(dialect_with(dialect, axes));
+}
+
 void EvaluatorOptions::add_to(CLI::App& command, FileArguments& files) {
   command.add_option("--dialect", dialect, "Whose arithmetic")
       ->type_name("D")
       ->capture_default_str();
+  add_axes_option(command, axes);
   files
       .reads(command.add_option("--activations", activations,
                                 "Recorded inputs of layers: NAME.input for NAME.weight"))
@@ -76,7 +81,7 @@ QuantizeOptions Evaluator::request_of(const FormatSpec& spec,
   request.format = spec.format;
   request.rule = spec.rule;
   request.search_radius = spec.search_radius;
-  request.dialect = &dialect_named(options_.dialect);
+  request.dialect = &options_.chosen_dialect();
   request.nonfinite = nonfinite_;
   if (!options_.scale_max.empty() && spec.format->family() == ScaleFamily::nv) {
     request.scale_max = scale_max_named(options_.scale_max, *spec.format);

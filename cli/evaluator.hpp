@@ -19,6 +19,7 @@ namespace lowbit::cli {
 /// Options of eval and plan.
 struct EvaluatorOptions {
   std::string dialect = "canonical";
+  std::vector<std::string> axes;  ///< of --set
   std::string scale_max;
   std::string nonfinite = "error";  ///< or saturate, skip
   std::string activations;
@@ -28,6 +29,8 @@ struct EvaluatorOptions {
 
   EvaluatorOptions();
   void add_to(CLI::App& command, FileArguments& files);
+  /// With the axes that --set changes. \throws Error(usage)
+  [[nodiscard]] const Dialect& chosen_dialect() const;
 };
 
 class Evaluator {

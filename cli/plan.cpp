@@ -129,7 +129,7 @@ struct Planned {
 };
 
 Planned planned(const Options& options) {
-  const Dialect& dialect = dialect_named(options.evaluator.dialect);
+  const Dialect& dialect = options.evaluator.chosen_dialect();
   const SelectionRules rules = options.selection.rules();
   const Groups groups(options.groups);
   std::vector<FormatSpec> formats;
@@ -192,7 +192,7 @@ std::string as_recipe(const Options& options, const Planned& found) {
   ordered_json json{{"lowbit", LOWBIT_VERSION},
                     {"recipe", 1},
                     {"files", options.files},
-                    {"dialect", options.evaluator.dialect},
+                    {"dialect", options.evaluator.chosen_dialect().name},
                     {"budget", options.budget},
                     {"bits_per_element", plan.bits_per_element()},
                     {"objective", !options.sensitivity.empty()             ? "sensitivity"

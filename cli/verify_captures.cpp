@@ -62,7 +62,8 @@ void run(const Options& options) {
     for (const std::string& example : r.examples) fmt::print("  {}\n", example);
   };
   for (const std::string& path : options.paths) {
-    for (const std::filesystem::path& file : files_of(path)) compare_captures(file, report, options.show);
+    for (const std::filesystem::path& file : files_of(path))
+      compare_captures(file, report, options.show);
   }
   if (!is_clean) throw CLI::RuntimeError(1);
 }

@@ -28,6 +28,7 @@ package lowbit_formats;
   localparam int MXFP8_E4M3 = 21;
   localparam int MXFP8_E5M2 = 22;
   localparam int MXINT8 = 23;
+  localparam int MXFP4_BS16 = 24;
   // The bit of an IF format's scale byte that says that the block holds integers.
   localparam int INTEGER_FLAG = 7;
 
@@ -59,6 +60,7 @@ package lowbit_formats;
         21: element_bits = 8;
         22: element_bits = 8;
         23: element_bits = 8;
+        24: element_bits = 4;
         default: element_bits = 0;
       endcase
     end
@@ -86,6 +88,7 @@ package lowbit_formats;
         20: exponent_bits = 3;
         21: exponent_bits = 4;
         22: exponent_bits = 5;
+        24: exponent_bits = 2;
         default: exponent_bits = 0;
       endcase
     end
@@ -114,6 +117,7 @@ package lowbit_formats;
         21: mantissa_bits = 3;
         22: mantissa_bits = 2;
         23: mantissa_bits = 7;
+        24: mantissa_bits = 1;
         default: mantissa_bits = 0;
       endcase
     end
@@ -147,6 +151,7 @@ package lowbit_formats;
         21: significand_bits = integers ? 4 : 4;
         22: significand_bits = integers ? 3 : 3;
         23: significand_bits = integers ? 7 : 7;
+        24: significand_bits = integers ? 2 : 2;
         default: significand_bits = 0;
       endcase
     end
@@ -180,6 +185,7 @@ package lowbit_formats;
         21: shift_bits = integers ? 4 : 4;
         22: shift_bits = integers ? 5 : 5;
         23: shift_bits = integers ? 1 : 1;
+        24: shift_bits = integers ? 2 : 2;
         default: shift_bits = 0;
       endcase
     end
@@ -203,6 +209,7 @@ package lowbit_formats;
         21: unit_exponent = -9;
         22: unit_exponent = -16;
         23: unit_exponent = -6;
+        24: unit_exponent = -1;
         default: unit_exponent = 0;
       endcase
     end
@@ -257,6 +264,7 @@ package lowbit_formats;
         21: has_e8m0_scale = 1;
         22: has_e8m0_scale = 1;
         23: has_e8m0_scale = 1;
+        24: has_e8m0_scale = 1;
         default: has_e8m0_scale = 0;
       endcase
     end
@@ -290,6 +298,7 @@ package lowbit_formats;
         21: block_size = 32;
         22: block_size = 32;
         23: block_size = 32;
+        24: block_size = 16;
         default: block_size = 0;
       endcase
     end
@@ -323,6 +332,7 @@ package lowbit_formats;
         21: float_factor = 1;
         22: float_factor = 1;
         23: float_factor = 1;
+        24: float_factor = 1;
         default: float_factor = 0;
       endcase
     end
@@ -356,6 +366,7 @@ package lowbit_formats;
         21: integer_factor = 1;
         22: integer_factor = 1;
         23: integer_factor = 1;
+        24: integer_factor = 1;
         default: integer_factor = 0;
       endcase
     end
@@ -389,6 +400,7 @@ package lowbit_formats;
         21: product_bits = 36;
         22: product_bits = 64;
         23: product_bits = 15;
+        24: product_bits = 8;
         default: product_bits = 0;
       endcase
     end
@@ -422,6 +434,7 @@ package lowbit_formats;
         21: scaled_bits = 36;
         22: scaled_bits = 64;
         23: scaled_bits = 15;
+        24: scaled_bits = 8;
         default: scaled_bits = 0;
       endcase
     end
@@ -455,6 +468,7 @@ package lowbit_formats;
         21: factored_bits = 36;
         22: factored_bits = 64;
         23: factored_bits = 15;
+        24: factored_bits = 8;
         default: factored_bits = 0;
       endcase
     end
@@ -503,6 +517,7 @@ package lowbit_formats;
         21: accumulator_bits = 96;
         22: accumulator_bits = 96;
         23: accumulator_bits = 96;
+        24: accumulator_bits = 96;
         default: accumulator_bits = 0;
       endcase
     end

@@ -24,6 +24,7 @@ constexpr auto registry = std::to_array<BlockFormat>({
     {"mxfp4", &e2m1, nullptr, &e8m0, 32},      {"mxfp6_e2m3", &e2m3, nullptr, &e8m0, 32},
     {"mxfp6_e3m2", &e3m2, nullptr, &e8m0, 32}, {"mxfp8_e4m3", &e4m3, nullptr, &e8m0, 32},
     {"mxfp8_e5m2", &e5m2, nullptr, &e8m0, 32}, {"mxint8", &int8, nullptr, &e8m0, 32, -6},
+    {"mxfp4_bs16", &e2m1, nullptr, &e8m0, 16},
 });
 
 constexpr const BlockFormat& record(std::string_view name) {
@@ -71,18 +72,8 @@ std::span<const BlockFormat> block_formats() {
   return registry;
 }
 
-/// Formats of other programs that are quantized and read here, but have neither kernels nor RTL:
-/// those are generated from the registry, whose order numbers them.
-constexpr auto foreign = std::to_array<BlockFormat>({
-    {"mxfp4_bs16", &e2m1, nullptr, &e8m0, 16},
-});
-static_assert(fault_of(foreign[0]).empty());
-
 const BlockFormat* find_block_format(std::string_view name) {
   for (const BlockFormat& format : registry) {
-    if (format.name == name) return &format;
-  }
-  for (const BlockFormat& format : foreign) {
     if (format.name == name) return &format;
   }
   return nullptr;

@@ -36,6 +36,7 @@ constexpr auto nonfinite = std::to_array<AxisValue>({
     {"computed_skipping_nan", "the same, but the maxima b and A skip NaN"},
     {"computed_skipping_nan_in_blocks", "b skips NaN unless all elements are NaN; NaN makes A NaN"},
     {"computed_finite_amax", "b skips NaN; A is that of the finite elements"},
+    {"computed_skipping_nan_unless_all", "A skips NaN, and b unless all elements are NaN"},
 });
 constexpr auto tensor_scale = std::to_array<AxisValue>({
     {"quotient", "S = fl(C / A), D = fl(1 / S)"},
@@ -44,7 +45,8 @@ constexpr auto tensor_scale = std::to_array<AxisValue>({
     {"amax_quotient", "D = fl(A / C), S = fl(1 / D)"},
     {"amax_product",
      "D = fl(A * fl(1 / C)), as PyTorch on CUDA divides a tensor by a Python number"},
-    {"normalized", "S = fl(M / fl(A * fl(1 / Q))), D = fl(1 / S)"},
+    {"normalized",
+     "S = fl(M / a), a = fl(A * fl(1 / Q)), where at most 2^-24 counts as 1; D = fl(1 / S)"},
     {"one", "S = D = 1: there is no tensor scale"},
 });
 constexpr auto tensor_scale_edge = std::to_array<AxisValue>({
@@ -53,6 +55,7 @@ constexpr auto tensor_scale_edge = std::to_array<AxisValue>({
     {"bounded_one", "the same, and S = 1 where A = 0"},
     {"one", "S = 1 where it is not finite; A is at least 2^-126"},
     {"computed", "S and D as the operations give them: infinite or NaN where A = 0"},
+    {"bounded_zero", "as bounded, and D = 0 where A = 0"},
 });
 constexpr auto block_scale = std::to_array<AxisValue>({
     {"quotient_times_scale", "h = fl(fl(b / Q) * S)"},
@@ -90,6 +93,8 @@ constexpr auto scale_rounding = std::to_array<AxisValue>({
     {"nearest_even", "to nearest, ties to even"},
     {"half_up",
      "half up on the last bit, subnormals without a carry, from 248 on the largest scale"},
+    {"up", "to the least scale that is not below h"},
+    {"down", "to the largest scale that is not above h"},
 });
 constexpr auto scale_nan = std::to_array<AxisValue>({
     {"positive", "E4M3: 0x7f"},
@@ -97,6 +102,7 @@ constexpr auto scale_nan = std::to_array<AxisValue>({
     {"made_negative", "E4M3: 0x7f where A is NaN, 0xff where an operation made it"},
     {"signed_largest", "the largest scale; with the sign bit where an operation made the NaN"},
     {"least", "the floor of the scales: the clamp drops NaN"},
+    {"largest", "the largest scale: the clamp drops NaN"},
 });
 constexpr auto element_scale = std::to_array<AxisValue>({
     {"reciprocal_of_product", "y = fl(x * fl(1 / fl(D * s)))"},
@@ -109,8 +115,11 @@ constexpr auto element_scale = std::to_array<AxisValue>({
     {"divided_twice", "y = fl(fl(x / D) * fl(1 / s))"},
     {"typed_division", "y = fl(T(x / s) * S)"},
     {"full_division", "y = div.full(fl(x * S), s)"},
-    {"full_division_by_product", "y = div.full(x, fl(s * D))"},
+    {"full_division_by_product",
+     "y = div.full(x, fl(s * D)); a NaN is positive where x >= 0, negative elsewhere"},
     {"full_division_by_product_or_one", "the same, with 1 instead of a product below 1e-5"},
+    {"full_division_by_finite_product",
+     "the same, with 1 instead of infinity and NaN; y = 0 where the product is 0"},
 });
 constexpr auto empty_scale = std::to_array<AxisValue>({
     {"zero", "y = +0"},
@@ -163,14 +172,23 @@ constexpr auto mx_range = std::to_array<AxisValue>({
     {"one_to_254", "bytes 1 to 254"},
     {"one_to_252", "bytes 0 to 252"},
     {"from_1e_10", "b / max is at least 1e-10"},
+    {"typed_x86",
+     "2^e in T: where it is infinite, byte 127 and y = x / 2^e; where it is 0, byte 127 and y = x"},
+    {"typed_cuda", "the same with byte 126 where 2^e is infinite, as CUDA converts infinity"},
 });
-constexpr auto mx_nonfinite = std::to_array<AxisValue>({
-    {"fields", "infinity has the exponent 128; NaN gives byte 255"},
-    {"clamped", "infinity gives byte 254; NaN gives byte 255"},
-    {"smallest", "infinity gives byte 0 and the exponent below it"},
-    {"zero_byte", "both give byte 0; elements are divided by them"},
-    {"nan_is_smallest", "NaN gives byte 0 and the exponent -127; infinity has the exponent 128"},
-    {"nan_byte", "both give byte 255"},
+constexpr auto mx_infinity = std::to_array<AxisValue>({
+    {"fields", "the exponent field counts: exponent 128 before the range of exponents"},
+    {"largest", "byte 254, y = x * 2^-127"},
+    {"largest_flushed", "byte 254, y = x * 0: the multiplier 2^-127 is flushed"},
+    {"smallest", "byte 0, as the exponent -127"},
+    {"divided", "byte 0, y = x / b"},
+    {"divided_nan_byte", "byte 255, y = x / b"},
+    {"nan_byte", "byte 255, y = NaN"},
+});
+constexpr auto mx_nan = std::to_array<AxisValue>({
+    {"nan_byte", "byte 255"},
+    {"smallest", "byte 0, as the exponent -127"},
+    {"divided", "byte 0, y = NaN"},
 });
 constexpr auto mx_empty = std::to_array<AxisValue>({
     {"zero", "an empty block has byte 0 and codes 0"},
@@ -213,6 +231,7 @@ constexpr auto element_overflow = std::to_array<AxisValue>({
     {"saturate", "above the largest element: the largest element"},
     {"wrap_e2m1",
      "E2M1 goes on with 8 from |y| >= 7: 8 in the error, code 8 without a sign; others saturate"},
+    {"nan", "E4M3: infinite y becomes NaN with its sign; others saturate"},
 });
 constexpr auto nan_element = std::to_array<AxisValue>({
     {"largest", "the element format's NaN, the largest element where it has none (cuda_fp4.hpp)"},
@@ -230,7 +249,9 @@ constexpr auto nan_element = std::to_array<AxisValue>({
      "E2M1's fields cut out of the NaN of x86: 3 where A is NaN, 4 with its sign under a NaN "
      "scale, "
      "11 where an operation made it; other elements: largest"},
-    {"fields_cuda", "E2M1's fields cut out of 0x7fffffff: 4; other elements: largest"},
+    {"fields_cuda", "E2M1's fields cut out of 0x7fffffff: 4; other elements: 0x7f"},
+    {"least", "the largest element with the sign bit: a clamp drops NaN"},
+    {"largest_finite", "the largest finite element"},
 });
 constexpr auto subnormal_carry = std::to_array<AxisValue>({
     {"carried", "a subnormal element that rounds up to the smallest normal number does so"},
@@ -258,6 +279,9 @@ constexpr auto error_value = std::to_array<AxisValue>({
     {"amax_over_constant", "value = fl(fl(fl(q * s) * A) / C), d = fl(value - x)"},
     {"decode_scale", "value = fl(fl(q * s) * fl(1 / S)), d = fl(value - x)"},
     {"scaled_half", "d = fl(f16(q * s) - fl(x * S)): in units of the tensor scale"},
+    {"static_fake_quantizer",
+     "value = fl(q * v), v = fl(E4M3(fl(fl(b * fl(1/Q)) * g)) * fl(1/g)), g = fl(448 / fl(fl(A * "
+     "448/M) * fl(1/Q))), where 448 / g at most 2^-24 counts as 1; q of y = div.full(x, v)"},
 });
 constexpr auto error_order = std::to_array<AxisValue>({
     {"sequential", "element after element"},
@@ -293,6 +317,7 @@ constexpr auto dequantization = std::to_array<AxisValue>({
     {"via_half", "fl(fl(h * A) / C) with h = f16(f16(q * E) * s); MX: f16(q * f16(2^e))"},
     {"decode_product", "fl(q * fl(s * D))"},
     {"decode_product_or_one", "the same, with 1 instead of a product below 1e-5"},
+    {"decode_product_finite", "the same, with 1 instead of infinity and NaN"},
     {"amax_product", "fl(q * fl(s * fl(A / C)))"},
     {"scale_quotient", "fl(q * fl(s / S))"},
     {"full_scale_quotient", "fl(q * div.full(s, S))"},
@@ -309,11 +334,11 @@ constexpr auto axes = std::to_array<DialectAxis>({
     axis<&Dialect::amax_range, AmaxRange::unscaled>(
         "amax_range", "what keeps S and the candidate values inside the range of binary32",
         amax_range),
-    axis<&Dialect::nonfinite, Nonfinite::computed_finite_amax>(
+    axis<&Dialect::nonfinite, Nonfinite::computed_skipping_nan_unless_all>(
         "nonfinite", "what NonFinite::propagate does with NaN and infinity", nonfinite),
     axis<&Dialect::tensor_scale, TensorScale::one>(
         "tensor_scale", "how the scale of the tensor is computed", tensor_scale),
-    axis<&Dialect::tensor_scale_edge, TensorScaleEdge::computed>(
+    axis<&Dialect::tensor_scale_edge, TensorScaleEdge::bounded_zero>(
         "tensor_scale_edge", "the tensor scale where A = 0 or C / A overflows", tensor_scale_edge),
     axis<&Dialect::block_scale, BlockScale::full_over_product>(
         "block_scale", "the block scale h before its conversion", block_scale),
@@ -322,12 +347,12 @@ constexpr auto axes = std::to_array<DialectAxis>({
     axis<&Dialect::scale_floor, ScaleFloor::smallest_normal>("scale_floor", "the least h",
                                                              scale_floor),
     axis<&Dialect::zero_scale, ZeroScale::smallest>("zero_scale", "a scale of 0", zero_scale),
-    axis<&Dialect::scale_rounding, ScaleRounding::half_up>(
+    axis<&Dialect::scale_rounding, ScaleRounding::down>(
         "scale_rounding", "how h becomes a scale byte", scale_rounding),
     axis<&Dialect::scale_overflow, ScaleOverflow::saturate_nan_zero>(
         "scale_overflow", "the byte of a scale above the largest one, and of NaN", scale_overflow),
-    axis<&Dialect::scale_nan, ScaleNan::least>("scale_nan", "the NaN scale byte", scale_nan),
-    axis<&Dialect::element_scale, ElementScale::full_division_by_product_or_one>(
+    axis<&Dialect::scale_nan, ScaleNan::largest>("scale_nan", "the NaN scale byte", scale_nan),
+    axis<&Dialect::element_scale, ElementScale::full_division_by_finite_product>(
         "element_scale", "how an element is scaled", element_scale),
     axis<&Dialect::empty_scale, EmptyScale::hundred_millionth>(
         "empty_scale", "how an element is scaled where the scale is 0", empty_scale),
@@ -337,10 +362,12 @@ constexpr auto axes = std::to_array<DialectAxis>({
                                                   mx_scale),
     axis<&Dialect::mx_even_bits, MxEvenBits::one>(
         "mx_even_bits", "what the rule even rounds the amax to", mx_even_bits),
-    axis<&Dialect::mx_range, MxRange::from_1e_10>("mx_range", "the range of MX exponents",
+    axis<&Dialect::mx_range, MxRange::typed_cuda>("mx_range", "the range of MX exponents",
                                                   mx_range),
-    axis<&Dialect::mx_nonfinite, MxNonfinite::nan_byte>(
-        "mx_nonfinite", "what an MX block does whose amax is NaN or infinite", mx_nonfinite),
+    axis<&Dialect::mx_infinity, MxInfinity::nan_byte>(
+        "mx_infinity", "what an MX block does whose amax is infinite", mx_infinity),
+    axis<&Dialect::mx_nan, MxNan::divided>("mx_nan", "what an MX block does whose amax is NaN",
+                                           mx_nan),
     axis<&Dialect::mx_empty, MxEmpty::minus_largest_exponent>(
         "mx_empty", "the scale byte of an MX block of zeros", mx_empty),
     axis<&Dialect::mx_element_scale, MxElementScale::four_thirds>(
@@ -351,10 +378,10 @@ constexpr auto axes = std::to_array<DialectAxis>({
         "e2m0_ties", "the value halfway between two E2M0 codes", e2m0_ties),
     axis<&Dialect::negative_zero, NegativeZero::zero_is_negative>(
         "negative_zero", "the sign of zeros", negative_zero),
-    axis<&Dialect::element_overflow, ElementOverflow::wrap_e2m1>(
+    axis<&Dialect::element_overflow, ElementOverflow::nan>(
         "element_overflow", "what lies above the largest element", element_overflow),
-    axis<&Dialect::nan_element, NanElement::fields_cuda>("nan_element", "the code of y = NaN",
-                                                         nan_element),
+    axis<&Dialect::nan_element, NanElement::largest_finite>("nan_element", "the code of y = NaN",
+                                                            nan_element),
     axis<&Dialect::subnormal_carry, SubnormalCarry::clamped_fp6>(
         "subnormal_carry", "a subnormal element that rounds up", subnormal_carry),
     axis<&Dialect::int3_coding, Int3Coding::sign_magnitude>(
@@ -363,7 +390,7 @@ constexpr auto axes = std::to_array<DialectAxis>({
                                                          "E and R of the IF formats", integer_unit),
     axis<&Dialect::stochastic, StochasticRule::eight_bits>(
         "stochastic", "how a random number decides", stochastic),
-    axis<&Dialect::error_value, ErrorValue::scaled_half>(
+    axis<&Dialect::error_value, ErrorValue::static_fake_quantizer>(
         "error_value", "what a candidate is compared by", error_value),
     axis<&Dialect::error_order, ErrorOrder::halves_of_8>(
         "error_order", "the order in which the errors of a block are added up", error_order),

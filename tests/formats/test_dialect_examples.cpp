@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Blocks on which dialects differ, one case per axis, each with what the implementations return.
+#include <cmath>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -155,11 +157,151 @@ TEST_CASE("scales of ggml") {
 }
 
 TEST_CASE("divisions of scalars") {
+  // Of the 128 mantissas of BF16.
+  int amax = 0;
+  int encode = 0;
+  int sixth = 0;
+  for (int m = 0; m < 128; ++m) {
+    const float a = 1.0F + static_cast<float>(m) / 128.0F;
+    amax += a / 2688.0F != a * (1.0F / 2688.0F);
+    encode += 2688.0F / a != 1.0F / a * 2688.0F;
+    sixth += a / 6.0F != a * (1.0F / 6.0F);
+  }
+  CHECK(amax == 28);
+  CHECK(encode == 30);
+  CHECK(sixth == 42);
   // A / 2688 and A * fl(1 / 2688); 2688 / A and fl(1 / A) * 2688.
   CHECK(1.03125F / 2688.0F == 0x1.924924p-12F);
   CHECK(1.03125F * (1.0F / 2688.0F) == 0x1.924926p-12F);
   CHECK(2688.0F / 1.0234375F == 0x1.484e2ap+11F);
   CHECK(1.0F / 1.0234375F * 2688.0F == 0x1.484e2cp+11F);
+}
+
+TEST_CASE("scale bytes of all pairs of BF16 mantissas") {
+  // A in [1, 2), b at most A down to 8 binades below: 128 * 128 * 9 pairs but those with b above A.
+  std::size_t pairs = 0;
+  std::map<std::string, std::size_t> differs;
+  QuantizeOptions o;
+  o.format = find_block_format("nvfp4");
+  o.input_type = InputType::bfloat16;
+  for (int a = 0; a < 128; ++a) {
+    std::vector<float> x;
+    for (int gap = 0; gap < 9; ++gap) {
+      for (int m = 0; m < (gap == 0 ? a + 1 : 128); ++m) {
+        x.push_back(std::ldexp(1.0F + static_cast<float>(m) / 128.0F, -gap));
+        x.resize(x.size() + 15);
+      }
+    }
+    o.amax = 1.0F + static_cast<float>(a) / 128.0F;
+    pairs += x.size() / 16;
+    const auto scales = [&](const char* name) {
+      o.dialect = find_dialect(name);
+      return quantize(x, 1, x.size(), o).scales;
+    };
+    const auto reference = scales("te_le_2.13");
+    for (const char* name : {"te_ge_2.14", "modelopt", "vllm_ref", "te_tuned_2412"}) {
+      const auto other = scales(name);
+      for (std::size_t i = 0; i < other.size(); ++i) differs[name] += other[i] != reference[i];
+    }
+  }
+  CHECK(pairs == 139328);
+  CHECK(differs["te_ge_2.14"] == 139);
+  CHECK(differs["modelopt"] == 75);
+  CHECK(differs["vllm_ref"] == 118);
+  CHECK(differs["te_tuned_2412"] == 0);
+}
+
+namespace {
+
+QuantizeOptions selecting(const char* dialect, ScaleRule rule, std::optional<float> amax) {
+  QuantizeOptions o;
+  o.format = find_block_format("nvfp4");
+  o.dialect = find_dialect(dialect);
+  o.rule = rule;
+  o.amax = amax;
+  o.input_type = InputType::bfloat16;
+  return o;
+}
+
+BlockChoice choice(const char* dialect, ScaleRule rule, const std::vector<float>& x) {
+  std::vector<BlockChoice> choices(1);
+  static_cast<void>(quantize(x, 1, 16, selecting(dialect, rule, 5.875F), choices));
+  return choices[0];
+}
+
+}  // namespace
+
+TEST_CASE(
+    "4 or 6 by the expression of the candidate's values, the order of the sum and the fusion") {
+  const std::vector<float> order{.625F,      1.171875F,   .5546875F,    2.578125F,
+                                 .66015625F, .345703125F, -.087890625F, .104980469F,
+                                 .65234375F, -1.0546875F, .41015625F,   .69140625F,
+                                 .9921875F,  1.515625F,   -.88671875F,  .4921875F};
+  CHECK(choice("te_4over6", ScaleRule::mse, order) == BlockChoice::four);
+  CHECK(choice("te_python_ref", ScaleRule::mse, order) == BlockChoice::four);
+  CHECK(choice("te_4over6+error_order=lanes_8", ScaleRule::mse, order) == BlockChoice::six);
+  CHECK(choice("te_4over6+error_value=decode_scale", ScaleRule::mse, order) == BlockChoice::six);
+  const std::vector<float> fused{-1.21875F,   1.1640625F,    .0966796875F, -.333984375F,
+                                 1.4609375F,  -.0200195312F, -.5546875F,   .89453125F,
+                                 -1.9296875F, -.43359375F,   -.224609375F, 1.5234375F,
+                                 .87890625F,  -.104492188F,  -1.4453125F,  .0947265625F};
+  CHECK(choice("te_4over6", ScaleRule::mse, fused) == BlockChoice::four);
+  CHECK(choice("fos_cuda", ScaleRule::mse, fused) == BlockChoice::six);
+  CHECK(choice("fos_cuda+error_fusion=none", ScaleRule::mse, fused) == BlockChoice::four);
+  const std::vector<float> tree{-1.375F,    1.265625F,   -1.625F,    -.466796875F,
+                                .12890625F, -1.078125F,  1.0078125F, 1.1171875F,
+                                1.1953125F, -.53125F,    -.234375F,  -1.46875F,
+                                1.25F,      .287109375F, -.890625F,  .19140625F};
+  CHECK(choice("te_4over6", ScaleRule::mae, tree) == BlockChoice::four);
+  CHECK(choice("te_4over6+error_order=neighbour_tree", ScaleRule::mae, tree) == BlockChoice::six);
+}
+
+TEST_CASE("the ways back from a code") {
+  // 1.5 under the scale 1.375 where A = 1: A / 2688 is not fl(1 / (2688 / A)).
+  BlockTensor t;
+  t.format = find_block_format("nvfp4");
+  t.rows = 1;
+  t.columns = 16;
+  t.values.assign(8, 0);
+  t.values[0] = 3;
+  t.scales = {0x3b};
+  t.amax = 1.0F;
+  t.encode_constant = 2688.0F;
+  const auto value = [&](const char* dialect) {
+    std::vector<float> out(16);
+    dequantize(t, out, find_dialect(dialect));
+    return out[0];
+  };
+  CHECK(value("canonical") == 0x1.924924p-11F);
+  CHECK(value("canonical+dequantization=amax_product") == 0x1.924926p-11F);
+  CHECK(value("canonical+dequantization=decode_product") == 0x1.924926p-11F);
+  CHECK(value("canonical+dequantization=scale_quotient") == 0x1.924926p-11F);
+}
+
+TEST_CASE("a scale that the type of the weight cannot hold") {
+  const auto coded_as = [](const char* dialect, float b, InputType type) {
+    QuantizeOptions o;
+    o.format = find_block_format("mxfp4");
+    o.dialect = find_dialect(dialect);
+    o.rule = ScaleRule::even;
+    o.input_type = type;
+    std::vector<float> x(32);
+    x[0] = b;
+    const BlockTensor t = quantize(x, 1, 32, o);
+    return std::pair{int{t.scale(0, 0)}, int{t.code(0, 0)}};
+  };
+  const auto half = InputType::float16;
+  // 57344 = 1.75 * 2^15 has the exponent of infinity when it is rounded: x / infinity is 0.
+  CHECK(coded_as("compressed_tensors", 57344.0F, half) == std::pair{127, 0});
+  CHECK(coded_as("compressed_tensors_cuda", 57344.0F, half) == std::pair{126, 0});
+  CHECK(coded_as("compressed_tensors", 57312.0F, half) == std::pair{140, 7});
+  CHECK(coded_as("compressed_tensors", 57344.0F, InputType::bfloat16) == std::pair{141, 6});
+  // As captured: the same at the top of BF16.
+  CHECK(coded_as("compressed_tensors", 0x1.d8p127F, InputType::bfloat16) == std::pair{127, 0});
+  CHECK(coded_as("torchao", 0x1.d8p127F, InputType::bfloat16).first == 253);
+  // A half below 2^-14 counts as nothing, or as 2^-14 from three quarters of it on.
+  CHECK(coded_as("compressed_tensors", 0x1.4p-15F, half) == std::pair{127, 0});
+  CHECK(coded_as("compressed_tensors", 0x1.8p-15F, half) == std::pair{111, 5});
 }
 
 TEST_CASE("an axis set by name") {

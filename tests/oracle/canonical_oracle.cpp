@@ -61,6 +61,8 @@ BlockMeaning meaning_of(std::string name) {
     set("e2m0", nullptr, true);
   else if (name == "mxfp4")
     set("e2m1", nullptr, true);
+  else if (name == "mxfp4_bs16")
+    set("e2m1", nullptr, true), m.block = 16;
   else if (name == "mxfp6_e2m3")
     set("e2m3", nullptr, true);
   else if (name == "mxfp6_e3m2")

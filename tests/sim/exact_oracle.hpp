@@ -53,6 +53,7 @@ inline const Layout& layout(std::string name) {
       {"mxfp8_e4m3", {4, 3, 7, 0, false, 1, 1, true, 32}},
       {"mxfp8_e5m2", {5, 2, 15, 0, false, 1, 1, true, 32}},
       {"mxint8", {0, 0, 0, 8, false, 1, 64, true, 32}},
+      {"mxfp4_bs16", {2, 1, 1, 0, false, 1, 1, true, 16}},
   };
   static std::map<std::string, Layout> small;
   if (name.size() > 4 && name.ends_with("_bs8")) {

@@ -131,8 +131,7 @@ void check_block_format(const BlockFormat& format);
 
 /// Every block format, in the order in which the command lists them.
 [[nodiscard]] std::span<const BlockFormat> block_formats();
-/// The record of that name, or nullptr. Beside the registry there is mxfp4_bs16, E2M1 in blocks of
-/// 16 with exponents, as KV caches have it: it is quantized and read, without kernels or RTL.
+/// The record of that name, or nullptr.
 [[nodiscard]] const BlockFormat* find_block_format(std::string_view name);
 
 }  // namespace lowbit

@@ -43,6 +43,7 @@ struct CaptureConfiguration {
   bool casts_input = false;                   ///< the input was cast to FP32 first
   bool gives_scale = false;      ///< the captured tensor scale and block scales are taken as given
   bool has_ggml_blocks = false;  ///< codes and scale bytes lie in blocks of ggml
+  bool keeps_nan = false;  ///< a fake quantizer that gives NaN for NaN, which no code can hold
 };
 
 /// Every configuration that is known, in the order of the files.
@@ -68,12 +69,19 @@ struct CaptureResult {
 };
 
 /// Compares every configuration of one capture file: of a library, or of fouroversix.
-/// \param file  inputs.safetensors lies beside it, or the inputs in a folder fouroversix beside its
-/// own \param report  is called with each result \param examples  how many mismatching blocks to
-/// describe in each result \throws Error(invalid_input) for files that do not have the layout of a
-/// capture.
+/// \param file  inputs.safetensors lies beside it, or its inputs in a folder fouroversix there
+///
+/// \param report  is called with each result
+///
+/// \param examples  how many mismatching blocks to describe in each result
+///
+/// \param substitute  gives the dialect to compare with instead of a configuration's own, or null
+/// to leave the configuration out
+///
+/// \throws Error(invalid_input) for files that do not have the layout of a capture.
 void compare_captures(const std::filesystem::path& file,
                       const std::function<void(const CaptureResult&)>& report,
-                      std::size_t examples = 0);
+                      std::size_t examples = 0,
+                      const std::function<const Dialect*(const Dialect&)>& substitute = {});
 
 }  // namespace lowbit

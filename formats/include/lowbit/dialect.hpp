@@ -31,6 +31,7 @@ enum class Nonfinite : std::uint8_t {
   computed_skipping_nan,
   computed_skipping_nan_in_blocks,
   computed_finite_amax,
+  computed_skipping_nan_unless_all,
 };
 /// How the scale of the tensor is computed.
 enum class TensorScale : std::uint8_t {
@@ -43,7 +44,14 @@ enum class TensorScale : std::uint8_t {
   one,
 };
 /// The tensor scale where A = 0 or C / A overflows.
-enum class TensorScaleEdge : std::uint8_t { zero, bounded, bounded_one, one, computed };
+enum class TensorScaleEdge : std::uint8_t {
+  zero,
+  bounded,
+  bounded_one,
+  one,
+  computed,
+  bounded_zero
+};
 /// The block scale h before its conversion.
 enum class BlockScale : std::uint8_t {
   quotient_times_scale,
@@ -71,11 +79,18 @@ enum class ScaleFloor : std::uint8_t { none, smallest_subnormal, smallest_normal
 /// A scale of 0.
 enum class ZeroScale : std::uint8_t { kept, one, one_eighth, smallest };
 /// How h becomes a scale byte.
-enum class ScaleRounding : std::uint8_t { nearest_even, half_up };
+enum class ScaleRounding : std::uint8_t { nearest_even, half_up, up, down };
 /// The byte of a scale above the largest one, and of NaN.
 enum class ScaleOverflow : std::uint8_t { saturate, nan, saturate_nan_zero };
 /// The NaN scale byte.
-enum class ScaleNan : std::uint8_t { positive, negative, made_negative, signed_largest, least };
+enum class ScaleNan : std::uint8_t {
+  positive,
+  negative,
+  made_negative,
+  signed_largest,
+  least,
+  largest,
+};
 /// How an element is scaled.
 enum class ElementScale : std::uint8_t {
   reciprocal_of_product,
@@ -90,6 +105,7 @@ enum class ElementScale : std::uint8_t {
   full_division,
   full_division_by_product,
   full_division_by_product_or_one,
+  full_division_by_finite_product,
 };
 /// How an element is scaled where the scale is 0.
 enum class EmptyScale : std::uint8_t {
@@ -123,16 +139,27 @@ enum class MxScale : std::uint8_t {
 /// What the rule even rounds the amax to.
 enum class MxEvenBits : std::uint8_t { element, one };
 /// The range of MX exponents.
-enum class MxRange : std::uint8_t { finite, wrapped, one_to_254, one_to_252, from_1e_10 };
-/// What an MX block does whose amax is NaN or infinite.
-enum class MxNonfinite : std::uint8_t {
+enum class MxRange : std::uint8_t {
+  finite,
+  wrapped,
+  one_to_254,
+  one_to_252,
+  from_1e_10,
+  typed_x86,
+  typed_cuda,
+};
+/// What an MX block does whose amax is infinite.
+enum class MxInfinity : std::uint8_t {
   fields,
-  clamped,
+  largest,
+  largest_flushed,
   smallest,
-  zero_byte,
-  nan_is_smallest,
+  divided,
+  divided_nan_byte,
   nan_byte,
 };
+/// What an MX block does whose amax is NaN.
+enum class MxNan : std::uint8_t { nan_byte, smallest, divided };
 /// The scale byte of an MX block of zeros.
 enum class MxEmpty : std::uint8_t { zero, computed, one, minus_largest_exponent };
 /// How an element of an MX block is scaled.
@@ -162,7 +189,7 @@ enum class E2m0Ties : std::uint8_t { even, down };
 /// The sign of zeros.
 enum class NegativeZero : std::uint8_t { kept, dropped, all_dropped, zero_is_negative };
 /// What lies above the largest element.
-enum class ElementOverflow : std::uint8_t { saturate, wrap_e2m1 };
+enum class ElementOverflow : std::uint8_t { saturate, wrap_e2m1, nan };
 /// The code of y = NaN.
 enum class NanElement : std::uint8_t {
   largest,
@@ -175,6 +202,8 @@ enum class NanElement : std::uint8_t {
   negative_nan_or_zero,
   fields_x86,
   fields_cuda,
+  least,
+  largest_finite,
 };
 /// A subnormal element that rounds up.
 enum class SubnormalCarry : std::uint8_t { carried, clamped_fp6 };
@@ -185,7 +214,12 @@ enum class IntegerUnit : std::uint8_t { exact_ratio, published };
 /// How a random number decides.
 enum class StochasticRule : std::uint8_t { exact, jitter, eight_bits };
 /// What a candidate is compared by.
-enum class ErrorValue : std::uint8_t { amax_over_constant, decode_scale, scaled_half };
+enum class ErrorValue : std::uint8_t {
+  amax_over_constant,
+  decode_scale,
+  scaled_half,
+  static_fake_quantizer,
+};
 /// The order in which the errors of a block are added up.
 enum class ErrorOrder : std::uint8_t {
   sequential,
@@ -207,6 +241,7 @@ enum class Dequantization : std::uint8_t {
   via_half,
   decode_product,
   decode_product_or_one,
+  decode_product_finite,
   amax_product,
   scale_quotient,
   full_scale_quotient,
@@ -259,9 +294,9 @@ struct Dialect {
   MxScale mx_scale = MxScale::exact;              ///< how MX exponents are found
   MxEvenBits mx_even_bits = MxEvenBits::element;  ///< what the rule even rounds the amax to
   MxRange mx_range = MxRange::finite;             ///< the range of MX exponents
-  /// What an MX block does whose amax is NaN or infinite.
-  MxNonfinite mx_nonfinite = MxNonfinite::fields;
-  MxEmpty mx_empty = MxEmpty::zero;  ///< the scale byte of an MX block of zeros
+  MxInfinity mx_infinity = MxInfinity::fields;    ///< what an MX block does whose amax is infinite
+  MxNan mx_nan = MxNan::nan_byte;                 ///< what an MX block does whose amax is NaN
+  MxEmpty mx_empty = MxEmpty::zero;               ///< the scale byte of an MX block of zeros
   /// How an element of an MX block is scaled.
   MxElementScale mx_element_scale = MxElementScale::exact;
   ElementTies element_ties = ElementTies::even;     ///< how y becomes a code

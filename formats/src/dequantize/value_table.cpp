@@ -142,6 +142,10 @@ class ScaledValue {
         scale_ = s * t.decode;
         if (!(scale_ >= 1e-5F)) scale_ = 1.0F;
         break;
+      case Dequantization::decode_product_finite:
+        scale_ = s * t.decode;
+        if (!std::isfinite(scale_)) scale_ = 1.0F;
+        break;
       case Dequantization::amax_product:
         scale_ = dialect.tensor_scale == TensorScale::one ? s : s * (amax / constant);
         break;

@@ -147,7 +147,7 @@ constexpr Dialect fi_batch_invariant_row = [] {
   d.summary = "the same with a scale per row";
   d.tensor_scale = TensorScale::quotient;
   d.tensor_scale_edge = TensorScaleEdge::bounded;
-  d.nonfinite = Nonfinite::computed_skipping_nan;
+  d.nonfinite = Nonfinite::computed_skipping_nan_unless_all;
   return d;
 }();
 
@@ -157,7 +157,8 @@ constexpr Dialect fi_ocp_floor = [] {
   d.summary = "FlashInfer's OCP reference: the rule floor on exact bits";
   d.source = "flashinfer/batch_invariant/quantization/mx_reference.py";
   d.mx_scale = MxScale::exact;
-  d.mx_nonfinite = MxNonfinite::clamped;
+  d.mx_infinity = MxInfinity::largest;
+  d.mx_nan = MxNan::nan_byte;
   return d;
 }();
 
@@ -202,6 +203,14 @@ constexpr Dialect fi_test_ref_46 = [] {
   d.name = "flashinfer_test_ref_46";
   d.summary = "FlashInfer's test reference of 4/6 with one tensor scale: values (q * s) * D";
   d.error_value = ErrorValue::decode_scale;
+  return d;
+}();
+
+constexpr Dialect fi_test_ref_te_row = [] {
+  Dialect d = fi_test_ref_te;
+  d.name = "flashinfer_test_ref_te_pertoken";
+  d.summary = "the same with a scale per row, which is 0 for a row of zeros";
+  d.tensor_scale_edge = TensorScaleEdge::bounded_zero;
   return d;
 }();
 
@@ -265,6 +274,7 @@ constexpr auto records = std::to_array<Dialect>({fos_cuda,
                                                  fi_test_ref,
                                                  fi_test_ref_cuda,
                                                  fi_test_ref_te,
+                                                 fi_test_ref_te_row,
                                                  fi_test_ref_46,
                                                  fi_test_ref_te_fast_error,
                                                  trtllm,

@@ -35,6 +35,8 @@ constexpr Dialect mlx = [] {
   d.nonfinite = Nonfinite::computed;
   d.mx_range = MxRange::wrapped;
   d.mx_element_scale = MxElementScale::unclamped;
+  d.mx_infinity = MxInfinity::smallest;
+  d.mx_nan = MxNan::smallest;
   return d;
 }();
 
@@ -52,7 +54,7 @@ constexpr Dialect mlx_mxfp8 = [] {
   d.summary = "MLX's MXFP8 on the CPU";
   d.element_ties = ElementTies::even;
   d.negative_zero = NegativeZero::kept;
-  d.nan_element = NanElement::largest;
+  d.nan_element = NanElement::largest_finite;
   return d;
 }();
 
@@ -84,7 +86,8 @@ constexpr Dialect ggml = [] {
   d.dequantization = Dequantization::decode_product;
   d.mx_range = MxRange::wrapped;
   d.mx_empty = MxEmpty::zero;
-  d.mx_nonfinite = MxNonfinite::zero_byte;
+  d.mx_infinity = MxInfinity::divided;
+  d.mx_nan = MxNan::divided;
   return d;
 }();
 
@@ -99,7 +102,8 @@ constexpr Dialect ggml_gguf = [] {
   d.mx_empty = MxEmpty::zero;
   d.mx_range = MxRange::wrapped;
   d.nonfinite = Nonfinite::computed;
-  d.mx_nonfinite = MxNonfinite::zero_byte;
+  d.mx_infinity = MxInfinity::divided;
+  d.mx_nan = MxNan::divided;
   return d;
 }();
 
@@ -135,7 +139,8 @@ constexpr Dialect universal = [] {
   d.mx_empty = MxEmpty::minus_largest_exponent;
   d.dequantization = Dequantization::decode_product;
   d.nonfinite = Nonfinite::computed_finite_amax;
-  d.mx_nonfinite = MxNonfinite::smallest;
+  d.mx_infinity = MxInfinity::smallest;
+  d.mx_nan = MxNan::nan_byte;
   return d;
 }();
 
@@ -166,7 +171,8 @@ constexpr Dialect gfloat = [] {
   d.source = "src/gfloat/block.py";
   d.status = DialectStatus::captured;
   d.nonfinite = Nonfinite::computed;
-  d.mx_nonfinite = MxNonfinite::clamped;
+  d.mx_infinity = MxInfinity::largest;
+  d.mx_nan = MxNan::nan_byte;
   d.nan_element = NanElement::negative_nan_or_zero;
   return d;
 }();

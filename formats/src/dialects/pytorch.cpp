@@ -49,7 +49,9 @@ constexpr Dialect vllm_mxfp8_torch = [] {
   d.summary = "vLLM's MXFP8 in PyTorch";
   d.source = "vllm/model_executor/layers/quantization/utils/mxfp8_utils.py";
   d.negative_zero = NegativeZero::kept;
-  d.mx_nonfinite = MxNonfinite::zero_byte;
+  d.mx_infinity = MxInfinity::largest;
+  d.element_overflow = ElementOverflow::nan;
+  d.mx_nan = MxNan::divided;
   d.nan_element = NanElement::signed_largest;
   return d;
 }();
@@ -71,6 +73,7 @@ constexpr Dialect vllm_triton = [] {
   d.element_scale = ElementScale::approximate_quotient;
   d.empty_scale = EmptyScale::signed_zero;
   d.dequantization = Dequantization::full_scale_quotient;
+  d.scale_nan = ScaleNan::largest;
   return d;
 }();
 
@@ -83,7 +86,8 @@ constexpr Dialect vllm_mxfp4_triton = [] {
   d.mx_scale = MxScale::exact;
   d.mx_element_scale = MxElementScale::signed_zero_where_byte_is_zero;
   d.nonfinite = Nonfinite::computed_skipping_nan;
-  d.mx_nonfinite = MxNonfinite::clamped;
+  d.mx_infinity = MxInfinity::largest;
+  d.mx_nan = MxNan::nan_byte;
   return d;
 }();
 
@@ -96,6 +100,7 @@ constexpr Dialect vllm_mxfp8_triton = [] {
   d.mx_scale = MxScale::log2_full_division;
   d.nan_element = NanElement::largest;
   d.nonfinite = Nonfinite::computed_skipping_nan;
+  d.mx_infinity = MxInfinity::largest_flushed;
   return d;
 }();
 
@@ -141,6 +146,8 @@ constexpr Dialect modelopt_fakequant = [] {
   d.dequantization = Dequantization::decode_product_or_one;
   d.negative_zero = NegativeZero::dropped;
   d.dequantized_zero = DequantizedZero::positive;
+  d.nan_element = NanElement::signed_largest;
+  d.scale_nan = ScaleNan::largest;
   return d;
 }();
 
@@ -151,9 +158,10 @@ constexpr Dialect modelopt_static_fakequant = [] {
   d.source = "modelopt/torch/kernels/quantization/gemm/fp4_kernel.py";
   d.tensor_scale = TensorScale::normalized;
   d.block_scale = BlockScale::scale_times_product;
-  d.element_scale = ElementScale::full_division_by_product;
-  d.empty_scale = EmptyScale::zero;
-  d.dequantization = Dequantization::decode_product;
+  d.element_scale = ElementScale::full_division_by_finite_product;
+  d.empty_scale = EmptyScale::computed;
+  d.dequantization = Dequantization::decode_product_finite;
+  d.scale_nan = ScaleNan::positive;
   return d;
 }();
 
@@ -163,6 +171,8 @@ constexpr Dialect modelopt_static = [] {
   d.summary = "Model-Optimizer's export of calibrated block maxima";
   d.block_scale = BlockScale::normalized;
   d.selected_scale = SelectedScale::normalized_candidates;
+  d.error_value = ErrorValue::static_fake_quantizer;
+  d.error_order = ErrorOrder::neighbour_tree;
   d.zero_scale = ZeroScale::kept;
   return d;
 }();
@@ -186,7 +196,8 @@ constexpr Dialect modelopt_mxfp4 = [] {
   d.element_ties = ElementTies::toward_zero;
   d.negative_zero = NegativeZero::zero_is_negative;
   d.dequantized_zero = DequantizedZero::kept;
-  d.mx_nonfinite = MxNonfinite::zero_byte;
+  d.mx_infinity = MxInfinity::divided;
+  d.mx_nan = MxNan::divided;
   d.nan_element = NanElement::negative_zero;
   return d;
 }();
@@ -197,6 +208,7 @@ constexpr Dialect modelopt_mxfp4_cuda = [] {
   d.summary = "the same on CUDA";
   d.mx_scale = MxScale::log2_reciprocal;
   d.mx_element_scale = MxElementScale::cuda_exp2;
+  d.mx_infinity = MxInfinity::divided_nan_byte;
   return d;
 }();
 
@@ -207,7 +219,8 @@ constexpr Dialect modelopt_mxfp8 = [] {
   d.summary = "Model-Optimizer's MXFP8";
   d.source = "modelopt/torch/quantization/qtensor/mxfp8_tensor.py";
   d.negative_zero = NegativeZero::kept;
-  d.mx_nonfinite = MxNonfinite::nan_is_smallest;
+  d.mx_infinity = MxInfinity::fields;
+  d.mx_nan = MxNan::smallest;
   d.nan_element = NanElement::signed_largest;
   return d;
 }();
@@ -310,8 +323,15 @@ constexpr Dialect mslk_mx4 = [] {
   d.mx_range = MxRange::one_to_252;
   d.mx_element_scale = MxElementScale::exact;
   d.nan_element = NanElement::fields_x86;
-  d.mx_nonfinite = MxNonfinite::nan_is_smallest;
-  d.nan_element = NanElement::fields_x86;
+  d.mx_nan = MxNan::smallest;
+  return d;
+}();
+
+constexpr Dialect mslk_mx4_cuda = [] {
+  Dialect d = mslk_mx4;
+  d.name = "mslk_mx4_torch_ref_ceil_cuda";
+  d.summary = "the same on CUDA";
+  d.nan_element = NanElement::fields_cuda;
   return d;
 }();
 
@@ -334,7 +354,9 @@ constexpr Dialect compressed_tensors = [] {
   d.mx_scale = MxScale::exact;
   d.mx_even_bits = MxEvenBits::one;
   d.dequantization = Dequantization::bf16_scale_quotient;
-  d.mx_nonfinite = MxNonfinite::nan_is_smallest;
+  d.mx_infinity = MxInfinity::fields;
+  d.mx_nan = MxNan::smallest;
+  d.mx_range = MxRange::typed_x86;
   return d;
 }();
 
@@ -344,6 +366,7 @@ constexpr Dialect compressed_tensors_cuda = [] {
   d.summary = "the same on CUDA";
   d.scale_nan = ScaleNan::positive;
   d.nan_element = NanElement::largest;
+  d.mx_range = MxRange::typed_cuda;
   return d;
 }();
 
@@ -352,7 +375,7 @@ constexpr Dialect compressed_tensors_mxfp8 = [] {
   d.name = "compressed_tensors_mxfp8";
   d.summary = "compressed-tensors' MXFP8: the rule even with one mantissa bit";
   d.negative_zero = NegativeZero::kept;
-  d.nan_element = NanElement::largest;
+  d.nan_element = NanElement::signed_largest;
   return d;
 }();
 
@@ -360,7 +383,8 @@ constexpr Dialect compressed_tensors_mxfp8_cuda = [] {
   Dialect d = compressed_tensors_mxfp8;
   d.name = "compressed_tensors_mxfp8_cuda";
   d.summary = "the same on CUDA";
-  d.nan_element = NanElement::signed_largest;
+  d.nan_element = NanElement::least;
+  d.mx_range = MxRange::typed_cuda;
   return d;
 }();
 
@@ -399,8 +423,17 @@ constexpr Dialect sglang_kv_block16 = [] {
   d.element_ties = ElementTies::away;
   d.mx_scale = MxScale::log2_typed;
   d.mx_range = MxRange::from_1e_10;
-  d.mx_nonfinite = MxNonfinite::zero_byte;
+  d.mx_infinity = MxInfinity::divided;
+  d.mx_nan = MxNan::divided;
   d.nan_element = NanElement::zero;
+  return d;
+}();
+
+constexpr Dialect sglang_kv_block16_cuda = [] {
+  Dialect d = sglang_kv_block16;
+  d.name = "sglang_kv_fp4_block16_eager_cuda";
+  d.summary = "the same on CUDA";
+  d.mx_infinity = MxInfinity::divided_nan_byte;
   return d;
 }();
 
@@ -415,7 +448,8 @@ constexpr Dialect microxcaling_nearest = [] {
   d.element_ties = ElementTies::away;
   d.negative_zero = NegativeZero::dropped;
   d.mx_scale = MxScale::log2_floor;
-  d.mx_nonfinite = MxNonfinite::nan_byte;
+  d.mx_infinity = MxInfinity::nan_byte;
+  d.mx_nan = MxNan::nan_byte;
   return d;
 }();
 
@@ -539,7 +573,8 @@ constexpr Dialect quark_even = [] {
   d.summary = "AMD Quark, EVEN, in Triton";
   d.mx_scale = MxScale::exact;
   d.nonfinite = Nonfinite::computed_skipping_nan;
-  d.mx_nonfinite = MxNonfinite::clamped;
+  d.mx_infinity = MxInfinity::largest;
+  d.mx_nan = MxNan::nan_byte;
   d.nan_element = NanElement::largest;
   return d;
 }();
@@ -569,7 +604,8 @@ constexpr Dialect fp_quant_mxfp4 = [] {
   d.mx_element_scale = MxElementScale::four_thirds;
   d.dequantization = Dequantization::bf16_full_division;
   d.nan_element = NanElement::negative_zero;
-  d.mx_nonfinite = MxNonfinite::nan_byte;
+  d.mx_infinity = MxInfinity::nan_byte;
+  d.mx_nan = MxNan::nan_byte;
   return d;
 }();
 
@@ -611,11 +647,13 @@ constexpr auto records = std::to_array<Dialect>({vllm_ref,
                                                  mslk_imprecise,
                                                  mslk_single,
                                                  mslk_mx4,
+                                                 mslk_mx4_cuda,
                                                  compressed_tensors,
                                                  compressed_tensors_cuda,
                                                  sglang_fake_quant,
                                                  sglang_kv_cache,
                                                  sglang_kv_block16,
+                                                 sglang_kv_block16_cuda,
                                                  microxcaling_nearest,
                                                  microxcaling_even,
                                                  microxcaling_floor,

@@ -13,6 +13,7 @@
 #include "quantize/error_sum.hpp"
 #include "quantize/mx_scale.hpp"
 #include "quantize/scale_chain.hpp"
+#include "quantize/static_fake_quantizer.hpp"
 #include "quantize/tensor_constants.hpp"
 
 namespace lowbit::detail {
@@ -265,7 +266,8 @@ class BlockEngine {
     const Nonfinite policy = t_.dialect->nonfinite;
     return policy == Nonfinite::nan_block || policy == Nonfinite::computed
                ? in.amax()
-               : in.amax_skipping_nan(policy == Nonfinite::computed_skipping_nan_in_blocks);
+               : in.amax_skipping_nan(policy == Nonfinite::computed_skipping_nan_in_blocks ||
+                                      policy == Nonfinite::computed_skipping_nan_unless_all);
   }
 
   /// y = 0 where the scale is 0, not the -0 that a negative element times 0 would be.
@@ -382,6 +384,14 @@ class BlockEngine {
         }
       }
     }
+    if constexpr (Format == e4m3) {
+      if (d.element_overflow == ElementOverflow::nan) {
+        for (int i = 0; i < count; ++i) {
+          if (!std::isinf(c.y[i])) continue;
+          set<Format>(c, i, signed_code<Format>(Format.nan_code(), std::signbit(c.y[i]) ? 1 : 0));
+        }
+      }
+    }
     if constexpr (Format == e2m3 || Format == e3m2) {
       if (d.subnormal_carry == SubnormalCarry::clamped_fp6) {
         constexpr float smallest_normal = power_of_two(Format.min_exponent());
@@ -418,6 +428,12 @@ class BlockEngine {
     c.q[i] = value_table<Format>[code];
   }
 
+  /// NaN as casts of binary32 write it: every bit of the magnitude, where the format has NaN.
+  template <const ElementFormat& Format>
+  static constexpr std::uint32_t all_ones() {
+    return Format.has_nan() ? Format.magnitude_mask() : Format.max_code();
+  }
+
   template <const ElementFormat& Format>
   [[nodiscard]] std::uint8_t nan_code(NanElement rule, std::uint8_t scale_byte,
                                       bool is_negative) const {
@@ -432,17 +448,17 @@ class BlockEngine {
       case NanElement::negative_zero:
         return signed_code<Format>(0, 1);
       case NanElement::negative_nan_or_zero:
-        return Format.has_nan() ? signed_code<Format>(Format.nan_code(), 1) : std::uint8_t{0};
+        return Format.has_nan() ? signed_code<Format>(Format.magnitude_mask(), 1) : std::uint8_t{0};
       case NanElement::negative_largest:
         return signed_code<Format>(Format.max_code(), is_e2m1 || Format == int4 ? 1 : 0);
       case NanElement::signed_largest:
-        return signed_code<Format>(Format.has_nan() ? Format.nan_code() : Format.max_code(),
-                                   is_negative ? 1 : 0);
+        return signed_code<Format>(all_ones<Format>(), is_negative ? 1 : 0);
+      case NanElement::largest_finite:
+        return static_cast<std::uint8_t>(Format.max_code());
+      case NanElement::least:
+        return signed_code<Format>(Format.max_code(), 1);
       case NanElement::fields_x86:
-        if (!is_e2m1) {
-          return signed_code<Format>(Format.has_nan() ? Format.nan_code() : Format.max_code(),
-                                     is_negative ? 1 : 0);
-        }
+        if (!is_e2m1) return signed_code<Format>(all_ones<Format>(), is_negative ? 1 : 0);
         if (t_.format->family() == ScaleFamily::mx && t_.rule != ScaleRule::rceil) {
           return is_negative ? 12 : 4;
         }
@@ -451,8 +467,7 @@ class BlockEngine {
         if ((scale_byte & 0x7FU) == e4m3.nan_code()) return (scale_byte & 0x80U) != 0 ? 12 : 4;
         return 11;
       case NanElement::fields_cuda:
-        if (is_e2m1) return 4;
-        break;
+        return is_e2m1 ? std::uint8_t{4} : static_cast<std::uint8_t>(all_ones<Format>());
       case NanElement::largest:
         break;
     }
@@ -489,6 +504,10 @@ class BlockEngine {
         c.value[i] = round_to_input_type(c.q[i] * c.scale, InputType::float16);
         d[i] = c.value[i] - in.x[i] * t_.encode_scale;
       }
+    } else if (t_.dialect->error_value == ErrorValue::static_fake_quantizer) {
+      const float ratio = c.kind == BlockChoice::four ? t_.second_ratio : 1.0F;
+      fake_quantized_values(t_, {in.x, in.count, amax(in)}, amax(in) * ratio, c.value.data());
+      for (int i = 0; i < in.count; ++i) d[i] = in.x[i] - c.value[i];
     } else {
       for (int i = 0; i < in.count; ++i) {
         c.value[i] = c.q[i] * c.scale * t_.decode_scale;

@@ -23,6 +23,22 @@ int least_exponent_without_clipping(const TensorConstants& t, float b) {
   return e;
 }
 
+bool has_typed_range(const Dialect& d) {
+  return d.mx_range == MxRange::typed_x86 || d.mx_range == MxRange::typed_cuda;
+}
+
+/// The same on the bits of a half number: above 57344 its exponent field is that of infinity, and a
+/// subnormal number is 2^-14 or nothing.
+int exponent_of_rounded_half(float b, int mantissa_bits) {
+  const float carry = std::ldexp(1.0F, -mantissa_bits - 1);
+  if (b >= 0x1p16F - 0x1p15F * carry) return 128;
+  if (b >= 0x1p-14F) {
+    const int e = std::ilogb(b);
+    return b >= std::ldexp(2.0F - carry, e) ? e + 1 : e;
+  }
+  return b >= 0x1p-14F - 0x1p-14F * carry ? -14 : -127;
+}
+
 /// Exponent of b rounded half up to the element's mantissa, on the bits as they are.
 int exponent_of_rounded(const TensorConstants& t, float b) {
   const BlockFormat& format = *t.format;
@@ -30,6 +46,9 @@ int exponent_of_rounded(const TensorConstants& t, float b) {
   int mantissa_bits =
       format.element->is_integer() ? -format.element_exponent : format.element->mantissa_bits;
   if (t.dialect->mx_even_bits == MxEvenBits::one) mantissa_bits = 1;
+  if (has_typed_range(*t.dialect) && t.input_type == InputType::float16) {
+    return exponent_of_rounded_half(b, mantissa_bits);
+  }
   const auto bits = std::bit_cast<std::uint32_t>(b) + (std::uint32_t{1} << (22 - mantissa_bits));
   return static_cast<int>(bits >> 23 & 0xFFU) - 127;
 }
@@ -132,6 +151,12 @@ int exponent_by_rule(const TensorConstants& t, float b) {
 
 namespace {
 
+/// 2^e, e at least -127, in the type of the input. It is infinite where the rounded amax is.
+float typed_scale(const TensorConstants& t, int e) {
+  if (e + largest_exponent(*t.format) >= 128) return std::numeric_limits<float>::infinity();
+  return round_to_input_type(std::ldexp(1.0F, std::max(e, -127)), t.input_type);
+}
+
 /// The exponent before it is cut to a byte.
 int unclamped_exponent(const TensorConstants& t, float b) {
   const MxScale scale = t.dialect->mx_scale;
@@ -148,14 +173,22 @@ int unclamped_exponent(const TensorConstants& t, float b) {
 
 std::uint8_t mx_scale_byte(const TensorConstants& t, float b) {
   const Dialect& d = *t.dialect;
-  const bool is_finite = std::isfinite(b);
-  if (!is_finite) {
-    if (d.mx_nonfinite == MxNonfinite::zero_byte) return 0;
-    if (d.mx_nonfinite == MxNonfinite::nan_byte) return 255;
-    if (d.mx_nonfinite == MxNonfinite::smallest && std::isinf(b)) return 0;
-    if (d.mx_nonfinite == MxNonfinite::clamped && std::isinf(b)) return 254;
-    if (d.mx_nonfinite == MxNonfinite::nan_is_smallest && std::isnan(b)) return 0;
+  if (std::isinf(b)) {
+    switch (d.mx_infinity) {
+      case MxInfinity::largest:
+      case MxInfinity::largest_flushed:
+        return 254;
+      case MxInfinity::smallest:
+      case MxInfinity::divided:
+        return 0;
+      case MxInfinity::divided_nan_byte:
+      case MxInfinity::nan_byte:
+        return 255;
+      case MxInfinity::fields:
+        break;
+    }
   }
+  if (std::isnan(b) && d.mx_nan != MxNan::nan_byte) return 0;
   if (b == 0.0F) {
     if (d.mx_empty == MxEmpty::zero) return 0;
     if (d.mx_empty == MxEmpty::one) return 127;
@@ -173,11 +206,16 @@ std::uint8_t mx_scale_byte(const TensorConstants& t, float b) {
   }
   const int e = unclamped_exponent(t, b);
   // Rounded up to infinity.
-  if (d.mx_nonfinite == MxNonfinite::clamped && t.rule == ScaleRule::even &&
+  if (d.mx_infinity == MxInfinity::largest && t.rule == ScaleRule::even &&
       e + largest_exponent(*t.format) == 128) {
     return 254;
   }
   if (d.mx_range == MxRange::wrapped) return static_cast<std::uint8_t>(e + 127);
+  if (has_typed_range(d)) {
+    const float scale = typed_scale(t, e);
+    if (std::isinf(scale)) return d.mx_range == MxRange::typed_x86 ? 127 : 126;
+    if (scale == 0.0F) return 127;
+  }
   int least = -127;
   int most = 127;
   if (d.mx_range == MxRange::one_to_254) least = -126;
@@ -190,8 +228,20 @@ float scale_mx_elements(const TensorConstants& t, const ChainInput& in, std::uin
   const Dialect& d = *t.dialect;
   const int e = scale_byte - t.format->scale->bias;
   const double unit = std::ldexp(1.0, -t.format->element_exponent);
-  if (d.mx_nonfinite == MxNonfinite::zero_byte && !std::isfinite(in.amax)) {
+  const bool is_divided = std::isnan(in.amax) ? d.mx_nan == MxNan::divided
+                                              : d.mx_infinity == MxInfinity::divided ||
+                                                    d.mx_infinity == MxInfinity::divided_nan_byte;
+  if (is_divided && !std::isfinite(in.amax)) {
     for (int i = 0; i < in.count; ++i) y[i] = in.x[i] / in.amax;
+    return 0.0F;
+  }
+  if (std::isinf(in.amax) && d.mx_infinity == MxInfinity::largest_flushed) {
+    for (int i = 0; i < in.count; ++i) y[i] = in.x[i] * 0.0F;
+    return 0.0F;
+  }
+  if (has_typed_range(d) && !std::isnan(in.amax)) {
+    const float scale = typed_scale(t, exponent_by_rule(t, in.amax));
+    for (int i = 0; i < in.count; ++i) y[i] = in.x[i] / (scale == 0.0F ? 1.0F : scale);
     return 0.0F;
   }
   const bool is_cleared =

@@ -160,8 +160,19 @@ std::uint8_t rounded_scale(const TensorConstants& t, float h) {
   const bool to_nan = d.scale_overflow == ScaleOverflow::nan;
   const ConversionPolicy policy{.overflow = to_nan ? Overflow::infinity : Overflow::saturate};
   // With the format known at compile time the conversion is a third of the instructions.
-  return static_cast<std::uint8_t>(t.scale_is_e4m3 ? from_float(e4m3, h, policy)
-                                                   : from_float(*t.format->scale, h, policy));
+  const auto nearest = static_cast<std::uint8_t>(
+      t.scale_is_e4m3 ? from_float(e4m3, h, policy) : from_float(*t.format->scale, h, policy));
+  if (d.scale_rounding == ScaleRounding::nearest_even || !std::isfinite(h)) return nearest;
+  // Bytes of scales that are not negative are in the order of their values.
+  const ElementFormat& scale = *t.format->scale;
+  const float value = to_float(scale, nearest);
+  if (d.scale_rounding == ScaleRounding::up && value < h && nearest < scale.max_code()) {
+    return static_cast<std::uint8_t>(nearest + 1);
+  }
+  if (d.scale_rounding == ScaleRounding::down && value > h && nearest > 0) {
+    return static_cast<std::uint8_t>(nearest - 1);
+  }
+  return nearest;
 }
 
 std::uint8_t chain_scale_byte(const TensorConstants& t, float h, float b) {
@@ -189,6 +200,7 @@ std::uint8_t chain_scale_byte(const TensorConstants& t, float h, float b) {
       const bool is_input = std::isnan(t.amax) || std::isnan(b);
       byte = static_cast<std::uint8_t>(scale.max_code() | (is_input ? 0U : scale.sign_mask()));
     }
+    if (d.scale_nan == ScaleNan::largest) byte = static_cast<std::uint8_t>(scale.max_code());
     if (d.scale_nan == ScaleNan::least) {
       byte = d.scale_floor == ScaleFloor::smallest_normal
                  ? static_cast<std::uint8_t>(1U << scale.mantissa_bits)
@@ -226,11 +238,23 @@ float chain_elements(const TensorConstants& t, const ChainInput& in, float h, fl
       for (int i = 0; i < in.count; ++i) y[i] = div_full(in.x[i] * t.encode_scale, s);
       return 0.0F;
     case ElementScale::full_division_by_product:
+    case ElementScale::full_division_by_finite_product:
     case ElementScale::full_division_by_product_or_one: {
       float divisor = s * t.decode_scale;
       const bool has_floor = d.element_scale == ElementScale::full_division_by_product_or_one;
+      const bool is_finite = d.element_scale == ElementScale::full_division_by_finite_product;
       if (has_floor && !(divisor >= 1e-5F)) divisor = 1.0F;
-      for (int i = 0; i < in.count; ++i) y[i] = div_full(in.x[i], divisor);
+      if (is_finite && !std::isfinite(divisor)) divisor = 1.0F;
+      if (is_finite && divisor == 0.0F) {
+        std::fill_n(y, in.count, 0.0F);
+        return 0.0F;
+      }
+      // Triton takes the sign from x >= 0.
+      constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+      for (int i = 0; i < in.count; ++i) {
+        y[i] = div_full(in.x[i], divisor);
+        if (std::isnan(y[i])) y[i] = in.x[i] >= 0.0F ? nan : -nan;
+      }
       return 0.0F;
     }
     default:

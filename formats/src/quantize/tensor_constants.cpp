@@ -46,7 +46,9 @@ TensorScales unbounded_scales(const Dialect& dialect, float constant, float amax
     case TensorScale::normalized: {
       // C is Q * M, both of few bits: the quotient is M exactly.
       const float q = dialect_element;
-      const float s = constant / q / (amax * (1.0F / q));
+      float a = amax * (1.0F / q);
+      if (a <= 0x1p-24F) a = 1.0F;
+      const float s = constant / q / a;
       return {s, 1.0F / s};
     }
     case TensorScale::one:
@@ -90,9 +92,13 @@ TensorScales tensor_scales(const Dialect& dialect, float constant, float amax,
       if (amax == 0.0F) t = {1.0F, 1.0F};
       [[fallthrough]];
     case TensorScaleEdge::bounded:
+    case TensorScaleEdge::bounded_zero:
       if (t.encode > largest_float) t.encode = largest_float;
       if (t.encode == 0.0F) t.encode = 1.0F;
       t.decode = 1.0F / t.encode;
+      if (dialect.tensor_scale_edge == TensorScaleEdge::bounded_zero && amax == 0.0F) {
+        t.decode = 0.0F;
+      }
       break;
     case TensorScaleEdge::one:
       if (!std::isfinite(t.encode)) t = {1.0F, 1.0F};
