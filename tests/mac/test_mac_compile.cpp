@@ -111,6 +111,43 @@ TEST_CASE("sums at the end of the accumulator's range, exact to the flag") {
   CHECK(run_mac_compiled(stream, mac_model(wider), {}, compiler()).mismatches > 0);
 }
 
+TEST_CASE("an overflow by a carry that waits, and the last sum without one") {
+  // 47 bits hold sums below 2^26 of NVFP4. 57,802,752 + 141 * 2^16 + 2^15 + ... + 2^3 = 2^26 - 2^3
+  // fits; 2^3 more overflow it, and only by the carry from bit 23 of the register into its top
+  // part.
+  const BlockFormat& format = format_of("nvfp4");
+  const MacShape shape{MacUnit::exact, &format, 8, least_accumulator_bits(format, 8), true};
+  BeatStream stream(shape);
+  const auto push = [&](bool first, bool last, unsigned a, unsigned w,
+                        std::initializer_list<std::pair<unsigned, unsigned>> codes) {
+    stream.push(first, last, a, w);
+    int lane = 0;
+    for (const auto& [x, y] : codes) {
+      stream.set_a(lane, x);
+      stream.set_w(lane++, y);
+    }
+  };
+  for (const bool over : {false, true}) {
+    push(true, false, 0x7E, 0x7E, {{7, 7}, {7, 7}, {7, 7}, {7, 7}, {7, 7}, {7, 7}, {7, 7}, {7, 7}});
+    // 36 + 36 + 36 + 24 + 9 = 141, under scales of 2^8 each.
+    push(false, false, 0x78, 0x78, {{7, 7}, {7, 7}, {7, 7}, {7, 6}, {5, 5}});
+    for (unsigned place = 15; place >= 3; --place) {
+      // 1 * 1 under 2^8 and 2^(place - 8).
+      push(false, place == 3 && !over, 0x78, (place - 8 + 7) << 3, {{2, 2}});
+    }
+    if (over) push(false, true, 0x78, 2 << 3, {{2, 2}});
+  }
+  const auto expected = mac_model(stream);
+  REQUIRE(expected.size() == 2);
+  CHECK(expected[0].flags == 0);
+  CHECK(expected[0].acc == (Int128{1} << 46) - (Int128{1} << 23));
+  CHECK(expected[1].flags == 2);
+  CHECK(expected[1].acc == -(Int128{1} << 46));
+  const MacRunStats stats = run_mac_compiled(stream, expected, {}, compiler());
+  INFO(stats.first_mismatch);
+  CHECK(stats.mismatches == 0);
+}
+
 TEST_CASE("an FST waveform with its saved view") {
   const MacShape shape{MacUnit::published, &format_of("nvfp4"), 2};
   const BeatStream stream = random_stream(shape, 60, 8);
