@@ -128,7 +128,6 @@ mutate integer_unsigned integer int4 $i "s/\\\$signed\(a_codes_i/\\\$unsigned(a_
 mutate lut_top_plane lut int8_int4 $l "s/signs\[3\] == \(b == W_BITS - 1\)/signs[3] == 1'b0/"
 mutate lut_index lut int8_int4 $l "s/: ~signs\[2:0\]/: signs[2:0]/"
 mutate fma_tie bf16_fma bf16 $m "s/m\[44\] \& \(m\[45\] \|/m[44] \& (1'b1 |/"
-mutate fma_zero_product bf16_fma bf16 $m "s/if \(product == 16'd0 \&\& c\[30:0\] != 31'd0\) result = c;//"
 mutate bf16_tree bf16_fma bf16 $t "s/node_q\[2\*n\], node_q\[2\*n\+1\]/node_q[n < LANES \/ 2 ? 2*n : n + LANES \/ 2], node_q[n < LANES \/ 2 ? 2*n+1 : n + LANES]/"
 mutate bf16_first bf16_fma bf16 $t "s/start \? 32'd0 : node_q/1'b0 ? 32'd0 : node_q/"
 mutate fp8_truncated fp8_fp32 fp8_e4m3 $v "s/10'\(UNIT\), 1'b1\)/10'(UNIT), 1'b0)/"
