@@ -64,6 +64,7 @@ struct Options {
   std::string json;
   std::string csv;
   std::string markdown;
+  std::string html;
   bool per_tensor = false;
   std::string sort;
   std::size_t worst = 10;
@@ -121,6 +122,11 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   report.totals.resize(report.formats.size());
   const Evaluator evaluator(options.evaluator, report.formats, recipe);
   report.has_outputs = evaluator.has_inputs();
+  report.transform = options.evaluator.transform;
+  if (!options.html.empty()) {
+    report.details.emplace();
+    report.details->formats.resize(report.formats.size());
+  }
   for (std::size_t i = 0; i < files.size(); ++i) refuse_quantized(files[i], paths[i], rules);
 
   const Selection selection = select_tensors(files, paths, rules);
@@ -155,9 +161,14 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
     for (const SelectedTensor& entry : selection.taken) {
       const std::string& file = paths[entry.file];
       try {
-        EvalTensor done = evaluator.evaluate_tensor(entry, file, advance);
+        EvalTensor done = evaluator.evaluate_tensor(entry, file, advance,
+                                                    report.details ? &*report.details : nullptr);
         for (std::size_t k = 0; k < done.results.size(); ++k) {
           report.totals[k].errors.add(done.results[k].errors);
+          if (!done.results[k].cost) continue;
+          if (!report.totals[k].cost) report.totals[k].cost.emplace();
+          report.totals[k].cost->bits += done.results[k].cost->bits;
+          report.totals[k].cost->multiply_adds += done.results[k].cost->multiply_adds;
         }
         paired += done.input.empty() ? 0 : 1;
         report.tensors.push_back(std::move(done));
@@ -288,9 +299,13 @@ void run(Options& options) {
   if (options.formats.empty() && options.recipe.empty() && !is_stored) {
     options.formats = default_formats;
   }
-  const int to_stdout = (options.json == "-") + (options.csv == "-") + (options.markdown == "-");
+  if (is_stored && !options.evaluator.transform.empty()) {
+    throw Error(ErrorKind::usage, "--transform is for weights to quantize, not with --reference");
+  }
+  const int to_stdout = (options.json == "-") + (options.csv == "-") + (options.markdown == "-") +
+                        (options.html == "-");
   if (to_stdout > 1) {
-    throw Error(ErrorKind::usage, "only one of --json, --csv and --markdown can go to -");
+    throw Error(ErrorKind::usage, "only one of --json, --csv, --markdown and --html can go to -");
   }
 
   std::vector<std::string> paths;
@@ -303,6 +318,7 @@ void run(Options& options) {
   Delivery json(options.json);
   Delivery csv(options.csv);
   Delivery markdown(options.markdown);
+  Delivery html(options.html);
   finish_on_interrupt();
   EvalReport report = is_stored ? evaluate_stored(options) : evaluate_all(options, paths, files);
   if (!options.sort.empty()) {
@@ -322,6 +338,7 @@ void run(Options& options) {
   json.deliver(report, as_json, complete);
   csv.deliver(report, as_csv, complete);
   markdown.deliver(report, as_markdown, complete);
+  html.deliver(report, as_html, complete);
   if (!complete) {
     std::fflush(stdout);
     die_of_interrupt();
@@ -366,6 +383,15 @@ void add_eval(CLI::App& app) {
   files
       .writes(command->add_option("--markdown", options->markdown, "Write Markdown, - for stdout"))
       ->type_name("PATH");
+  files
+      .writes(
+          command->add_option("--html", options->html,
+                              "Write a page with charts, - for stdout; reads each tensor whole"))
+      ->type_name("PATH");
+  command
+      ->add_option("--transform", options->evaluator.transform,
+                   "Remedies before and while weights are quantized, with commas between")
+      ->type_name("LIST");
   command->add_flag("--per-tensor", options->per_tensor, "Every tensor instead of the summary");
   command->add_option("--sort", options->sort, "By which metric tensors are ordered, worst first")
       ->type_name("METRIC");
@@ -394,7 +420,8 @@ void add_eval(CLI::App& app) {
   command->footer("Which tensors:\n" + std::string(selection_help()) +
                   "\nMetrics, with x the original and q the dequantized value of n elements:\n" +
                   metric_help() + "\nFormats where none is given:" + defaults +
-                  "\nReference codecs:" + codecs);
+                  "\nReference codecs:" + codecs + "\nRemedies for --transform:\n" +
+                  std::string(remedy_help()));
   command->callback([options] { run(*options); });
 }
 

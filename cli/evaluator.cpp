@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <set>
 #include <thread>
 
 #include "lowbit/error.hpp"
@@ -48,7 +49,10 @@ void EvaluatorOptions::add_to(CLI::App& command, FileArguments& files) {
 
 Evaluator::Evaluator(const EvaluatorOptions& options, std::vector<FormatSpec> formats,
                      std::optional<Recipe> recipe)
-    : options_(options), formats_(std::move(formats)), recipe_(std::move(recipe)) {
+    : options_(options),
+      remedies_(Remedies::parse(options.transform)),
+      formats_(std::move(formats)),
+      recipe_(std::move(recipe)) {
   if (options.threads == 0) throw Error(ErrorKind::usage, "--threads 0: at least one is needed");
   skips_nonfinite_ = options.nonfinite == "skip";
   nonfinite_ = skips_nonfinite_ ? NonFinite::error : nonfinite_named(options.nonfinite);
@@ -67,6 +71,18 @@ Evaluator::Evaluator(const EvaluatorOptions& options, std::vector<FormatSpec> fo
     inputs_.emplace(options.activations, options.activation_map, ".input");
   } else if (!options.activation_map.empty()) {
     throw Error(ErrorKind::usage, "--activation-map needs --activations");
+  }
+  if (!remedies_.empty()) {
+    for (const FormatSpec& spec : formats_) {
+      if (spec.format != nullptr) continue;
+      throw Error(ErrorKind::usage, fmt::format("--transform {}: {} is no block format",
+                                                printable(options.transform), spec.label()));
+    }
+    if (remedies_.needs_inputs() && !inputs_) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--transform {} learns from inputs: give --activations",
+                              printable(options.transform)));
+    }
   }
   if (options.importance.empty()) return;
   if (!any_searches) {
@@ -91,7 +107,8 @@ QuantizeOptions Evaluator::request_of(const FormatSpec& spec,
 }
 
 EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::string& file,
-                                      const std::function<void(std::uint64_t)>& progress) const {
+                                      const std::function<void(std::uint64_t)>& progress,
+                                      EvalDetails* details) const {
   const TensorInfo& tensor = *entry.tensor;
   EvalTensor out{file,
                  tensor.name,
@@ -108,6 +125,18 @@ EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::st
   for (FormatSpec& spec : formats) {
     if (spec.is_recipe) spec = recipe_->find(tensor.name);
     if (spec.format != nullptr) requests.push_back(request_of(spec, importance));
+  }
+  if (details != nullptr) add_details(entry, formats, importance, *details);
+  if (!remedies_.empty()) {
+    for (const FormatSpec& spec : formats) {
+      progress(0);
+      out.results.push_back(with_remedies(entry, spec, importance));
+      if (out.results.back().output) {
+        out.input = inputs_->find(out.name, entry.view.length)->tensor->name;
+      }
+    }
+    progress(tensor.elements());
+    return out;
   }
   EvaluateOptions how;
   how.view = entry.view;
@@ -127,6 +156,55 @@ EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::st
   }
   if (inputs_) add_outputs(entry, formats, importance, out, progress);
   return out;
+}
+
+EvalResult Evaluator::with_remedies(const SelectedTensor& entry, const FormatSpec& spec,
+                                    std::span<const float> importance) const {
+  const std::size_t columns = entry.view.length;
+  const std::string& name = entry.tensor->name;
+  const std::vector<float> w = read_matrix(*entry.tensor, entry.view, nonfinite_);
+  const MatrixView weights{w, entry.view.rows(), columns};
+  const std::optional<RecordedInput> input =
+      inputs_ ? inputs_->find(name, columns) : std::optional<RecordedInput>{};
+  std::vector<float> x;
+  if (input) x = read_matrix(*input->tensor, {input->tokens, columns, 1}, nonfinite_);
+  const MatrixView inputs{x, input ? input->tokens : 0, columns};
+  if (remedies_.needs_inputs() && !input) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--transform {}: no recorded input fits \"{}\"; record it or leave the "
+                            "tensor out with --exclude",
+                            remedies_.text(), printable(name)));
+  }
+  const RemediedLayer layer = remedies_.apply(weights, inputs, request_of(spec, importance));
+  EvalResult result;
+  result.errors =
+      error_statistics(layer.weights(), layer.quantized(), layer.dequantized(), layer.choices());
+  add_tensor_scale(result.errors, *spec.format);
+  result.cost = layer.cost();
+  result.errors.bits += static_cast<std::uint64_t>(std::llround(layer.cost().bits));
+  if (!input) return result;
+  const LayerOutput output(x, w, columns, options_.threads);
+  const auto compare = [&](bool inputs_too, bool weights_too) {
+    return output.compare_operands(layer.input_operand(inputs, inputs_too),
+                                   layer.weight_operand(weights_too), layer.operand_columns(),
+                                   options_.threads);
+  };
+  result.output = OutputErrors{compare(false, true), compare(true, false), compare(true, true)};
+  return result;
+}
+
+void Evaluator::add_details(const SelectedTensor& entry, const std::vector<FormatSpec>& formats,
+                            std::span<const float> importance, EvalDetails& details) const {
+  const std::vector<float> w = read_matrix(*entry.tensor, entry.view, nonfinite_);
+  std::set<int> sizes;
+  for (std::size_t k = 0; k < formats.size(); ++k) {
+    if (formats[k].format == nullptr) continue;
+    sizes.insert(formats[k].format->block_size);
+    QuantizeOptions request = request_of(formats[k], importance);
+    request.input_type = input_type_of(*entry.tensor->dtype);
+    details.add(k, entry.tensor->name, w, entry.view.length, request);
+  }
+  for (const int size : sizes) details.add_crests(w, entry.view.length, size);
 }
 
 /// A matrix through a format and back.

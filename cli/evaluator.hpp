@@ -11,6 +11,7 @@
 #include "activations.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/eval_report.hpp"
+#include "lowbit/remedy.hpp"
 #include "lowbit/selection.hpp"
 #include "recipe.hpp"
 
@@ -25,6 +26,7 @@ struct EvaluatorOptions {
   std::string activations;
   std::string activation_map;
   std::string importance;
+  std::string transform;  ///< remedies; eval only
   unsigned threads = 1;
 
   EvaluatorOptions();
@@ -44,9 +46,10 @@ class Evaluator {
 
   /// \param file  the path that the report names
   /// \param progress  called with the elements done; what it throws comes out
-  [[nodiscard]] EvalTensor evaluate_tensor(
-      const SelectedTensor& entry, const std::string& file,
-      const std::function<void(std::uint64_t)>& progress) const;
+  /// \param details  filled where not null: one format per format of the evaluator
+  [[nodiscard]] EvalTensor evaluate_tensor(const SelectedTensor& entry, const std::string& file,
+                                           const std::function<void(std::uint64_t)>& progress,
+                                           EvalDetails* details = nullptr) const;
 
  private:
   [[nodiscard]] QuantizeOptions request_of(const FormatSpec& spec,
@@ -59,7 +62,13 @@ class Evaluator {
                    std::span<const float> importance, EvalTensor& out,
                    const std::function<void(std::uint64_t)>& progress) const;
 
+  [[nodiscard]] EvalResult with_remedies(const SelectedTensor& entry, const FormatSpec& spec,
+                                         std::span<const float> importance) const;
+  void add_details(const SelectedTensor& entry, const std::vector<FormatSpec>& formats,
+                   std::span<const float> importance, EvalDetails& details) const;
+
   EvaluatorOptions options_;
+  Remedies remedies_;
   std::vector<FormatSpec> formats_;
   std::optional<Recipe> recipe_;
   NonFinite nonfinite_ = NonFinite::error;

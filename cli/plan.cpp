@@ -15,6 +15,7 @@
 #include "file_arguments.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
+#include "lowbit/html.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/printable.hpp"
@@ -37,6 +38,7 @@ struct Options {
   double budget = 0.0;
   std::vector<std::string> formats;
   std::string output;
+  std::string html;
   std::vector<std::string> groups;
   std::string sensitivity;
   EvaluatorOptions evaluator;
@@ -258,6 +260,64 @@ std::string as_text(const Options& options, const Planned& found) {
   return text;
 }
 
+/// The curve of plans, and each layer's choice.
+std::string as_page(const Options& options, const Planned& found) {
+  const Plan& plan = found.plan;
+  html::Page page("A format for each layer",
+                  fmt::format("{} bits per element allowed", options.budget));
+  page.tiles({{fmt::format("{:.4f}", plan.bits_per_element()), "bits per element"},
+              {fmt::format("{:.4g}", plan.error), "sum of squared relative errors"},
+              {fmt::format("{:.4g}", plan.lower_bound), "at least, of any plan"},
+              {fmt::format("{}", found.layers.size()), "layers"}});
+  for (const std::string& note : found.notes) page.text("Note: " + note);
+  html::Chart curve;
+  curve.title = "Bits and error of plans";
+  curve.x.label = "bits per element";
+  curve.y.label = "sum of squared relative errors";
+  curve.x.logarithmic = true;
+  curve.y.logarithmic = true;
+  curve.mark = html::Mark::line_points;
+  curve.series = {{"plans without a budget, step by step", {}, false}, {"this plan", {}, false}};
+  for (const PlanPoint& point : plan.pareto) {
+    curve.series[0].points.push_back({point.bits_per_element, point.error, ""});
+  }
+  curve.series[1].points.push_back({plan.bits_per_element(), plan.error, "this plan"});
+  html::BarChart share;
+  share.title = "Elements by format";
+  share.unit = "% of the elements";
+  share.series = {{"share", {}}};
+  html::HeatMap map;
+  map.corner = "layer";
+  map.by_column = true;
+  map.text = [](double value) { return fmt::format("{:.3g}", value); };
+  html::Table chosen{
+      {{"layer", false}, {"format", false}, {"bits per element", true}, {"error", true}}, {}};
+  for (std::size_t k = 0; k < options.formats.size(); ++k) {
+    std::uint64_t elements = 0;
+    for (std::size_t i = 0; i < found.layers.size(); ++i) {
+      if (plan.chosen[i] == k) elements += found.layers[i].elements;
+    }
+    share.labels.push_back(found.layers.front().choices[k].format);
+    share.series[0].values.push_back(100.0 * static_cast<double>(elements) /
+                                     static_cast<double>(plan.elements));
+    map.columns.push_back(found.layers.front().choices[k].format);
+  }
+  for (std::size_t i = 0; i < found.layers.size(); ++i) {
+    const PlanLayer& layer = found.layers[i];
+    const PlanChoice& choice = layer.choices[plan.chosen[i]];
+    chosen.rows.push_back({layer.name, choice.format,
+                           fmt::format("{:.2f}", static_cast<double>(choice.bits) /
+                                                     static_cast<double>(layer.elements)),
+                           fmt::format("{:.3g}", choice.error)});
+    map.rows.push_back(layer.name);
+    for (const PlanChoice& each : layer.choices) map.values.push_back(each.error);
+  }
+  page.beside({html::chart(curve), html::bar_chart(share)});
+  page.section("Chosen").add(html::table(chosen));
+  page.section("Errors of every layer and format").add(html::heat_map(map));
+  return page.str();
+}
+
 void run(Options& options) {
   if (!(options.budget > 0.0) || !std::isfinite(options.budget)) {
     throw Error(ErrorKind::usage, "--budget: the bits per element are a positive number");
@@ -265,11 +325,17 @@ void run(Options& options) {
   if (options.formats.empty()) options.formats = default_formats;
   std::optional<OutputFile> file;
   if (!options.output.empty() && options.output != "-") file.emplace(options.output);
+  std::optional<OutputFile> page;
+  if (!options.html.empty()) page.emplace(options.html);
   const Planned found = planned(options);
   const std::string recipe = as_recipe(options, found);
   if (file) {
     file->write(recipe);
     file->commit();
+  }
+  if (page) {
+    page->write(as_page(options, found));
+    page->commit();
   }
   fmt::print("{}", options.output == "-" ? recipe : as_text(options, found));
 }
@@ -295,6 +361,8 @@ void add_plan(CLI::App& app) {
       ->type_name("F[:RULE]")
       ->allow_extra_args(false);
   files.writes(command->add_option("-o,--output", options->output, "The recipe, - for stdout"))
+      ->type_name("PATH");
+  files.writes(command->add_option("--html", options->html, "A page with the curve of plans"))
       ->type_name("PATH");
   command
       ->add_option("--group", options->groups,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What takes too long for every change. Each part is a function; with names, only those run.
-# usage: scripts/nightly.sh [PART...]    parts: vector_engines, python_from_source, python_wheels,
+# usage: scripts/nightly.sh [PART...]    parts: vector_engines, scale_search, python_from_source, python_wheels,
 #                                        python_asan, minimal_roots, mac_baselines
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -63,6 +63,14 @@ vector_engines() {
   "$work/dev/tests/formats/test_vector_engine" "[.nightly]"
 }
 
+# The rule `optimal` against exhaustive search in exact rationals: 10^5 blocks of every NV, IF and MX format.
+scale_search() {
+  cmake -S . -B "$work/dev" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLOWBIT_BUILD_CLI=OFF -DLOWBIT_BUILD_TESTS=ON \
+    -DLOWBIT_WITH_MAC=OFF -DLOWBIT_WITH_GPU=OFF
+  cmake --build "$work/dev" --target test_scale_search
+  "$work/dev/tests/formats/test_scale_search" "[.nightly]"
+}
+
 # 10^8 random vectors of the FP32 fused multiply-add, 6 * 10^6 beats of each other baseline, against Boost (docs/mac.md).
 mac_baselines() {
   cmake -S . -B "$work/mac" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLOWBIT_WITH_GPU=OFF -DLOWBIT_BUILD_CLI=OFF
@@ -71,7 +79,7 @@ mac_baselines() {
 }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(vector_engines python_from_source python_wheels python_asan minimal_roots mac_baselines)
+[ ${#parts[@]} -gt 0 ] || parts=(vector_engines scale_search python_from_source python_wheels python_asan minimal_roots mac_baselines)
 for part in "${parts[@]}"; do
   echo "== $part"
   "$part"

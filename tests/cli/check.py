@@ -18,6 +18,7 @@ import tempfile
 
 import names
 import outputs
+import pages
 import progress
 import tensors
 import verify
@@ -325,6 +326,7 @@ def main():
             round_trips(lowbit, folder)
             shipped_golden(lowbit, folder)
             weights.run(lowbit, folder, check, SAMPLE)
+            pages.run(lowbit, folder, check)
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)
             names.run(lowbit, check, folder)

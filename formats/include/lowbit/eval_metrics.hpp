@@ -25,6 +25,8 @@ struct OutputErrors {
 struct EvalResult {
   ErrorStatistics errors;                ///< of the tensor
   std::optional<OutputErrors> output{};  ///< of the layer's output, where inputs were recorded
+  /// What remedies add to the layer; the bits are in `errors`, too
+  std::optional<TransformCost> cost{};
 };
 
 /// One number of the report; `lowbit eval --help`, every form of the report and docs/eval.md are

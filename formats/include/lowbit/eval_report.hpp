@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "lowbit/eval_details.hpp"
 #include "lowbit/eval_metrics.hpp"
 #include "lowbit/format_spec.hpp"
 
@@ -37,16 +38,18 @@ struct SkippedTensor {
 /// What an evaluation found. `formats`, the results of each tensor and `totals` have the same
 /// order.
 struct EvalReport {
-  std::string dialect;                 ///< its name
-  std::optional<int> axis;             ///< along which blocks run, where it was asked for
-  std::string weight_layout;           ///< how the dimensions of weights were taken
-  std::vector<std::string> files;      ///< all that were asked for
-  std::vector<FormatSpec> formats;     ///< what each tensor became
-  std::vector<EvalTensor> tensors;     ///< in the order of the files and of the tensors in them
-  std::vector<SkippedTensor> skipped;  ///< what was left out
-  std::vector<EvalResult> totals;      ///< one per format, without output errors
-  std::vector<std::string> notes;      ///< one line each, for people
-  bool has_outputs = false;            ///< whether inputs were recorded
+  std::string dialect;                   ///< its name
+  std::optional<int> axis;               ///< along which blocks run, where it was asked for
+  std::string weight_layout;             ///< how the dimensions of weights were taken
+  std::vector<std::string> files;        ///< all that were asked for
+  std::vector<FormatSpec> formats;       ///< what each tensor became
+  std::vector<EvalTensor> tensors;       ///< in the order of the files and of the tensors in them
+  std::vector<SkippedTensor> skipped;    ///< what was left out
+  std::vector<EvalResult> totals;        ///< one per format, without output errors
+  std::vector<std::string> notes;        ///< one line each, for people
+  bool has_outputs = false;              ///< whether inputs were recorded
+  std::string transform{};               ///< the list of remedies; empty: none
+  std::optional<EvalDetails> details{};  ///< of the blocks, where somebody asked for them
 };
 
 // Each function is thread-safe and gives a whole document that ends with a line break. Names cannot
@@ -61,5 +64,9 @@ struct EvalReport {
 [[nodiscard]] std::string as_csv(const EvalReport& report);
 /// Tables with the digits of as_text(), and the formula of each metric.
 [[nodiscard]] std::string as_markdown(const EvalReport& report);
+
+/// A page with a heat map of tensors and formats, charts of `details` and the formulas; see
+/// html.hpp.
+[[nodiscard]] std::string as_html(const EvalReport& report);
 
 }  // namespace lowbit

@@ -67,7 +67,8 @@ enum class Mark : unsigned char {
 struct Series {
   std::string name;  ///< in the legend
   std::vector<Point>
-      points;  ///< points with a NaN, or not above 0 on a logarithmic axis, are left out
+      points;           ///< points with a NaN, or not above 0 on a logarithmic axis, are left out
+  bool hollow = false;  ///< points as rings, so that those of another series show inside
 };
 /// One axis of a chart.
 struct Axis {
@@ -85,7 +86,7 @@ struct Chart {
   std::vector<Series> series;  ///< at most 8 colours; more repeat them
   std::string note{};          ///< below the picture
 };
-/// A figure with an SVG picture, 520 pixels wide at most. Without a point it says so in words.
+/// A figure with an SVG picture, 500 pixels wide at most. Without a point it says so in words.
 [[nodiscard]] std::string chart(const Chart& chart);
 
 /// Horizontal bars, one row of them per label.
@@ -106,6 +107,9 @@ struct BarChart {
 /// a series has another number of values than there are labels.
 [[nodiscard]] std::string bar_chart(const BarChart& chart);
 
+/// Markup behind a heading that opens it.
+[[nodiscard]] std::string folded(std::string_view summary, std::string_view markup);
+
 /// One document, from top to bottom.
 class Page {
  public:
@@ -122,7 +126,7 @@ class Page {
   Page& add(std::string_view markup);
   /// Several of them side by side where the page is wide enough.
   Page& beside(const std::vector<std::string>& markup);
-  /// One of them behind a heading that opens it.
+  /// As folded().
   Page& folded(std::string_view summary, std::string_view markup);
   /// The whole document; ends with a line break.
   [[nodiscard]] std::string str() const;

@@ -56,6 +56,13 @@ class LayerOutput {
   /// \param inputs, weights  as above, quantized and dequantized; empty: the original ones
   [[nodiscard]] OutputSums compare(std::span<const float> inputs, std::span<const float> weights,
                                    unsigned threads) const;
+  /// The outputs of operands with another number of columns (a branch or residuals among them).
+  /// \param columns  of both operands
+  /// \param threads  at least 1
+  /// \param inputs  tokens * columns values. \param weights  outputs * columns values
+  [[nodiscard]] OutputSums compare_operands(std::span<const float> inputs,
+                                            std::span<const float> weights, std::size_t columns,
+                                            unsigned threads) const;
   /// Outputs that something else computed (a kernel, a model of its accumulation), token by token.
   [[nodiscard]] OutputSums compare_outputs(std::span<const float> outputs) const;
 

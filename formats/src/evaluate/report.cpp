@@ -65,6 +65,45 @@ ordered_json metrics_json(const FormatSpec& format, const EvalResult& result) {
                       {"inputs_only", output_json(result.output->inputs_only)},
                       {"both", output_json(result.output->both)}};
   }
+  if (result.cost) {
+    json["remedies"] = {{"bits", result.cost->bits}, {"multiply_adds", result.cost->multiply_adds}};
+  }
+  return json;
+}
+
+ordered_json histogram_json(const Histogram& histogram) {
+  return {{"low", histogram.low}, {"high", histogram.high}, {"counts", histogram.counts}};
+}
+
+ordered_json details_json(const EvalReport& report) {
+  ordered_json json;
+  json["formats"] = ordered_json::array();
+  for (std::size_t k = 0; k < report.formats.size(); ++k) {
+    const FormatDetails& found = report.details->formats[k];
+    ordered_json entry{{"format", report.formats[k].label()}};
+    if (!found.magnitudes.counts.empty()) {
+      entry["magnitudes"] = histogram_json(found.magnitudes);
+      entry["errors"] = histogram_json(found.errors);
+    }
+    entry["worst_blocks"] = ordered_json::array();
+    for (const BlockPicture& block : found.worst) {
+      entry["worst_blocks"].push_back({{"tensor", block.tensor},
+                                       {"row", block.row},
+                                       {"block", block.block},
+                                       {"scale_byte", block.scale_byte},
+                                       {"times_mean", block.times_mean},
+                                       {"values", block.values},
+                                       {"dequantized", block.dequantized},
+                                       {"codes", block.codes}});
+    }
+    json["formats"].push_back(std::move(entry));
+  }
+  json["crest_factors"] = ordered_json::array();
+  for (const auto& [size, histogram] : report.details->crests) {
+    ordered_json entry = histogram_json(histogram);
+    entry["block_size"] = size;
+    json["crest_factors"].push_back(std::move(entry));
+  }
   return json;
 }
 
@@ -162,6 +201,7 @@ std::string as_json(const EvalReport& report) {
                     {"axis", report.axis ? ordered_json(*report.axis) : ordered_json(nullptr)},
                     {"weight_layout", report.weight_layout},
                     {"files", report.files}};
+  if (!report.transform.empty()) json["transform"] = report.transform;
   json["metrics"] = ordered_json::array();
   for (const EvalMetric* metric : shown_metrics(report)) {
     json["metrics"].push_back({{"name", metric->name}, {"formula", metric->formula}});
@@ -189,6 +229,7 @@ std::string as_json(const EvalReport& report) {
   for (std::size_t k = 0; k < report.formats.size(); ++k) {
     json["total"].push_back(metrics_json(report.formats[k], report.totals[k]));
   }
+  if (report.details) json["details"] = details_json(report);
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Charts as SVG. A picture is 520 units wide, so that its letters stay readable where a narrow
+// Charts as SVG. A picture is 420 units wide, so that its letters stay readable where a narrow
 // screen shrinks it.
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 namespace lowbit::html {
 namespace {
 
-constexpr double width = 520.0;
+constexpr double width = 420.0;
 /// About the width of a letter of 12 pixels.
 constexpr double letter = 6.7;
 
@@ -110,7 +110,7 @@ std::string axes(const Chart& chart, const PixelScale& x, const PixelScale& y,
         "text-anchor=\"end\">{}</text>\n",
         x.from, y(tick.value), x.to, x.from - 6, y(tick.value) + 4, tick.text);
   }
-  for (const Tick& tick : ticks_of(x.low, x.high, x.logarithmic, 7)) {
+  for (const Tick& tick : ticks_of(x.low, x.high, x.logarithmic, 6)) {
     out += fmt::format(
         "<path class=\"axis\" d=\"M{:.1f} {:.1f}v5\"/><text x=\"{:.1f}\" y=\"{:.1f}\" "
         "text-anchor=\"middle\">{}</text>\n",
@@ -175,7 +175,7 @@ std::string path_of(const Series& series, Mark mark, const PixelScale& x, const 
 }  // namespace
 
 std::string chart(const Chart& chart) {
-  constexpr double height = 300.0;
+  constexpr double height = 270.0;
   std::vector<double> xs;
   std::vector<double> ys;
   std::vector<std::string> names;
@@ -208,6 +208,8 @@ std::string chart(const Chart& chart) {
   std::string texts;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const Series& series = chart.series[i];
+    // Marks of a crowded line would hide it; a ring leaves room for a dot inside.
+    const double radius = series.hollow ? 6.0 : series.points.size() > 24 ? 2.5 : 4.0;
     out += fmt::format("<g class=\"s{}\">", i % series_colours);
     if (chart.mark != Mark::points) {
       out += fmt::format("<path class=\"mark\" d=\"{}\"><title>{}</title></path>",
@@ -218,9 +220,9 @@ std::string chart(const Chart& chart) {
       if (chart.mark == Mark::points || chart.mark == Mark::line_points) {
         const std::string& name = p.label.empty() ? series.name : p.label;
         out += fmt::format(
-            "<circle class=\"dot\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\"><title>{}: {:.6g}, "
+            "<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\"><title>{}: {:.6g}, "
             "{:.6g}</title></circle>",
-            x(p.x), y(p.y), escape(name), p.x, p.y);
+            series.hollow ? "ring" : "dot", x(p.x), y(p.y), radius, escape(name), p.x, p.y);
       }
       if (!p.label.empty()) texts += labels.place(x(p.x), y(p.y), p.label);
     }
@@ -260,7 +262,7 @@ std::string bar_chart(const BarChart& chart) {
   const double row = bar * static_cast<double>(bars) + 10;
   const double height = row * static_cast<double>(chart.labels.size()) + 44;
   // Longer labels than this many letters are cut; their titles have them whole.
-  constexpr std::size_t most = 26;
+  constexpr std::size_t most = 22;
   const double left = letter * static_cast<double>(std::min(longest, most)) + 10;
   PixelScale x{low, high, left + (low < 0.0 ? 48 : 0), width - 60, false};
   std::string out;

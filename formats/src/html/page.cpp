@@ -36,6 +36,10 @@ std::string escape(std::string_view text) {
   return out;
 }
 
+std::string folded(std::string_view summary, std::string_view markup) {
+  return fmt::format("<details><summary>{}</summary>\n{}</details>\n", escape(summary), markup);
+}
+
 Page::Page(std::string_view title, std::string_view subtitle) : title_(escape(title)) {
   body_ = fmt::format("<h1>{}</h1>\n", title_);
   if (!subtitle.empty()) body_ += fmt::format("<p class=\"subtitle\">{}</p>\n", escape(subtitle));
@@ -73,8 +77,7 @@ Page& Page::beside(const std::vector<std::string>& markup) {
 }
 
 Page& Page::folded(std::string_view summary, std::string_view markup) {
-  body_ += fmt::format("<details><summary>{}</summary>\n{}</details>\n", escape(summary), markup);
-  return *this;
+  return add(html::folded(summary, markup));
 }
 
 std::string Page::str() const {

@@ -52,17 +52,17 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 table.heat td { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;
   border: 1px solid var(--page); }
 table.heat th[scope=col] { text-align: right; }
-table.heat th:first-child { text-align: left; overflow-wrap: anywhere; min-width: 11rem;
-  max-width: 26rem; }
+table.heat th:first-child { text-align: left; overflow-wrap: anywhere; min-width: min(19rem, 38vw);
+  max-width: 26rem; position: sticky; left: 0; background: var(--page); }
 .h0 { background: var(--h0); color: var(--t0); } .h1 { background: var(--h1); color: var(--t0); }
 .h2 { background: var(--h2); color: var(--t0); } .h3 { background: var(--h3); color: var(--t0); }
 .h4 { background: var(--h4); color: var(--t0); } .h5 { background: var(--h5); color: var(--t1); }
 .h6 { background: var(--h6); color: var(--t1); } .h7 { background: var(--h7); color: var(--t1); }
-.key { display: inline-flex; font-size: .8rem; color: var(--soft); align-items: center; gap: .4rem; }
+.key { display: flex; flex-wrap: wrap; font-size: .8rem; color: var(--soft); align-items: center; gap: .2rem .4rem; }
 .key i { display: inline-block; width: 1.1rem; height: .8rem; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
   gap: 1.2rem; align-items: start; }
-figure { margin: .6rem 0; max-width: 520px; }
+figure { margin: .6rem 0; max-width: 500px; }
 figcaption { font-weight: 600; font-size: .92rem; margin-bottom: .3rem; overflow-wrap: anywhere; }
 figure > .note { font-size: .82rem; margin: .3rem 0 0; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .82rem; list-style: none;
@@ -77,6 +77,7 @@ svg .grid { stroke: var(--line); stroke-width: 1; }
 svg .axis { stroke: var(--soft); stroke-width: 1; }
 svg .mark { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
 svg .dot { fill: currentColor; stroke: var(--page); stroke-width: 1.5; }
+svg .ring { fill: none; stroke: currentColor; stroke-width: 1.5; }
 svg .bar { fill: currentColor; }
 .s0 { color: var(--s0); } .s1 { color: var(--s1); } .s2 { color: var(--s2); } .s3 { color: var(--s3); }
 .s4 { color: var(--s4); } .s5 { color: var(--s5); } .s6 { color: var(--s6); } .s7 { color: var(--s7); }

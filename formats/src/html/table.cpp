@@ -36,6 +36,16 @@ int shade_of(const HeatMap& map, const Range& range, double value) {
   return std::clamp(static_cast<int>(part * shades), 0, shades - 1);
 }
 
+/// A name that may break behind its dots and slashes.
+std::string name_of_row(const std::string& name) {
+  std::string out;
+  for (const char c : escape(name)) {
+    out += c;
+    if (c == '.' || c == '/') out += "<wbr>";
+  }
+  return out;
+}
+
 std::string key_of(const HeatMap& map) {
   std::string key = "<p class=\"key\">better ";
   for (int shade = 0; shade < shades; ++shade) key += fmt::format("<i class=\"h{}\"></i>", shade);
@@ -84,7 +94,7 @@ std::string heat_map(const HeatMap& map) {
   }
   out += "</tr></thead>\n<tbody>\n";
   for (std::size_t r = 0; r < map.rows.size(); ++r) {
-    out += fmt::format("<tr><th scope=\"row\">{}</th>", escape(map.rows[r]));
+    out += fmt::format("<tr><th scope=\"row\">{}</th>", name_of_row(map.rows[r]));
     for (std::size_t c = 0; c < columns; ++c) {
       const double value = map.values[r * columns + c];
       if (std::isnan(value)) {

@@ -77,6 +77,7 @@ struct LayerOutput::State {
   template <typename Work>
   void multiply(const Matrix& x, std::span<const float> w, unsigned threads,
                 const Work& work) const {
+    const auto width = static_cast<std::size_t>(x.cols());
     struct Buffers {
       Matrix weights;
       Matrix products;
@@ -84,11 +85,23 @@ struct LayerOutput::State {
     detail::for_each_index<Buffers>(blocks.size(), threads, [&](std::size_t b, Buffers& buffers) {
       const std::size_t first = b * block_outputs;
       const std::size_t count = std::min(block_outputs, outputs - first);
-      buffers.weights = mapped(w, columns).middleRows(index(first), index(count)).cast<double>();
+      buffers.weights = mapped(w, width).middleRows(index(first), index(count)).cast<double>();
       buffers.products.resize(x.rows(), index(count));
       buffers.products.noalias() = x * buffers.weights.transpose();
       work(b, buffers.products);
     });
+  }
+
+  /// The products against the original's, added block after block.
+  [[nodiscard]] OutputSums sums_of(const Matrix& x, std::span<const float> w,
+                                   unsigned threads) const {
+    std::vector<OutputSums> parts(blocks.size());
+    multiply(x, w, threads, [&](std::size_t b, const Matrix& z) {
+      add_elements(blocks[b].data(), z.data(), static_cast<std::size_t>(z.size()), parts[b]);
+    });
+    OutputSums sums;
+    for (const OutputSums& part : parts) sums.add(part);
+    return sums;
   }
 };
 
@@ -134,15 +147,21 @@ OutputSums LayerOutput::compare(std::span<const float> inputs, std::span<const f
                             inputs.size(), weights.size(), tokens() * s.columns, s.weights.size()));
   }
   const Matrix other = inputs.empty() ? Matrix{} : Matrix(mapped(inputs, s.columns).cast<double>());
-  std::vector<OutputSums> parts(s.blocks.size());
-  s.multiply(inputs.empty() ? s.inputs : other, weights.empty() ? s.weights : weights, threads,
-             [&](std::size_t b, const Matrix& z) {
-               add_elements(s.blocks[b].data(), z.data(), static_cast<std::size_t>(z.size()),
-                            parts[b]);
-             });
-  OutputSums sums;
-  for (const OutputSums& part : parts) sums.add(part);
-  return sums;
+  return s.sums_of(inputs.empty() ? s.inputs : other, weights.empty() ? s.weights : weights,
+                   threads);
+}
+
+OutputSums LayerOutput::compare_operands(std::span<const float> inputs,
+                                         std::span<const float> weights, std::size_t columns,
+                                         unsigned threads) const {
+  if (columns == 0 || inputs.size() != tokens() * columns ||
+      weights.size() != outputs() * columns) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{} inputs and {} weights are no operands of {} columns for {} tokens "
+                            "and {} outputs",
+                            inputs.size(), weights.size(), columns, tokens(), outputs()));
+  }
+  return state_->sums_of(mapped(inputs, columns).cast<double>(), weights, threads);
 }
 
 OutputSums LayerOutput::compare_outputs(std::span<const float> outputs) const {
