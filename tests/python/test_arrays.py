@@ -99,6 +99,16 @@ def test_what_is_no_array_of_floats(bad):
         lowbit.quantize(bad, "nvfp4")
 
 
+def test_a_wide_type_is_named():
+    with pytest.raises(lowbit.UsageError, match="wider than float64"):
+        lowbit.quantize(np.zeros((2, 16), np.longdouble), "nvfp4")
+
+
+def test_a_dtype_that_contradicts_the_array(x):
+    with pytest.raises(lowbit.UsageError, match="contradicts"):
+        lowbit.quantize(x.astype(ml_dtypes.bfloat16), "nvfp4", dtype="F16")
+
+
 @pytest.mark.parametrize("options", [
     {"dtype": "F33"}, {"dtype": "F16"}, {"dtype": "U8"}, {"axis": 2}, {"axis": -3}, {"rounding": "up"}, {"nonfinite": "ignore"},
     {"amax": -1.0}, {"amax": float("nan")}, {"scale_max": 100.0}, {"rounding": "stochastic"}, {"dialect": "nobody"}, {"rule": "floor"},
@@ -112,7 +122,7 @@ def test_options_without_meaning(x, options):
 @pytest.mark.parametrize("values,scales", [
     (np.zeros((2, 8), np.uint8), np.zeros((2, 2), np.uint8)), (np.zeros((2, 7), np.uint8), np.zeros((2, 1), np.uint8)),
     (np.zeros(8, np.uint8), np.zeros(1, np.uint8)), (np.zeros((2, 8), np.float32), np.zeros((2, 1), np.uint8)),
-    (np.zeros((3, 8), np.uint8), np.zeros((2, 1), np.uint8)),
+    (np.zeros((3, 8), np.uint8), np.zeros((2, 1), np.uint8)), (np.zeros((2, 4), np.uint16), np.zeros((2, 1), np.uint8)),
 ])
 def test_parts_that_do_not_fit(values, scales):
     with pytest.raises(lowbit.UsageError):
