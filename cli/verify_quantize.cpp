@@ -5,11 +5,12 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
-#include "lowbit/compare_quantized.hpp"
+#include "lowbit/dump_file.hpp"
 #include "lowbit/error.hpp"
-#include "lowbit/evaluate.hpp"
 #include "lowbit/names.hpp"
+#include "lowbit/output_file.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/tensor_matrix.hpp"
 #include "lowbit/weight_layout.hpp"
@@ -20,78 +21,146 @@ namespace lowbit::cli {
 namespace {
 
 struct Options {
-  std::string input, dump, tensor, rule, dialect, scale_max, nonfinite, random;
+  std::string input, dump, tensor, format, rule, dialect, layout, weight_layout, scale_max,
+      nonfinite, random, json;
+  std::vector<std::string> axes;
+  DumpNames names;
   std::optional<float> amax;
 };
 
-/// The request that the dump's record describes, with what the user says instead.
-QuantizeOptions request_of(const NamedBlockTensor& dump, const Options& options,
-                           const RandomNumbers& random) {
-  QuantizeOptions request = request_of(dump.record, dump.tensor.amax);
-  if (!options.rule.empty()) request.rule = scale_rule_named(options.rule, *request.format);
-  if (!options.dialect.empty()) request.dialect = &dialect_named(options.dialect);
-  if (!request.rule) request.rule = default_rule(*request.format);
-  if (!options.scale_max.empty())
-    request.scale_max = scale_max_named(options.scale_max, *request.format);
-  if (options.amax) request.amax = options.amax;
-  if (!options.nonfinite.empty()) request.nonfinite = nonfinite_named(options.nonfinite);
-  const bool stochastic = request.rounding != ElementRounding::nearest;
-  if (stochastic == options.random.empty()) {
+bool is_auto(const std::string& text) {
+  return text == "auto";
+}
+
+/// Options in place of what the metadata declare; `auto` searches beside it.
+void apply(const Options& o, const DeclaredDump& dump, VerifyRequest& request) {
+  QuantizeOptions& declared = request.declared;
+  request.axes = o.axes;
+  request.search_dialect = is_auto(o.dialect);
+  if (!o.dialect.empty() && !is_auto(o.dialect)) declared.dialect = &dialect_named(o.dialect);
+  request.search_format = is_auto(o.format);
+  if (!o.format.empty() && !is_auto(o.format)) {
+    const FormatChoice choice = format_choice_named(o.format, {}, declared.dialect);
+    declared.format = choice.format;
+    if (choice.rule) declared.rule = choice.rule;
+  }
+  request.search_rule = is_auto(o.rule);
+  if (!o.rule.empty() && !is_auto(o.rule)) {
+    if (declared.format == nullptr) {
+      throw Error(ErrorKind::usage, "--rule needs --format, because rules belong to formats");
+    }
+    declared.rule = scale_rule_named(o.rule, *declared.format, declared.dialect);
+  }
+  if (!o.scale_max.empty()) {
+    if (declared.format == nullptr) {
+      throw Error(ErrorKind::usage, "--scale-max needs --format, because M belongs to formats");
+    }
+    declared.scale_max = scale_max_named(o.scale_max, *declared.format);
+  }
+  request.search_layout = is_auto(o.layout);
+  if (!o.layout.empty() && !is_auto(o.layout)) {
+    Layout layout = parse_layout(o.layout);
+    // Words that say nothing of the tensor scale leave it open, where the file says nothing either.
+    const bool says =
+        o.layout.find("amax") != o.layout.npos || o.layout.find("multiplier") != o.layout.npos ||
+        o.layout.find("divisor") != o.layout.npos || o.layout.find("none") != o.layout.npos;
+    if (says) request.tensor_scale_declared = true;
+    request.layout = layout;
+  }
+  if (o.amax) declared.amax = o.amax;
+  if (!o.nonfinite.empty()) declared.nonfinite = nonfinite_named(o.nonfinite);
+  const bool stochastic = declared.rounding != ElementRounding::nearest;
+  if (stochastic == o.random.empty()) {
     throw Error(
         ErrorKind::usage,
-        fmt::format("{}: tensor \"{}\" was rounded {}", printable(options.dump),
-                    printable(dump.name),
+        fmt::format("{}: tensor \"{}\" was rounded {}", printable(o.dump),
+                    printable(dump.dump.name),
                     stochastic ? "stochastically; give the random numbers with --random FILE"
                                : "to nearest; leave --random out"));
   }
-  request.random0 = random.first;
-  request.random1 = random.second;
-  return request;
 }
 
-/// Compares one tensor; true where every byte is the same.
-bool verify_one(const NamedBlockTensor& dump, const TensorInfo& tensor, const Options& options,
-                const RandomNumbers& random) {
-  QuantizeOptions request = request_of(dump, options, random);
+Verification verify_one(const TensorFile& file, const TensorFile& source, const std::string& name,
+                        const Options& o, const RandomNumbers& random) {
+  DeclaredDump dump = read_dump(file, o.dump, name, o.names);
+  VerifyRequest request = dump.request;
+  apply(o, dump, request);
+  request.declared.random0 = random.first;
+  request.declared.random1 = random.second;
+  const TensorInfo& tensor = source.at(name);
   const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
   AxisView view;
   try {
-    view = recorded_view(shape, dump.record.weight_layout, dump.record.axis);
+    view =
+        recorded_view(shape, o.weight_layout.empty() ? dump.record.weight_layout : o.weight_layout,
+                      dump.record.axis);
   } catch (const Error& error) {
-    throw Error(ErrorKind::invalid_input, error.what());
+    throw Error(o.weight_layout.empty() ? ErrorKind::invalid_input : error.kind(), error.what());
   }
   const TensorMatrix input = matrix_of(tensor, view, dump.record.transposed);
-  request.input_type = input_type_of(*tensor.dtype);
-  if (dump.tensor.rows != input.rows || dump.tensor.columns != input.columns) {
+  request.declared.input_type = input_type_of(*tensor.dtype);
+  const std::size_t rows = dump.rows.value_or(input.rows);
+  const std::size_t columns = dump.columns.value_or(input.columns);
+  if (rows != input.rows || columns != input.columns) {
     throw Error(ErrorKind::invalid_input,
-                fmt::format("{}: tensor \"{}\" is {}x{}, the dump's {}x{}",
-                            printable(options.input), printable(dump.name), input.rows,
-                            input.columns, dump.tensor.rows, dump.tensor.columns));
+                fmt::format("{}: tensor \"{}\" is {}x{}, the dump's {}x{}", printable(o.input),
+                            printable(name), input.rows, input.columns, rows, columns));
   }
-  const BlockTensor want = quantize(input.values, input.rows, input.columns, request);
-  const QuantizedDifference difference = compare_quantized(want, dump.tensor);
-  fmt::print("{}\n",
-             difference_text(difference, dump.name, want, dump.tensor, input.values, request));
-  return difference.equal();
+  try {
+    return verify_quantized(input.values, input.rows, input.columns, dump.dump, request);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::invalid_input) throw;
+    throw Error(error.kind(), fmt::format("{}: tensor \"{}\": {}", printable(o.dump),
+                                          printable(name), error.what()));
+  }
 }
 
-void run(const Options& options) {
-  const TensorFile source = TensorFile::open(options.input);
-  const TensorFile dump = TensorFile::open(options.dump);
-  std::vector<std::string> names = block_tensor_names(dump);
-  if (!options.tensor.empty()) names = {options.tensor};
+/// The tensors to compare: those that the dump names, or the source's only one where parts are
+/// named.
+std::vector<std::string> names_to_compare(const Options& o, const TensorFile& source,
+                                          const TensorFile& dump) {
+  if (!o.tensor.empty()) return {o.tensor};
+  if (!o.names.values.empty()) {
+    if (source.tensors().size() == 1) return {source.tensors()[0].name};
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: {} tensors in it; name the one that was quantized with --tensor",
+                            printable(o.input), source.tensors().size()));
+  }
+  std::vector<std::string> names;
+  for (const TensorInfo& tensor : dump.tensors()) {
+    constexpr std::string_view suffix = ".values";
+    if (!tensor.name.ends_with(suffix)) continue;
+    names.push_back(tensor.name.substr(0, tensor.name.size() - suffix.size()));
+  }
   if (names.empty()) {
     throw Error(ErrorKind::invalid_input,
-                fmt::format("{}: holds no block-quantized tensor (NAME.values and a metadata entry "
-                            "NAME.format)",
-                            printable(options.dump)));
+                fmt::format("{}: holds no tensor NAME.values; name the parts of a dump with "
+                            "--values, --scales and --tensor-scale, and the tensor that was "
+                            "quantized with --tensor",
+                            printable(o.dump)));
   }
+  return names;
+}
+
+void run(const Options& o) {
+  const TensorFile source = TensorFile::open(o.input);
+  const TensorFile dump = TensorFile::open(o.dump);
   RandomNumbers random;
-  if (!options.random.empty()) random = random_numbers(options.random);
+  if (!o.random.empty()) random = random_numbers(o.random);
+  // Opened before the work, so that a bad name costs none of it.
+  std::optional<OutputFile> report;
+  if (!o.json.empty() && o.json != "-") report.emplace(o.json);
+  std::vector<Verification> found;
   bool same = true;
-  for (const std::string& name : names) {
-    const NamedBlockTensor tensor = read_block_tensor(dump, options.dump, name);
-    same = verify_one(tensor, source.at(name), options, random) && same;
+  for (const std::string& name : names_to_compare(o, source, dump)) {
+    found.push_back(verify_one(dump, source, name, o, random));
+    same = found.back().equal && same;
+    if (o.json != "-") fmt::print("{}", as_text(found.back()));
+  }
+  if (o.json == "-") fmt::print("{}", as_json(found));
+  if (report) {
+    report->write(as_json(found));
+    report->commit();
   }
   if (!same) throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
 }
@@ -99,29 +168,62 @@ void run(const Options& options) {
 }  // namespace
 
 void add_verify_quantize(CLI::App& verify) {
-  CLI::App* command = verify.add_subcommand(
-      "quantize",
-      "Codes and scale bytes of a dump against a dialect, byte for byte; exit 1 where "
-      "they differ, with the first block's decisions");
+  CLI::App* command = verify.add_subcommand("quantize",
+                                            "Codes, scale bytes and tensor scale of a dump against "
+                                            "a dialect, byte for byte; exit 1 where "
+                                            "they differ, with the cause");
   const auto options = std::make_shared<Options>();
-  command->add_option("IN", options->input, "The tensors before quantization")->required();
-  command
-      ->add_option("DUMP", options->dump,
-                   "A safetensors file laid out as `lowbit quantize` writes it (docs/files.md); "
-                   "what it does not record has its default")
+  FileArguments files(*command);
+  files.reads(command->add_option("IN", options->input, "The tensors before quantization"))
       ->required();
-  command->add_option("--tensor", options->tensor, "One tensor; every quantized one by default");
-  command->add_option("--rule", options->rule, "Instead of the dump's NAME.rule");
-  command->add_option("--dialect", options->dialect, "Instead of the dump's NAME.dialect");
+  files
+      .reads(command->add_option(
+          "DUMP", options->dump,
+          "A file laid out as `lowbit quantize` writes it (docs/files.md), or any tensors with "
+          "--values, --scales and --tensor-scale; what nobody declares is searched for"))
+      ->required();
+  command->add_option("--tensor", options->tensor,
+                      "One tensor of IN; every quantized one by default");
+  command
+      ->add_option("--format", options->format,
+                   "Instead of the dump's NAME.format; auto: search, and hold it to that")
+      ->type_name("F[:RULE]|auto");
+  command->add_option("--rule", options->rule, "Instead of the dump's NAME.rule")
+      ->type_name("R|auto");
+  command->add_option("--dialect", options->dialect, "Instead of the dump's NAME.dialect")
+      ->type_name("D|auto");
+  command
+      ->add_option("--layout", options->layout,
+                   "How codes and scale bytes lie: words such as high_first, 128x4, multiplier "
+                   "(docs/files.md)")
+      ->type_name("L|auto");
+  command
+      ->add_option("--weight-layout", options->weight_layout,
+                   "How the dimensions of IN's tensor are meant, instead of the dump's record")
+      ->type_name("W");
+  add_axes_option(*command, options->axes);
+  command->add_option("--values", options->names.values, "The tensor of DUMP that holds the codes")
+      ->type_name("N");
+  command->add_option("--scales", options->names.scales, "The tensor that holds the scale bytes")
+      ->type_name("N");
+  command
+      ->add_option("--tensor-scale", options->names.tensor_scale,
+                   "The tensor that holds the number beside the blocks")
+      ->type_name("N");
   command->add_option("--scale-max", options->scale_max, "Instead of the dump's NAME.scale_max")
       ->type_name("M");
   command->add_option("--amax", options->amax, "The tensor's amax, where it was not measured")
       ->type_name("V");
   command->add_option("--nonfinite", options->nonfinite, "Instead of the dump's NAME.nonfinite");
-  command
-      ->add_option("--random", options->random,
-                   "Tensors rand0, rand1, where the dump was rounded stochastically")
+  files
+      .reads(command->add_option("--random", options->random,
+                                 "Tensors rand0, rand1, where the dump was rounded stochastically"))
       ->type_name("FILE");
+  files
+      .writes(command->add_option("--json", options->json,
+                                  "The comparison as JSON; - for stdout, in place of the text"))
+      ->type_name("PATH|-");
+  command->footer("docs/verify_quantize.md says what is searched for, and what each cause means.");
   command->callback([options] { run(*options); });
 }
 

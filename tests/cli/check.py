@@ -335,6 +335,8 @@ def main():
             verify.recorded(lowbit, folder, check)
             verify.malformed(lowbit, folder, check)
             verify.old_files(lowbit, folder, check)
+            verify.faults(lowbit, folder, check)
+            verify.searched(lowbit, folder, check)
             golden = os.environ.get("LOWBIT_GOLDEN_DIR")
             if golden:
                 whole_golden(lowbit, folder, pathlib.Path(golden).resolve())

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """lowbit verify quantize: what a quantized file says about itself, and the first block that differs."""
 import hashlib
+import json
 import math
 import pathlib
+import struct
 
 import tensors
 
@@ -30,11 +32,11 @@ def propagated(lowbit, folder, check):
             good = tensors.read(folder / "v.q.safetensors")[0]
             for entry, at, byte, parts in (
                     ("n.scales", 0, 0x38, ["the dump has 0x38"]),
-                    ("n.values", 1, 0x07, ["column 2: x 0x1.8p+1, code 0x0, the dump has 0x7"])):
+                    ("n.values", 1, 0x07, ["column 2: x 3 (0x40400000), code 0x0 (0), the dump has 0x7 (6)"])):
                 changed(folder / "v.q.safetensors", folder / "bad.safetensors", entry, at, byte)
                 code, out, err = lowbit("verify", "quantize", "v.safetensors", "bad.safetensors", "--nonfinite", "propagate")
                 check(code == 1, f"{what} {entry}: {code} {err}")
-                for part in ["1 of", "first difference: row 0, block 0", f"the block holds NaN or infinity: its scale byte is the NaN of {scale_name}",
+                for part in ["1 of", "row 0, block 0", f"the block holds NaN or infinity: its scale byte is the NaN of {scale_name}",
                              f"scale byte 0x{good['n.scales'][2][0]:02x}", *parts]:
                     check(part in out, f"{what} {entry} says '{part}': {out}")
 
@@ -129,3 +131,145 @@ def old_files(lowbit, folder, check):
         check(code == 0 and held == old_held, f"{old.name}: other bytes today")
         del old_metadata["lowbit.version"]
         check(all(metadata.get(k) == v for k, v in old_metadata.items()), f"{old.name}: other texts today")
+
+SAMPLE = pathlib.Path(__file__).resolve().parent.parent / "data" / "minilm_sample.safetensors"
+LAYER = "encoder.layer.3."
+REAL = [LAYER + "attention.self.query.weight", LAYER + "intermediate.dense.weight", LAYER + "output.dense.weight"]
+
+
+def swizzled(scales, rows, blocks):
+    """The bytes in tiles of 128 x 4, computed here."""
+    tiles = (blocks + 3) // 4
+    out = bytearray((rows + 127) // 128 * 128 * tiles * 4)
+    for r in range(rows):
+        for b in range(blocks):
+            out[(r // 128 * tiles + b // 4) * 512 + r % 32 * 16 + r // 32 % 4 * 4 + b % 4] = scales[r * blocks + b]
+    return bytes(out)
+
+
+def faults(lowbit, folder, check):
+    """Seven faults planted in dumps of real tensors: each is named by its cause, alone and beside a fault of layout."""
+    held, _ = tensors.read(SAMPLE)
+
+    def quantized(name, dialect, *options, source=SAMPLE):
+        code, _, err = lowbit("quantize", source, "-o", "fault.q.safetensors", "--format", "nvfp4", "--tensor", name, "--dialect", dialect, *options)
+        check(code == 0, f"{name} {dialect} {options}: {err}")
+        return tensors.read(folder / "fault.q.safetensors")
+
+    def expect(what, entries, metadata, name, wanted):
+        tensors.write(folder / "fault.safetensors", entries, metadata)
+        code, out, err = lowbit("verify", "quantize", SAMPLE, "fault.safetensors", "--tensor", name, "--json", "fault.json")
+        found = json.loads((folder / "fault.json").read_text()) if (folder / "fault.json").exists() else {"tensors": [{"causes": []}]}
+        named = [c["cause"] for c in found["tensors"][0]["causes"]]
+        check(named == wanted and code == (1 if wanted else 0), f"{what}: {named} instead of {wanted}, exit {code}: {out}{err}")
+        check([line.split()[1].rstrip(":") for line in out.splitlines() if line.startswith("cause ")] == named, f"{what}: text and JSON name the same: {out}")
+        (folder / "fault.json").unlink(missing_ok=True)
+        return out
+
+    for name in REAL:
+        values = tensors.floats(held[name][2])
+        tensors.write(folder / "half.safetensors", {name: ("F32", held[name][1], tensors.pack([struct.unpack("<e", struct.pack("<e", x))[0] for x in values]))})
+        amax = max(map(abs, values))
+        stale = repr(struct.unpack("<f", struct.pack("<f", amax * 1.25))[0])
+        for dialect in ("canonical", "te_ge_2.14", "modelopt", "mlx"):
+            good, metadata = quantized(name, dialect)
+            codes, scales, number = (good[f"{name}.{part}"] for part in ("values", "scales", "amax"))
+            rows, blocks = scales[1]
+            expect(f"{name} {dialect}", good, metadata, name, [])
+            with_part = lambda base, part, entry: {**base, f"{name}.{part}": entry}
+            flushed = bytes((0 if b & 15 == 8 else b & 15) | (0 if b >> 4 == 8 else b >> 4) << 4 for b in codes[2])
+            cases = [("scale_rounding", quantized(name, dialect, "--set", "scale_rounding=up")[0]),
+                     ("scale_max", quantized(name, dialect, "--scale-max", "256")[0]),
+                     ("fp16_input", quantized(name, dialect, source="half.safetensors")[0]),
+                     ("stale_amax", quantized(name, dialect, "--amax", stale)[0])]
+            # The scale bytes with the codes of either byte.
+            cases += [("scale_rounding", with_part(cases[0][1], "values", codes)), ("stale_amax", with_part(cases[3][1], "values", codes)),
+                      ("stale_amax", with_part(good, "amax", cases[3][1][f"{name}.amax"]))]
+            if flushed != codes[2]:
+                cases.append(("negative_zero", with_part(good, "values", (codes[0], codes[1], flushed))))
+            check(dialect == "mlx" or flushed != codes[2], f"{name} {dialect} has no -0 to flush")
+            for at, (cause, entries) in enumerate([(None, good), *cases]):
+                expected = [cause] if cause else []
+                if cause:
+                    out = expect(f"{name} {dialect} {cause}", entries, metadata, name, [cause])
+                    if cause == "scale_max":
+                        check("cause scale_max: 256 instead of 448 (100 % of blocks)\n  row 0, block 0: block amax " in out, out)
+                # Each fault of numerics beside one of layout, the two in turn.
+                if cause is None or at % 2:
+                    kind, shape, data = entries[f"{name}.values"]
+                    nibbles = with_part(entries, "values", (kind, shape, bytes((b << 4 | b >> 4) & 255 for b in data)))
+                    expect(f"{name} {dialect} {cause} nibbles", nibbles, metadata, name, ["nibble_order", *expected])
+                if cause is None or at % 2 == 0:
+                    tiles = swizzled(entries[f"{name}.scales"][2], rows, blocks)
+                    shape = [rows, blocks] if len(tiles) == rows * blocks else [len(tiles)]
+                    expect(f"{name} {dialect} {cause} tiles", with_part(entries, "scales", ("U8", shape, tiles)), metadata, name, ["scale_layout", *expected])
+
+
+def agrees(out, what, dialect):
+    """Whether the text lists the dialect under that format, rule and layout."""
+    return any(line.startswith(f"agrees {what}: ") and dialect in line.split(": ")[1].split(", ") for line in out.splitlines())
+
+
+def searched(lowbit, folder, check):
+    """auto: the dialect that made a dump is among those that agree, with and without a declaration."""
+    held, _ = tensors.read(SAMPLE)
+    name = REAL[2]
+    # BF16 values: exact ties are common there, so dialects differ.
+    rounded = [struct.unpack("<f", b"\0\0" + struct.pack("<f", x)[2:])[0] for x in tensors.floats(held[name][2])][:8 * 1536]
+    tensors.write(folder / "bf.safetensors", {"w": ("BF16", [8, 1536], b"".join(struct.pack("<f", x)[2:] for x in rounded))})
+    code, out, _ = lowbit("dialects", "--json")
+    records = [d["name"] for d in json.loads(out)]
+    check(code == 0 and len(records) > 60, f"{len(records)} dialects")
+    told_apart = 0
+    for record in records:
+        for form in ("nvfp4", "mxfp4"):
+            code, _, _ = lowbit("quantize", "bf.safetensors", "-o", "bf.q.safetensors", "--format", form, "--dialect", record)
+            if code != 0:
+                continue  # a record that has no such format
+            entries, metadata = tensors.read(folder / "bf.q.safetensors")
+            del metadata["w.dialect"]
+            tensors.write(folder / "bare.safetensors", entries, metadata)
+            code, out, err = lowbit("verify", "quantize", "bf.safetensors", "bare.safetensors", "--json", "-")
+            agreeing = [c["dialect"] for c in json.loads(out)["tensors"][0]["agreeing"]] if out else []
+            check(code == 0 and record in agreeing, f"{record} {form}: {code} {agreeing} {err}")
+            told_apart += len(agreeing) < len(records) // 2
+    check(told_apart > 40, f"auto tells dialects apart: {told_apart}")
+
+    lowbit("quantize", "bf.safetensors", "-o", "bf.q.safetensors", "--format", "nvfp4", "--dialect", "torchao", "--rule", "static_6")
+    entries, metadata = tensors.read(folder / "bf.q.safetensors")
+    # auto beside a declaration: another winner is named and exits 1, the declared one does not.
+    code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "bf.q.safetensors", "--dialect", "auto", "--format", "auto", "--rule", "auto", "--layout", "auto")
+    check(code == 0 and agrees(out, "nvfp4 static_6, low_first,linear,u8,amax", "torchao") and "cause" not in out, f"all auto, declared right: {code} {out}")
+    tensors.write(folder / "wrong.safetensors", entries, {**metadata, "w.dialect": "ggml_cuda"})
+    code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "wrong.safetensors", "--dialect", "auto")
+    check(code == 1 and agrees(out, "nvfp4 static_6, low_first,linear,u8,amax", "torchao") and "cause dialect: " in out and " instead of ggml_cuda" in out, f"auto, declared wrong: {code} {out}")
+    code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "wrong.safetensors", "--dialect", "torchao")
+    check(code == 0 and "searched" not in out, f"an option in place of the declaration: {code} {out}")
+    code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "wrong.safetensors")
+    check(code == 1 and "searched" not in out, f"declared wrong, no option: {code} {out}")
+    code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "bf.q.safetensors", "--set", "element_ties=toward_zero")
+    check(code == 1 and "torchao+element_ties=toward_zero" in out and "cause element_tie: element_ties even instead of toward_zero" in out, f"--set: {code} {out}")
+
+    # A dump of tensors with names of their own, the divisor convention, and no metadata.
+    (amax,) = struct.unpack("<f", entries["w.amax"][2])
+    divisor = struct.unpack("<f", struct.pack("<f", 2688.0 / amax))[0]
+    foreign = {"packed": entries["w.values"], "sf": ("F8_E4M3", *entries["w.scales"][1:]), "gs": ("F32", [1], struct.pack("<f", divisor))}
+    tensors.write(folder / "foreign.safetensors", foreign)
+    parts = ["--values", "packed", "--scales", "sf", "--tensor-scale", "gs"]
+    code, out, err = lowbit("verify", "quantize", "bf.safetensors", "foreign.safetensors", *parts)
+    check(code == 0 and agrees(out, "nvfp4 static_6, low_first,linear,u8,divisor", "torchao"), f"a foreign dump: {code} {out}{err}")
+    tensors.write(folder / "foreign.safetensors", {**foreign, "gs": ("F32", [1], struct.pack("<f", divisor * 1.5))})
+    code, out, err = lowbit("verify", "quantize", "bf.safetensors", "foreign.safetensors", *parts)
+    check(code == 1 and "cause stale_amax" in out, f"a foreign dump with another scale: {code} {out}{err}")
+    for words, expected, text in (
+            (["--values", "packd", "--scales", "sff", "--tensor-scale", "gss"], 2, ["packd; --values", "sff; --scales", "gss; --tensor-scale", "packed, sf"]),
+            ([], 3, ["--values, --scales and --tensor-scale"]),
+            ([*parts, "--layout", "sideways"], 2, ["sideways"]),
+            ([*parts, "--dialect", "torcho"], 2, ["torchao"]),
+            ([*parts, "--set", "scale_flor=none"], 2, ["scale_floor"]),
+            ([*parts, "--weight-layout", "diagonal"], 2, ["diagonal"])):
+        code, out, err = lowbit("verify", "quantize", "bf.safetensors", "foreign.safetensors", *words)
+        check(code == expected and err.count("\n") == 1 and all(t in err for t in text), f"{words}: {code} {err}")
+    tensors.write(folder / "foreign.safetensors", {**foreign, "packed": ("U8", [8, 700], bytes(5600))})
+    code, out, err = lowbit("verify", "quantize", "bf.safetensors", "foreign.safetensors", *parts)
+    check(code == 3 and "5600" in err and err.count("\n") == 1, f"sizes that fit no layout: {code} {err}")

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Another program's quantized tensor held to what quantize() gives: equal byte for byte, or which
+/// single decision made the difference. What is not known of the dump's making (format, rule,
+/// dialect, layout) is searched for. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lowbit/compare_quantized.hpp"
+#include "lowbit/layout.hpp"
+#include "lowbit/quantize.hpp"
+
+namespace lowbit {
+
+/// A quantized tensor as some program stored it.
+struct QuantizedDump {
+  std::string name;                        ///< of the tensor, for messages
+  std::vector<std::uint8_t> values;        ///< codes as stored
+  std::vector<std::uint8_t> scales;        ///< scale bytes as stored; empty where fused
+  std::vector<std::uint64_t> scale_shape;  ///< of the stored scale bytes; empty where fused
+  std::optional<float> tensor_scale;       ///< the number beside the blocks, where there is one
+};
+
+/// What is known of a dump's making, and what is to be searched for.
+struct VerifyRequest {
+  /// What the metadata declare or the user gives: format and dialect are null and the rule is
+  /// absent where nobody says; those are searched for. The other members are taken as they are.
+  QuantizeOptions declared{};
+  std::optional<Layout> layout{};  ///< absent: searched for
+  /// Whether `layout` says what the tensor scale is; otherwise the number says: amax, multiplier,
+  /// divisor.
+  bool tensor_scale_declared = true;
+  bool search_format = false;   ///< although it is declared
+  bool search_rule = false;     ///< although it is declared
+  bool search_dialect = false;  ///< although it is declared
+  bool search_layout = false;   ///< although it is declared
+  /// "axis=value": set in every dialect.
+  std::vector<std::string> axes{};
+  unsigned threads = 0;  ///< 0: one per core; the result is the same
+  /// Elements that comparing whole combinations may take, after the first one that agrees.
+  std::uint64_t budget = std::uint64_t{1} << 29;
+};
+
+/// Why a dump differs. The names are a contract.
+enum class Cause : std::uint8_t {
+  nibble_order,    ///< two 4-bit codes of a byte are exchanged, or in ggml's order
+  scale_layout,    ///< the scale bytes lie in another order
+  negative_zero,   ///< the sign of zeros
+  scale_rounding,  ///< how the block scale became a byte
+  scale_max,       ///< the largest block scale M
+  fp16_input,      ///< the inputs were rounded to F16 first
+  stale_amax,      ///< the stored amax is not that of the tensor
+  element_tie,     ///< how elements on a tie, or elements at all, are rounded
+  zero_block,      ///< blocks of zeros, and scales of zero
+  selection,       ///< which way of coding a block was chosen
+  saturation,      ///< what lies above the largest element or scale
+  dialect,         ///< other arithmetic
+};
+/// Every cause, in the order in which they are tried.
+[[nodiscard]] std::span<const Cause> causes();
+/// The cause's name, as text and JSON have it.
+[[nodiscard]] std::string_view name_of(Cause cause);
+
+/// One way in which a dump could have been made.
+struct Combination {
+  const BlockFormat* format = nullptr;  ///< of the blocks
+  ScaleRule rule = ScaleRule::static_6;
+  std::optional<float> scale_max{};  ///< M, where it is not the rule's own
+  std::string dialect;               ///< its name, with the axes that the caller set
+  Layout layout{};                   ///< of codes and scale bytes
+  std::size_t different = 0;         ///< blocks that differ, of those compared
+  std::size_t compared = 0;          ///< blocks that were compared: all, or those of a sample
+  bool tensor_scale_equal = true;    ///< whether the stored number is the one that follows
+};
+/// "nvfp4 static_6, canonical, low_first,linear,u8,amax".
+[[nodiscard]] std::string describe(const Combination& combination);
+
+/// A cause, and where it shows first.
+struct CauseFinding {
+  Cause cause = Cause::dialect;
+  std::string change;       ///< "256 instead of 448"
+  std::size_t blocks = 0;   ///< that differ by it
+  std::size_t row = 0;      ///< of the first such block
+  std::size_t block = 0;    ///< its index along the row
+  std::string explanation;  ///< that block in decimals and hexadecimals, with margins; lines
+};
+
+/// What a comparison found.
+struct Verification {
+  std::string name;                     ///< of the tensor
+  std::size_t rows = 0;                 ///< of the matrix
+  std::size_t columns = 0;              ///< of the matrix
+  bool equal = false;                   ///< exit code 0
+  Combination declared{};               ///< what the dump was held to
+  QuantizedDifference difference{};     ///< of the dump from `declared`, all blocks
+  bool fits = true;                     ///< whether the stored bytes have the sizes of `declared`
+  bool searched = false;                ///< whether something was searched for
+  std::size_t tried = 0;                ///< combinations
+  std::vector<Combination> agreeing{};  ///< that explain every block they were compared on
+  std::vector<CauseFinding> causes{};   ///< empty where equal
+  std::optional<float> stored_scale{};  ///< the number beside the blocks
+  float expected_scale = 1.0F;          ///< the one that follows from `declared`
+};
+
+/// Holds a dump to what its declaration gives, searches for what nobody declares, and names the
+/// causes of a difference.
+/// \param values  rows x columns, after weight layout, axis and transposition
+/// \param rows  of the matrix
+/// \param columns  of the matrix
+/// \param dump  the stored bytes
+/// \param request  what is declared
+/// \throws Error(usage) for declared pairs that do not exist; Error(invalid_input) where the stored
+///         sizes fit no format and layout, with what was tried.
+[[nodiscard]] Verification verify_quantized(std::span<const float> values, std::size_t rows,
+                                            std::size_t columns, const QuantizedDump& dump,
+                                            const VerifyRequest& request);
+
+/// What `lowbit verify quantize` prints of one tensor; lines end in line feeds.
+[[nodiscard]] std::string as_text(const Verification& verification);
+/// The same for programs: a JSON object {"equal", "tensors": [...]}, docs/verify_quantize.md.
+[[nodiscard]] std::string as_json(std::span<const Verification> verifications);
+
+}  // namespace lowbit

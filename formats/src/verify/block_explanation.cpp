@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <iterator>
+
+#include "lowbit/error.hpp"
+#include "verify/causes.hpp"
+#include "verify/margins.hpp"
+
+namespace lowbit::detail {
+namespace {
+
+std::string number(float x) {
+  return fmt::format("{:.9g} (0x{:08x})", x, std::bit_cast<std::uint32_t>(x));
+}
+
+/// Elements of an integer block have another format.
+const ElementFormat& element_of(const BlockFormat& format, std::uint8_t scale_byte) {
+  return format.is_adaptive() && format.is_integer_block(scale_byte) ? *format.integer
+                                                                     : *format.element;
+}
+
+std::string code_text(const ElementFormat& format, unsigned code) {
+  return fmt::format("0x{:x} ({:g})", code, to_double(format, code));
+}
+
+std::string scale_text(const BlockFormat& format, std::uint8_t byte) {
+  return fmt::format("0x{:02x} ({:g}{})", byte,
+                     to_double(*format.scale, format.scale_magnitude(byte)),
+                     format.is_integer_block(byte) ? ", integer block" : "");
+}
+
+std::string margin_text(const ElementFormat& format, float x) {
+  if (!std::isfinite(x)) return "not finite";
+  const Margin m = margin_of(format, x);
+  if (m.is_beyond) return fmt::format("above the largest value, {:g}", m.upper);
+  if (m.is_tie) return fmt::format("on the tie between {:g} and {:g}", m.lower, m.upper);
+  if (m.lower == m.upper) return "a value of the format";
+  return fmt::format("{:.3g} of a step from the tie {:g}", m.distance, m.boundary);
+}
+
+const char* name_of_choice(BlockChoice choice) {
+  switch (choice) {
+    case BlockChoice::six:
+      return "6";
+    case BlockChoice::four:
+      return "4";
+    case BlockChoice::floating:
+      return "float";
+    case BlockChoice::integer:
+      return "integer";
+    case BlockChoice::only:
+      break;
+  }
+  return "only";
+}
+
+}  // namespace
+
+std::string block_explanation(const Trial& trial, const Recipe& recipe, const BlockTensor& dump,
+                              std::size_t row, std::size_t block) {
+  std::string text = fmt::format("  row {}, block {}", row, block);
+  const auto out = std::back_inserter(text);
+  BlockTrace trace;
+  try {
+    trace = trial.trace(recipe, {row, block});
+  } catch (const Error& error) {
+    return text + fmt::format(": {}\n", error.what());
+  }
+  const BlockFormat& format = *recipe.format;
+  const std::uint8_t held = dump.scale(row, block);
+  fmt::format_to(out, ": block amax {}", number(trace.block_amax));
+  if (format.family() != ScaleFamily::mx) {
+    fmt::format_to(out, ", tensor amax {}", number(trace.tensor_amax));
+  }
+  text += '\n';
+  const bool propagated = trace.propagated || trace.candidates.empty();
+  if (propagated) {
+    fmt::format_to(out,
+                   "  the block holds NaN or infinity: its scale byte is the NaN of {}, its codes "
+                   "are 0\n",
+                   format.scale->name);
+  }
+  const CandidateTrace* const chosen = propagated ? nullptr : &trace.candidates[trace.chosen];
+  fmt::format_to(out, "  scale byte {}, the dump has {}", scale_text(format, trace.scale_byte),
+                 scale_text(format, held));
+  if (format.family() != ScaleFamily::mx && chosen != nullptr) {
+    fmt::format_to(out, "; before rounding {}, {}", number(chosen->h),
+                   margin_text(*format.scale, chosen->h));
+  }
+  text += '\n';
+  if (chosen != nullptr && trace.candidates.size() > 1) {
+    const float x = trace.candidates[0].error;
+    const float y = trace.candidates[1].error;
+    const float larger = std::max(x, y);
+    fmt::format_to(out, "  chosen {}: error {} against {} of {}, {:.3g} % apart\n",
+                   name_of_choice(chosen->kind), number(chosen->error),
+                   number(trace.candidates[1 - trace.chosen].error),
+                   name_of_choice(trace.candidates[1 - trace.chosen].kind),
+                   larger > 0 ? 100.0 * std::abs(x - y) / larger : 0.0);
+  }
+  const auto size = static_cast<std::size_t>(format.block_size);
+  const std::size_t height = trial.block_rows(format);
+  const std::size_t first = height == 1 ? 0 : row % height * size;
+  for (std::size_t i = 0; i < size && block * size + i < trial.columns(); ++i) {
+    const unsigned want = chosen != nullptr ? chosen->codes[first + i] : 0U;
+    const unsigned got = dump.code(row, block * size + i);
+    if (want == got) continue;
+    const ElementFormat& element = element_of(format, trace.scale_byte);
+    fmt::format_to(
+        out, "  column {}: x {},{} code {}, the dump has {}", block * size + i,
+        number(trace.elements[first + i]),
+        chosen != nullptr ? fmt::format(" scaled {},", number(chosen->scaled[first + i])) : "",
+        code_text(element, want), code_text(element_of(format, held), got));
+    if (chosen != nullptr) {
+      fmt::format_to(out, "; {}", margin_text(element, chosen->scaled[first + i]));
+    }
+    text += '\n';
+    break;
+  }
+  return text;
+}
+
+Cause class_of_block(const Trial& trial, const Recipe& recipe, const BlockTensor& dump,
+                     const BlockRef& at) {
+  const BlockFormat& format = *recipe.format;
+  const BlockTrace trace = trial.trace(recipe, at);
+  if (trace.propagated || trace.candidates.empty()) return Cause::saturation;
+  const CandidateTrace& chosen = trace.candidates[trace.chosen];
+  const auto size = static_cast<std::size_t>(format.block_size);
+  const std::size_t height = trial.block_rows(format);
+  const std::size_t first = height == 1 ? 0 : at.first % height * size;
+  const std::size_t count = std::min(size, trial.columns() - at.second * size);
+  const std::uint8_t held = dump.scale(at.first, at.second);
+  const ElementFormat& element = element_of(format, trace.scale_byte);
+  const auto got = [&](std::size_t i) {
+    return static_cast<std::uint8_t>(dump.code(at.first, at.second * size + i));
+  };
+  const auto codes_are = [&](const CandidateTrace& c) {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (c.codes[first + i] != got(i)) return false;
+    }
+    return true;
+  };
+  if (trace.block_amax == 0.0F ||
+      (held != trace.scale_byte && (held == 0 || trace.scale_byte == 0))) {
+    return Cause::zero_block;
+  }
+  for (const CandidateTrace& other : trace.candidates) {
+    if (&other == &chosen) continue;
+    const auto byte = static_cast<std::uint8_t>(other.kind == BlockChoice::integer
+                                                    ? other.scale_byte | format.integer_flag()
+                                                    : other.scale_byte);
+    if (byte == held && codes_are(other)) return Cause::selection;
+  }
+  if (held != trace.scale_byte) {
+    const int step = static_cast<int>(format.scale_magnitude(held)) -
+                     static_cast<int>(format.scale_magnitude(trace.scale_byte));
+    const bool same_kind =
+        format.is_integer_block(held) == format.is_integer_block(trace.scale_byte);
+    if (chosen.h > format.largest_scale() && format.family() != ScaleFamily::mx) {
+      return Cause::saturation;
+    }
+    return same_kind && std::abs(step) == 1 ? Cause::scale_rounding : Cause::dialect;
+  }
+  bool zeros = true, ties = true, beyond = true;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t want = chosen.codes[first + i];
+    if (want == got(i)) continue;
+    const double y = chosen.scaled[first + i];
+    zeros = zeros && to_double(element, want) == 0 && to_double(element, got(i)) == 0;
+    if (!std::isfinite(y)) {
+      ties = false;
+      continue;
+    }
+    const Margin m = margin_of(element, y);
+    const double value = std::abs(to_double(element, got(i)));
+    ties = ties && m.is_tie && (value == m.lower || value == m.upper);
+    beyond = beyond && m.is_beyond;
+  }
+  if (zeros) return Cause::negative_zero;
+  if (ties) return Cause::element_tie;
+  return beyond ? Cause::saturation : Cause::dialect;
+}
+
+}  // namespace lowbit::detail

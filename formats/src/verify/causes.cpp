@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: MIT
+#include "verify/causes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <map>
+
+#include "lowbit/dialect_axis.hpp"
+#include "lowbit/error.hpp"
+
+namespace lowbit {
+
+std::span<const Cause> causes() {
+  static constexpr std::array all{Cause::nibble_order,   Cause::scale_layout, Cause::negative_zero,
+                                  Cause::scale_rounding, Cause::scale_max,    Cause::fp16_input,
+                                  Cause::stale_amax,     Cause::element_tie,  Cause::zero_block,
+                                  Cause::selection,      Cause::saturation,   Cause::dialect};
+  return all;
+}
+
+std::string_view name_of(Cause cause) {
+  switch (cause) {
+    case Cause::nibble_order:
+      return "nibble_order";
+    case Cause::scale_layout:
+      return "scale_layout";
+    case Cause::negative_zero:
+      return "negative_zero";
+    case Cause::scale_rounding:
+      return "scale_rounding";
+    case Cause::scale_max:
+      return "scale_max";
+    case Cause::fp16_input:
+      return "fp16_input";
+    case Cause::stale_amax:
+      return "stale_amax";
+    case Cause::element_tie:
+      return "element_tie";
+    case Cause::zero_block:
+      return "zero_block";
+    case Cause::selection:
+      return "selection";
+    case Cause::saturation:
+      return "saturation";
+    case Cause::dialect:
+      return "dialect";
+  }
+  return "";
+}
+
+namespace detail {
+namespace {
+
+struct AxisCause {
+  std::string_view axis;
+  Cause cause;
+};
+/// The axes whose values a cause of its own names; all others are the cause dialect.
+constexpr AxisCause axis_causes[] = {
+    {"negative_zero", Cause::negative_zero},  {"scale_rounding", Cause::scale_rounding},
+    {"element_ties", Cause::element_tie},     {"e2m0_ties", Cause::element_tie},
+    {"subnormal_carry", Cause::element_tie},  {"scale_floor", Cause::zero_block},
+    {"zero_scale", Cause::zero_block},        {"empty_scale", Cause::zero_block},
+    {"tensor_scale_edge", Cause::zero_block}, {"mx_empty", Cause::zero_block},
+    {"error_value", Cause::selection},        {"error_order", Cause::selection},
+    {"error_fusion", Cause::selection},       {"scale_overflow", Cause::saturation},
+    {"element_overflow", Cause::saturation},  {"nan_element", Cause::saturation},
+    {"scale_nan", Cause::saturation},         {"mx_even_bits", Cause::scale_rounding},
+};
+
+class Modifications {
+ public:
+  Modifications(const Trial& trial, const Recipe& base) : trial_(trial), base_(base) {}
+
+  std::vector<Modification> run() {
+    for (const Cause cause : causes()) {
+      switch (cause) {
+        case Cause::scale_max:
+          largest_scale();
+          break;
+        case Cause::fp16_input:
+          half_inputs();
+          break;
+        case Cause::stale_amax:
+          other_amax();
+          break;
+        case Cause::selection:
+          other_rules(cause);
+          axes(cause);
+          break;
+        case Cause::scale_rounding:
+          axes(cause);
+          if (base_.format->family() == ScaleFamily::mx) other_rules(cause);
+          break;
+        case Cause::dialect:
+          records();
+          other_axes();
+          break;
+        default:
+          axes(cause);
+      }
+    }
+    return std::move(all_);
+  }
+
+ private:
+  void add(Cause cause, std::string change, Recipe recipe, Mixture mixture = Mixture::none) {
+    if (Trial::exists(recipe))
+      all_.push_back({cause, std::move(change), std::move(recipe), mixture});
+  }
+
+  void axis_values(Cause cause, const DialectAxis& axis, Mixture mixture, bool named) {
+    const std::uint8_t own = axis.get(base_.dialect);
+    for (std::uint8_t value = 0; value < axis.values.size(); ++value) {
+      if (value == own) continue;
+      Recipe changed = base_;
+      axis.set(changed.dialect, value);
+      add(cause,
+          fmt::format("{}{} instead of {}", named ? fmt::format("{} ", axis.name) : "",
+                      axis.values[value].name, axis.values[own].name),
+          std::move(changed), mixture);
+    }
+  }
+
+  void axes(Cause cause) {
+    for (const AxisCause& known : axis_causes) {
+      if (known.cause != cause) continue;
+      const DialectAxis* axis = find_dialect_axis(known.axis);
+      if (axis == nullptr) continue;
+      // A byte that was rounded otherwise may stand beside the codes of either byte.
+      axis_values(cause, *axis, cause == Cause::scale_rounding ? Mixture::codes : Mixture::none,
+                  known.axis != name_of(cause));
+    }
+  }
+
+  void other_axes() {
+    for (const DialectAxis& axis : dialect_axes()) {
+      const bool known =
+          std::ranges::any_of(axis_causes, [&](const AxisCause& c) { return c.axis == axis.name; });
+      if (!known) axis_values(Cause::dialect, axis, Mixture::none, true);
+    }
+  }
+
+  void records() {
+    for (const Dialect& record : dialects()) {
+      if (record.name == base_.dialect.name) continue;
+      Recipe changed = base_;
+      changed.dialect = record;
+      for (const std::string& axis : trial_.request().axes) {
+        set_dialect_axis(changed.dialect, axis);
+      }
+      changed.dialect.name = record.name;
+      add(Cause::dialect, fmt::format("{} instead of {}", record.name, base_.dialect.name),
+          std::move(changed));
+    }
+  }
+
+  void largest_scale() {
+    if (base_.format->family() == ScaleFamily::mx) return;
+    const float own = base_.scale_max.value_or(default_scale_max(*base_.format, base_.rule));
+    for (const float other : {base_.format->largest_scale(), base_.format->headroom_scale()}) {
+      if (other == own) continue;
+      Recipe changed = base_;
+      changed.scale_max = other;
+      add(Cause::scale_max, fmt::format("{} instead of {}", other, own), std::move(changed),
+          Mixture::codes);
+    }
+  }
+
+  void half_inputs() {
+    Recipe changed = base_;
+    changed.through_f16 = true;
+    const std::string change = "inputs rounded to F16 first";
+    add(Cause::fp16_input, change, changed);
+    if (base_.format->family() == ScaleFamily::mx) return;
+    changed.amax = trial_.amax(base_);
+    add(Cause::fp16_input, change + ", amax measured before", std::move(changed));
+  }
+
+  void other_amax() {
+    const std::optional<float> stored = trial_.stored().tensor_scale;
+    if (!stored || base_.format->family() == ScaleFamily::mx || trial_.request().declared.amax) {
+      return;
+    }
+    const Trial::ScaleCheck check = trial_.check_scale(base_);
+    if (check.equal) return;
+    const float measured = trial_.amax(base_);
+    const float c = base_.format->largest_element() *
+                    base_.scale_max.value_or(default_scale_max(*base_.format, base_.rule));
+    const float amax = check.kind == TensorScaleKind::multiplier ? *stored * c
+                       : check.kind == TensorScaleKind::divisor  ? c / *stored
+                                                                 : *stored;
+    if (!(amax >= 0.0F) || !std::isfinite(amax)) return;
+    const std::string change =
+        fmt::format("{} (0x{:08x}) is stored where {} (0x{:08x}) is measured", *stored,
+                    std::bit_cast<std::uint32_t>(*stored), check.expected,
+                    std::bit_cast<std::uint32_t>(check.expected));
+    (void)measured;
+    Recipe changed = base_;
+    changed.amax = amax;
+    add(Cause::stale_amax, change + "; the blocks follow the stored one", changed);
+    add(Cause::stale_amax, change + "; the blocks follow the measured one", base_);
+    add(Cause::stale_amax, change + "; scale bytes and codes of either", std::move(changed),
+        Mixture::either);
+  }
+
+  void other_rules(Cause cause) {
+    for (const ScaleRule rule : scale_rules()) {
+      if (rule == base_.rule || searches(rule)) continue;
+      Recipe changed = base_;
+      changed.rule = rule;
+      add(cause, fmt::format("rule {} instead of {}", name_of(rule), name_of(base_.rule)),
+          std::move(changed));
+    }
+  }
+
+  const Trial& trial_;
+  const Recipe& base_;
+  std::vector<Modification> all_;
+};
+
+/// The layouts that the stored sizes allow, the recipe's own left out.
+std::vector<Layout> other_layouts(const Trial& trial, const Recipe& base) {
+  std::vector<Layout> others;
+  std::vector<Layout> all;
+  try {
+    all = consistent_layouts(*base.format, trial.rows(), trial.columns(),
+                             trial.stored().values.size(), trial.stored().scale_shape);
+  } catch (const Error&) {
+    return others;
+  }
+  // The order of scale bytes need not be what the shape declares: every one of the same size too.
+  std::vector<Layout> more = all;
+  for (const Layout& layout : all) {
+    for (const ScaleLayout scales : scale_layouts()) {
+      Layout other = layout;
+      other.scales = scales;
+      if (layout.fused_blocks == 0) more.push_back(other);
+    }
+  }
+  for (Layout layout : more) {
+    layout.tensor_scale = base.layout.tensor_scale;
+    layout.scale_type = base.layout.scale_type;
+    if (layout == base.layout || trial.dump(*base.format, layout) == nullptr) continue;
+    if (std::ranges::find(others, layout) == others.end()) others.push_back(layout);
+  }
+  // One decision before two.
+  std::ranges::stable_sort(others, [&](const Layout& x, const Layout& y) {
+    const auto changes = [&](const Layout& l) {
+      return (l.codes != base.layout.codes ? 1 : 0) + (l.scales != base.layout.scales ? 1 : 0) +
+             (l.fused_blocks != base.layout.fused_blocks ? 2 : 0);
+    };
+    return changes(x) < changes(y);
+  });
+  return others;
+}
+
+class CauseSearch {
+ public:
+  CauseSearch(const Trial& trial, const Recipe& base) : trial_(trial), base_(base) {}
+
+  std::vector<CauseFinding> run() {
+    const BlockTensor* const own = trial_.dump(*base_.format, base_.layout);
+    std::vector<BlockRef> wanted;
+    if (own != nullptr) wanted = trial_.differing(base_, *own, 384);
+    sample_ = trial_.sample(*base_.format, trial_.all_finite() ? 256 : 64, wanted);
+    base_sample_ = trial_.quantize_sample(base_, sample_);
+    layouts_ = other_layouts(trial_, base_);
+    if (own != nullptr) layouts_.insert(layouts_.begin(), base_.layout);
+    changes_ = modifications(trial_, base_);
+    for (const Modification& m : changes_) {
+      try {
+        samples_.push_back(trial_.quantize_sample(m.recipe, sample_));
+      } catch (const Error&) {
+        samples_.emplace_back();  // a pair that this dialect does not have
+      }
+    }
+
+    std::vector<CauseFinding> found;
+    // A layout alone, numerics alone, then both.
+    for (const Layout& layout : layouts_) {
+      if (layout != base_.layout && settles(layout, nullptr, found)) return found;
+    }
+    for (std::size_t pass = 0; pass < 2; ++pass) {
+      for (const Layout& layout : layouts_) {
+        if ((layout == base_.layout) != (pass == 0)) continue;
+        const BlockTensor dump = trial_.dump_sample(*trial_.dump(*base_.format, layout), sample_);
+        for (std::size_t i = 0; i < changes_.size(); ++i) {
+          if (samples_[i].format == nullptr) continue;
+          if (difference_of(samples_[i], &base_sample_, changes_[i].mixture, dump).different != 0) {
+            continue;
+          }
+          if (settles(layout, &changes_[i], found)) return found;
+        }
+      }
+    }
+    classify(found);
+    return found;
+  }
+
+ private:
+  /// Whether the layout, with or without the change, explains every block and the tensor scale.
+  bool settles(const Layout& layout, const Modification* change, std::vector<CauseFinding>& found) {
+    const BlockTensor* const dump = trial_.dump(*base_.format, layout);
+    Recipe recipe = change != nullptr ? change->recipe : base_;
+    recipe.layout = layout;
+    // A stored amax that is named as stale need not be the recipe's.
+    const bool stale = change != nullptr && change->cause == Cause::stale_amax;
+    if (!stale && !trial_.check_scale(recipe).equal) return false;
+    if (change == nullptr &&
+        difference_of(base_sample_, nullptr, Mixture::none, trial_.dump_sample(*dump, sample_))
+                .different != 0) {
+      return false;
+    }
+    const Recipe* const other =
+        change != nullptr && change->mixture != Mixture::none ? &base_ : nullptr;
+    const Mixture mixture = change != nullptr ? change->mixture : Mixture::none;
+    if (trial_.compare_all(recipe, other, mixture, *dump).different != 0) return false;
+
+    if (layout != base_.layout) add_layout(layout, recipe, found);
+    if (change == nullptr) return true;
+    Recipe plain = base_;
+    plain.layout = layout;
+    CauseFinding finding{change->cause, change->change, 0, 0, 0, {}};
+    const BlockDifference d = trial_.compare_all(plain, nullptr, Mixture::none, *dump);
+    place(finding, d);
+    if (d.different != 0) {
+      finding.explanation = block_explanation(trial_, plain, *dump, d.first_row, d.first_block);
+    }
+    found.push_back(std::move(finding));
+    return true;
+  }
+
+  static void place(CauseFinding& finding, const BlockDifference& d) {
+    finding.blocks = d.different;
+    finding.row = d.first_row;
+    finding.block = d.first_block;
+  }
+
+  /// \param recipe  what the dump is under the right layout
+  void add_layout(const Layout& layout, const Recipe& recipe, std::vector<CauseFinding>& found) {
+    const auto add = [&](Cause cause, std::string_view is, std::string_view was, Layout partly) {
+      CauseFinding finding{cause, fmt::format("{} instead of {}", is, was), 0, 0, 0, {}};
+      // What differs while only this is read as declared.
+      const BlockTensor* const dump = trial_.dump(*base_.format, partly);
+      if (dump != nullptr) {
+        const BlockDifference d = trial_.compare_all(recipe, nullptr, Mixture::none, *dump);
+        place(finding, d);
+        if (d.different != 0) {
+          finding.explanation =
+              block_explanation(trial_, recipe, *dump, d.first_row, d.first_block);
+        }
+      } else {
+        finding.blocks = trial_.rows() * recipe_blocks();
+        finding.explanation = "  the stored bytes do not have the sizes of the declared layout\n";
+      }
+      found.push_back(std::move(finding));
+    };
+    Layout partly = layout;
+    if (layout.codes != base_.layout.codes) {
+      partly.codes = base_.layout.codes;
+      add(Cause::nibble_order, name_of(layout.codes), name_of(base_.layout.codes), partly);
+    }
+    if (layout.scales != base_.layout.scales || layout.fused_blocks != base_.layout.fused_blocks ||
+        layout.once_per_2d_block != base_.layout.once_per_2d_block) {
+      partly = layout;
+      partly.scales = base_.layout.scales;
+      partly.fused_blocks = base_.layout.fused_blocks;
+      partly.once_per_2d_block = base_.layout.once_per_2d_block;
+      const auto text = [](const Layout& l) {
+        return l.fused_blocks != 0   ? fmt::format("fused={}", l.fused_blocks)
+               : l.once_per_2d_block ? fmt::format("{}, once per 2D block", name_of(l.scales))
+                                     : std::string(name_of(l.scales));
+      };
+      add(Cause::scale_layout, text(layout), text(base_.layout), partly);
+    }
+  }
+
+  [[nodiscard]] std::size_t recipe_blocks() const {
+    const auto size = static_cast<std::size_t>(base_.format->block_size);
+    return (trial_.columns() + size - 1) / size;
+  }
+
+  /// No single cause: what each block that differs is.
+  void classify(std::vector<CauseFinding>& found) {
+    Layout layout = base_.layout;
+    std::size_t fewest = static_cast<std::size_t>(-1);
+    // The layout under which the fewest sampled blocks differ; the declared one where it is as
+    // good.
+    for (const Layout& candidate : layouts_) {
+      const BlockTensor dump = trial_.dump_sample(*trial_.dump(*base_.format, candidate), sample_);
+      const std::size_t n = difference_of(base_sample_, nullptr, Mixture::none, dump).different;
+      if (n < fewest) {
+        fewest = n;
+        layout = candidate;
+      }
+    }
+    const BlockTensor* const dump = trial_.dump(*base_.format, layout);
+    if (dump == nullptr) return;
+    Recipe recipe = base_;
+    recipe.layout = layout;
+    // Another layout is named only where it mends most blocks.
+    const bool mends = layout != base_.layout && 2 * fewest <= sample_.blocks.size();
+    if (mends) {
+      add_layout(layout, recipe, found);
+    } else if (layout != base_.layout) {
+      layout = base_.layout;
+      recipe.layout = layout;
+    }
+    const BlockTensor* const held = trial_.dump(*base_.format, layout);
+    if (held == nullptr) return;
+    const BlockDifference all = trial_.compare_all(recipe, nullptr, Mixture::none, *held);
+    const std::vector<BlockRef> blocks = trial_.differing(recipe, *held, 2048);
+    std::map<Cause, std::pair<std::size_t, BlockRef>> classes;
+    for (const BlockRef& at : blocks) {
+      auto [entry, is_new] =
+          classes.try_emplace(class_of_block(trial_, recipe, *held, at), std::size_t{0}, at);
+      ++entry->second.first;
+    }
+    for (const auto& [cause, where] : classes) {
+      CauseFinding finding{cause, "in no block-wide pattern that a single change gives", 0, 0, 0,
+                           {}};
+      if (cause == Cause::dialect) finding.change = "no record and no axis gives these blocks";
+      finding.blocks = blocks.empty() ? 0 : where.first * all.different / blocks.size();
+      finding.row = where.second.first;
+      finding.block = where.second.second;
+      finding.explanation = block_explanation(trial_, recipe, *held, finding.row, finding.block);
+      found.push_back(std::move(finding));
+    }
+    const Trial::ScaleCheck check = trial_.check_scale(recipe);
+    if (!check.equal && trial_.stored().tensor_scale && !trial_.request().declared.amax) {
+      found.push_back({Cause::stale_amax,
+                       fmt::format("{} (0x{:08x}) is stored where {} (0x{:08x}) is measured",
+                                   *trial_.stored().tensor_scale,
+                                   std::bit_cast<std::uint32_t>(*trial_.stored().tensor_scale),
+                                   check.expected, std::bit_cast<std::uint32_t>(check.expected)),
+                       0,
+                       0,
+                       0,
+                       {}});
+    }
+  }
+
+  const Trial& trial_;
+  const Recipe& base_;
+  BlockSample sample_;
+  BlockTensor base_sample_;
+  std::vector<Layout> layouts_;
+  std::vector<Modification> changes_;
+  std::vector<BlockTensor> samples_;
+};
+
+}  // namespace
+
+std::vector<Modification> modifications(const Trial& trial, const Recipe& base) {
+  return Modifications(trial, base).run();
+}
+
+std::vector<CauseFinding> find_causes(const Trial& trial, const Recipe& base) {
+  return CauseSearch(trial, base).run();
+}
+
+}  // namespace detail
+}  // namespace lowbit

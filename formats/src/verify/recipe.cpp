@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: MIT
+#include "verify/recipe.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <mutex>
+
+#include "lowbit/conversion.hpp"
+#include "lowbit/detail/parallel.hpp"
+#include "lowbit/dialect_axis.hpp"
+#include "lowbit/error.hpp"
+#include "quantize/tensor_constants.hpp"
+
+namespace lowbit::detail {
+namespace {
+
+bool same_bits(float x, float y) {
+  return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
+}
+
+/// Whole rows of a matrix with its random numbers, whose rows are padded to whole blocks.
+std::span<const float> part_of(std::span<const float> all, std::size_t row_length,
+                               std::size_t first, std::size_t last) {
+  if (all.empty()) return all;
+  return all.subspan(first * row_length, (last - first) * row_length);
+}
+
+bool same_codes(const BlockTensor& x, const BlockTensor& y, std::size_t row, std::size_t first,
+                std::size_t last) {
+  if (x.format->storage_bits() == 4 && first % 2 == 0 && last % 2 == 0) {
+    const auto at = static_cast<std::ptrdiff_t>(row * x.value_bytes_per_row() + first / 2);
+    return std::equal(x.values.begin() + at,
+                      x.values.begin() + at + static_cast<std::ptrdiff_t>((last - first) / 2),
+                      y.values.begin() + at);
+  }
+  for (std::size_t c = first; c < last; ++c) {
+    if (x.code(row, c) != y.code(row, c)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string numerics_key(const Recipe& recipe, bool finite, bool nearest) {
+  const bool mx = recipe.format->family() == ScaleFamily::mx;
+  const auto matters = [&](std::string_view axis) {
+    const auto is = [&](std::initializer_list<std::string_view> names) {
+      return std::ranges::find(names, axis) != names.end();
+    };
+    if (is({"dequantization", "dequantized_zero"})) return false;
+    if (axis.starts_with("mx_")) return mx;
+    if (mx && is({"tensor_scale", "tensor_scale_edge", "block_scale", "scale_floor", "zero_scale",
+                  "scale_rounding", "element_scale", "amax_range"})) {
+      return false;
+    }
+    if (!selects(recipe.rule) && is({"error_value", "error_order", "error_fusion", "selected_scale",
+                                     "constant_division", "divided_candidates"})) {
+      return false;
+    }
+    if (!recipe.format->is_adaptive() && axis == "integer_unit") return false;
+    if (*recipe.format->element == e2m1 && is({"e2m0_ties", "subnormal_carry", "int3_coding"})) {
+      return recipe.format->is_adaptive();
+    }
+    if (finite && axis == "nonfinite") return false;
+    return !(nearest && axis == "stochastic");
+  };
+  std::string key =
+      fmt::format("{} {} {} {} {}", recipe.format->name, name_of(recipe.rule),
+                  recipe.scale_max.value_or(0.0F), recipe.through_f16, recipe.amax.value_or(-1.0F));
+  for (const DialectAxis& axis : dialect_axes()) {
+    if (matters(axis.name)) key += fmt::format(" {}", axis.get(recipe.dialect));
+  }
+  return key;
+}
+
+BlockDifference difference_of(const BlockTensor& wanted, const BlockTensor* other, Mixture mixture,
+                              const BlockTensor& dump) {
+  BlockDifference found;
+  const std::size_t blocks = wanted.blocks_per_row();
+  const auto size = static_cast<std::size_t>(wanted.format->block_size);
+  found.compared = wanted.rows * blocks;
+  for (std::size_t row = 0; row < wanted.rows; ++row) {
+    for (std::size_t block = 0; block < blocks; ++block) {
+      const std::size_t first = block * size;
+      const std::size_t last = std::min(first + size, wanted.columns);
+      bool scale = wanted.scale(row, block) == dump.scale(row, block);
+      bool codes = same_codes(wanted, dump, row, first, last);
+      if (scale && codes) continue;
+      if (other != nullptr && mixture != Mixture::none) {
+        if (mixture == Mixture::either) {
+          scale = scale || other->scale(row, block) == dump.scale(row, block);
+        }
+        codes = codes || same_codes(*other, dump, row, first, last);
+        if (scale && codes) continue;
+      }
+      if (found.different++ == 0) {
+        found.first_row = row;
+        found.first_block = block;
+      }
+      found.scales += scale ? 0 : 1;
+      if (codes) continue;
+      for (std::size_t c = first; c < last; ++c) {
+        found.codes += wanted.code(row, c) != dump.code(row, c) ? 1 : 0;
+      }
+    }
+  }
+  return found;
+}
+
+Trial::Trial(std::span<const float> values, std::size_t rows, std::size_t columns,
+             const QuantizedDump& dump, const VerifyRequest& request)
+    : values_(values), rows_(rows), columns_(columns), dump_(dump), request_(request) {
+  const QuantizeOptions& o = request.declared;
+  if (!o.transforms.empty()) {
+    // Transforms are part of the request, not of a dialect: they are done once for all recipes, in
+    // the pipeline's order, the non-finite policy first.
+    transformed_.assign(values.begin(), values.end());
+    if (o.nonfinite == NonFinite::saturate) {
+      for (float& x : transformed_) {
+        if (std::isnan(x)) x = 0.0F;
+        if (std::isinf(x)) x = std::copysign(largest_finite(o.input_type), x);
+      }
+    }
+    for (const auto& transform : o.transforms) {
+      transform->check(columns);
+      for (std::size_t r = 0; r < rows; ++r) {
+        const auto row = std::span(transformed_).subspan(r * columns, columns);
+        if (o.side == OperandSide::weights) {
+          transform->apply_to_weights(row, o.input_type);
+        } else {
+          transform->apply_to_inputs(row, o.input_type);
+        }
+      }
+    }
+    values_ = transformed_;
+  }
+  all_finite_ = std::ranges::all_of(values_, [](float x) { return std::isfinite(x); });
+}
+
+const BlockTensor* Trial::dump(const BlockFormat& format, const Layout& layout) const {
+  Layout key_layout = layout;
+  key_layout.tensor_scale = TensorScaleKind::amax;
+  key_layout.scale_type = ScaleType::u8;
+  const std::pair<const BlockFormat*, std::string> key{&format, describe(key_layout)};
+  const auto found = dumps_.find(key);
+  if (found != dumps_.end()) return found->second.get();
+  std::unique_ptr<BlockTensor>& held = dumps_[key];
+  const auto sizes = stored_sizes(layout, format, rows_, columns_);
+  if (!sizes || sizes->values != dump_.values.size() || sizes->scales != dump_.scales.size()) {
+    return nullptr;
+  }
+  held = std::make_unique<BlockTensor>(
+      unpack(layout, format, rows_, columns_, dump_.values, dump_.scales));
+  return held.get();
+}
+
+std::span<const float> Trial::values_of(const Recipe& recipe) const {
+  if (!recipe.through_f16) return values_;
+  if (f16_.empty()) {
+    f16_.assign(values_.begin(), values_.end());
+    for (float& x : f16_) x = round_to_input_type(x, InputType::float16);
+  }
+  return f16_;
+}
+
+QuantizeOptions Trial::options(const Recipe& recipe) const {
+  QuantizeOptions o = request_.declared;
+  o.transforms.clear();
+  o.format = recipe.format;
+  o.rule = recipe.rule;
+  o.scale_max = recipe.scale_max;
+  o.dialect = &recipe.dialect;
+  o.amax = recipe.amax ? recipe.amax : request_.declared.amax;
+  if (recipe.format->family() == ScaleFamily::mx) o.amax.reset();
+  if (!searches(recipe.rule)) o.importance = {};
+  if (recipe.rule != ScaleRule::search) o.search_radius = 0;
+  return o;
+}
+
+bool Trial::exists(const Recipe& recipe) {
+  return is_valid_rule(*recipe.format, recipe.rule, &recipe.dialect) &&
+         (!recipe.scale_max || is_valid_scale_max(*recipe.format, *recipe.scale_max));
+}
+
+float Trial::amax(const Recipe& recipe) const {
+  const QuantizeOptions o = options(recipe);
+  if (o.amax) return *o.amax;
+  if (!all_finite_) return measure_amax(values_of(recipe), rows_, columns_, o);
+  // Dialects differ in A only where there are NaN and infinity.
+  std::optional<float>& held = recipe.through_f16 ? amax_f16_ : amax_;
+  if (!held) {
+    float top = 0.0F;
+    for (const float x : values_of(recipe)) top = std::max(top, std::fabs(x));
+    held = top;
+  }
+  return *held;
+}
+
+std::size_t Trial::block_rows(const BlockFormat& format) const {
+  return request_.declared.block_2d ? static_cast<std::size_t>(format.block_rows_2d()) : 1;
+}
+
+BlockTensor Trial::quantize_rows(const Recipe& recipe, std::size_t first, std::size_t last) const {
+  QuantizeOptions o = options(recipe);
+  if (recipe.format->family() != ScaleFamily::mx) o.amax = amax(recipe);
+  const auto size = static_cast<std::size_t>(recipe.format->block_size);
+  const std::size_t padded = (columns_ + size - 1) / size * size;
+  o.random0 = part_of(request_.declared.random0, padded, first, last);
+  o.random1 = part_of(request_.declared.random1, padded, first, last);
+  return quantize(part_of(values_of(recipe), columns_, first, last), last - first, columns_, o);
+}
+
+BlockSample Trial::sample(const BlockFormat& format, std::size_t count,
+                          std::span<const BlockRef> wanted) const {
+  const auto size = static_cast<std::size_t>(format.block_size);
+  const std::size_t height = block_rows(format);
+  // Whole blocks; a matrix that has none of them has one row or one column of partial ones.
+  const std::size_t across = std::max<std::size_t>(1, columns_ / size);
+  const std::size_t down = std::max<std::size_t>(1, rows_ / height);
+  const std::size_t tall = std::min(height, rows_);
+  const std::size_t wide = std::min(size, columns_);
+  BlockSample s;
+  for (const BlockRef& ref : wanted) {
+    if (ref.second >= across || ref.first / height >= down) continue;
+    const BlockRef first{ref.first / height * height, ref.second};
+    if (s.blocks.empty() || s.blocks.back() != first) s.blocks.push_back(first);
+  }
+  const std::size_t all = across * down;
+  const std::size_t more = std::min(count, all);
+  for (std::size_t i = 0; i < more; ++i) {
+    // An odd stride over rows and columns at once, so that columns of equal numbers do not repeat.
+    const std::size_t at = all <= count ? i : (i * all / more + i * 7) % all;
+    s.blocks.emplace_back(at / across * height, at % across);
+  }
+  const std::size_t n = s.blocks.size();
+  // Rows one below the other; 2D blocks side by side.
+  s.rows = height == 1 ? n : tall;
+  s.columns = height == 1 ? wide : n * wide;
+  s.values.resize(s.rows * s.columns);
+  const bool random = !request_.declared.random0.empty();
+  const std::size_t padded = (columns_ + size - 1) / size * size;
+  const std::size_t sample_padded = (s.columns + size - 1) / size * size;
+  if (random) s.random0.assign(s.rows * sample_padded, 0.0F);
+  if (!request_.declared.random1.empty()) s.random1.assign(s.rows * sample_padded, 0.0F);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t r = 0; r < tall; ++r) {
+      const std::size_t row = height == 1 ? i : r;
+      const std::size_t column = height == 1 ? 0 : i * wide;
+      const std::size_t from = s.blocks[i].first + r;
+      std::copy_n(values_.begin() +
+                      static_cast<std::ptrdiff_t>(from * columns_ + s.blocks[i].second * size),
+                  wide, s.values.begin() + static_cast<std::ptrdiff_t>(row * s.columns + column));
+      const auto copy_random = [&](std::span<const float> all_numbers, std::vector<float>& to) {
+        if (to.empty()) return;
+        std::copy_n(all_numbers.begin() +
+                        static_cast<std::ptrdiff_t>(from * padded + s.blocks[i].second * size),
+                    wide, to.begin() + static_cast<std::ptrdiff_t>(row * sample_padded + column));
+      };
+      copy_random(request_.declared.random0, s.random0);
+      copy_random(request_.declared.random1, s.random1);
+    }
+  }
+  s.values_f16 = s.values;
+  for (float& x : s.values_f16) x = round_to_input_type(x, InputType::float16);
+  return s;
+}
+
+BlockTensor Trial::quantize_sample(const Recipe& recipe, const BlockSample& sample) const {
+  QuantizeOptions o = options(recipe);
+  if (recipe.format->family() != ScaleFamily::mx) o.amax = amax(recipe);
+  o.random0 = sample.random0;
+  o.random1 = sample.random1;
+  return quantize(recipe.through_f16 ? sample.values_f16 : sample.values, sample.rows,
+                  sample.columns, o);
+}
+
+BlockTensor Trial::dump_sample(const BlockTensor& dump, const BlockSample& sample) const {
+  BlockTensor t;
+  t.format = dump.format;
+  t.rows = sample.rows;
+  t.columns = sample.columns;
+  t.values.assign(t.rows * t.value_bytes_per_row(), 0);
+  t.scales.assign(t.rows * t.blocks_per_row(), 0);
+  const auto size = static_cast<std::size_t>(t.format->block_size);
+  const std::size_t height = block_rows(*t.format);
+  const std::size_t bytes = size * static_cast<std::size_t>(t.format->storage_bits()) / 8;
+  const std::size_t tall = height == 1 ? 1 : sample.rows;
+  for (std::size_t i = 0; i < sample.blocks.size(); ++i) {
+    for (std::size_t r = 0; r < tall; ++r) {
+      const std::size_t row = height == 1 ? i : r;
+      const std::size_t block = height == 1 ? 0 : i;
+      const std::size_t from = sample.blocks[i].first + r;
+      std::copy_n(
+          dump.values.begin() + static_cast<std::ptrdiff_t>(from * dump.value_bytes_per_row() +
+                                                            sample.blocks[i].second * bytes),
+          bytes,
+          t.values.begin() +
+              static_cast<std::ptrdiff_t>(row * t.value_bytes_per_row() + block * bytes));
+      t.scales[row * t.blocks_per_row() + block] = dump.scale(from, sample.blocks[i].second);
+    }
+  }
+  return t;
+}
+
+BlockDifference Trial::compare_all(const Recipe& recipe, const Recipe* other, Mixture mixture,
+                                   const BlockTensor& dump) const {
+  // A in advance, so that no thread measures it again.
+  if (recipe.format->family() != ScaleFamily::mx) (void)amax(recipe);
+  if (other != nullptr && other->format->family() != ScaleFamily::mx) (void)amax(*other);
+  const std::size_t height = block_rows(*recipe.format);
+  const std::size_t per_part =
+      std::max<std::size_t>(1, (std::size_t{1} << 18) / std::max<std::size_t>(1, columns_));
+  const std::size_t chunk = (per_part + height - 1) / height * height;
+  std::mutex mutex;
+  BlockDifference all;
+  bool any = false;
+  const auto part = [&](std::size_t first, std::size_t last) {
+    const BlockTensor wanted = quantize_rows(recipe, first, last);
+    std::optional<BlockTensor> second;
+    if (other != nullptr && mixture != Mixture::none) {
+      second = quantize_rows(*other, first, last);
+    }
+    BlockTensor held;
+    held.format = dump.format;
+    held.rows = last - first;
+    held.columns = dump.columns;
+    const auto rows_of = [&](const std::vector<std::uint8_t>& bytes, std::size_t row_bytes) {
+      const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(first * row_bytes);
+      return std::vector<std::uint8_t>(
+          begin, begin + static_cast<std::ptrdiff_t>((last - first) * row_bytes));
+    };
+    held.values = rows_of(dump.values, dump.value_bytes_per_row());
+    held.scales = rows_of(dump.scales, dump.blocks_per_row());
+    const BlockDifference d = difference_of(wanted, second ? &*second : nullptr, mixture, held);
+    const std::lock_guard lock(mutex);
+    all.compared += d.compared;
+    all.different += d.different;
+    all.scales += d.scales;
+    all.codes += d.codes;
+    if (d.different == 0) return;
+    const std::size_t row = d.first_row + first;
+    if (!any || row < all.first_row) {
+      all.first_row = row;
+      all.first_block = d.first_block;
+    }
+    any = true;
+  };
+  parallel_chunks(rows_, chunk, request_.threads, part);
+  return all;
+}
+
+std::vector<BlockRef> Trial::differing(const Recipe& recipe, const BlockTensor& dump,
+                                       std::size_t most) const {
+  std::vector<BlockRef> found;
+  const std::size_t height = block_rows(*recipe.format);
+  const std::size_t chunk =
+      (std::max<std::size_t>(1, (std::size_t{1} << 16) / std::max<std::size_t>(1, columns_)) +
+       height - 1) /
+      height * height;
+  const auto size = static_cast<std::size_t>(recipe.format->block_size);
+  // Chunks far apart first, so that the blocks come from all of the matrix.
+  const std::size_t chunks = (rows_ + chunk - 1) / chunk;
+  std::vector<std::size_t> order(chunks);
+  for (std::size_t i = 0; i < chunks; ++i) order[i] = i;
+  const std::size_t strides = std::min<std::size_t>(chunks, 16);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t x, std::size_t y) { return x % strides < y % strides; });
+  const std::size_t per_chunk = std::max<std::size_t>(most / std::max<std::size_t>(1, chunks), 16);
+  for (const std::size_t at : order) {
+    if (found.size() >= most) break;
+    const std::size_t first = at * chunk;
+    const std::size_t last = std::min(rows_, first + chunk);
+    const BlockTensor wanted = quantize_rows(recipe, first, last);
+    std::size_t here = 0;
+    for (std::size_t row = first; row < last && here < per_chunk; ++row) {
+      for (std::size_t block = 0; block < wanted.blocks_per_row() && here < per_chunk; ++block) {
+        const std::size_t begin = block * size;
+        bool same = wanted.scale(row - first, block) == dump.scale(row, block);
+        for (std::size_t c = begin; same && c < std::min(begin + size, columns_); ++c) {
+          same = wanted.code(row - first, c) == dump.code(row, c);
+        }
+        if (same) continue;
+        found.emplace_back(row, block);
+        ++here;
+      }
+    }
+  }
+  return found;
+}
+
+BlockTrace Trial::trace(const Recipe& recipe, const BlockRef& at) const {
+  const auto size = static_cast<std::size_t>(recipe.format->block_size);
+  const std::size_t height = block_rows(*recipe.format);
+  const std::size_t first = at.first / height * height;
+  const std::size_t last = std::min(rows_, first + height);
+  QuantizeOptions o = options(recipe);
+  if (recipe.format->family() != ScaleFamily::mx) o.amax = amax(recipe);
+  const std::size_t padded = (columns_ + size - 1) / size * size;
+  o.random0 = part_of(request_.declared.random0, padded, first, last);
+  o.random1 = part_of(request_.declared.random1, padded, first, last);
+  return trace_block(part_of(values_of(recipe), columns_, first, last), last - first, columns_, o,
+                     at.first - first, at.second);
+}
+
+Trial::ScaleCheck Trial::check_scale(const Recipe& recipe) const {
+  ScaleCheck check;
+  if (recipe.format->family() == ScaleFamily::mx) {
+    // lowbit's own files have amax 1 there.
+    check.expected = 1.0F;
+    check.equal = !dump_.tensor_scale || same_bits(*dump_.tensor_scale, 1.0F);
+    return check;
+  }
+  const float a = amax(recipe);
+  const TensorConstants constants = make_constants(options(recipe), a);
+  const float c = constants.encode_constant;
+  const auto scales = tensor_scales(recipe.dialect, c, a, request_.declared.input_type);
+  const auto is = [&](TensorScaleKind kind, float x) {
+    check.expected = x;
+    check.kind = kind;
+    check.equal = same_bits(*dump_.tensor_scale, x);
+    return check.equal;
+  };
+  if (!dump_.tensor_scale) {
+    check.equal =
+        recipe.layout.tensor_scale == TensorScaleKind::none || !request_.tensor_scale_declared;
+    check.expected = a;
+    return check;
+  }
+  const bool open = !request_.tensor_scale_declared;
+  const TensorScaleKind declared = recipe.layout.tensor_scale;
+  if (declared == TensorScaleKind::none && !open) return check;
+  // The dialect's own scale, or the quotient rounded once.
+  if ((open || declared == TensorScaleKind::multiplier) &&
+      (is(TensorScaleKind::multiplier, scales.decode) || is(TensorScaleKind::multiplier, a / c))) {
+    return check;
+  }
+  if ((open || declared == TensorScaleKind::divisor) &&
+      (is(TensorScaleKind::divisor, scales.encode) || is(TensorScaleKind::divisor, c / a))) {
+    return check;
+  }
+  // A dialect without a tensor scale has the factor 1.
+  if (open || declared == TensorScaleKind::amax) (void)is(TensorScaleKind::amax, constants.amax);
+  return check;
+}
+
+}  // namespace lowbit::detail

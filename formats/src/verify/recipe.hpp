@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// One way in which a dump could have been made, and the machine that tries it: on sampled blocks,
+// and on all of them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lowbit/block_trace.hpp"
+#include "lowbit/dialect.hpp"
+#include "lowbit/verify_quantize.hpp"
+
+namespace lowbit::detail {
+
+/// A request with a layout. The dialect is held by value, so that one axis of it can be changed.
+struct Recipe {
+  const BlockFormat* format = nullptr;
+  ScaleRule rule = ScaleRule::static_6;
+  std::optional<float> scale_max{};
+  Dialect dialect{};
+  Layout layout{};
+  bool through_f16 = false;     ///< the inputs are rounded to F16 first
+  std::optional<float> amax{};  ///< A, where it is not the measured one
+};
+
+/// What the recipe's bytes depend on: recipes of one key give one result, as axes that do not
+/// matter to the format and the rule are left out. \param finite  whether the inputs are
+[[nodiscard]] std::string numerics_key(const Recipe& recipe, bool finite, bool nearest);
+
+/// Which parts of two quantizations a block of the dump may be put together from.
+enum class Mixture : std::uint8_t {
+  none,    ///< all of the first
+  codes,   ///< the first's scale byte, the codes of either
+  either,  ///< the scale byte of either, the codes of either
+};
+
+/// Blocks that differ, and the first of them.
+struct BlockDifference {
+  std::size_t compared = 0;
+  std::size_t different = 0;
+  std::size_t scales = 0;
+  std::size_t codes = 0;
+  std::size_t first_row = 0;
+  std::size_t first_block = 0;
+};
+
+/// Compares block by block. \param other  for mixtures: the second quantization
+[[nodiscard]] BlockDifference difference_of(const BlockTensor& wanted, const BlockTensor* other,
+                                            Mixture mixture, const BlockTensor& dump);
+
+/// (row, block), the row being the first of a 2D block.
+using BlockRef = std::pair<std::size_t, std::size_t>;
+
+/// The blocks of a matrix that are tried first, as a small matrix of their own.
+struct BlockSample {
+  std::vector<BlockRef> blocks;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::vector<float> values;
+  std::vector<float> values_f16;  ///< each rounded to F16
+  std::vector<float> random0, random1;
+};
+
+/// A matrix, a dump of it, and what recipes make of the matrix.
+class Trial {
+ public:
+  Trial(std::span<const float> values, std::size_t rows, std::size_t columns,
+        const QuantizedDump& dump, const VerifyRequest& request);
+
+  [[nodiscard]] std::size_t rows() const { return rows_; }
+  [[nodiscard]] std::size_t columns() const { return columns_; }
+  [[nodiscard]] const QuantizedDump& stored() const { return dump_; }
+  [[nodiscard]] const VerifyRequest& request() const { return request_; }
+  [[nodiscard]] std::span<const float> values() const { return values_; }
+  [[nodiscard]] bool all_finite() const { return all_finite_; }
+
+  /// The dump in lowbit's own layout; null where its bytes do not have the sizes of the layout.
+  [[nodiscard]] const BlockTensor* dump(const BlockFormat& format, const Layout& layout) const;
+  /// A that the recipe quantizes under: given, or measured.
+  [[nodiscard]] float amax(const Recipe& recipe) const;
+  /// The request of the recipe for a part of the matrix.
+  [[nodiscard]] QuantizeOptions options(const Recipe& recipe) const;
+  /// Whether the pair of format, rule and dialect exists.
+  [[nodiscard]] static bool exists(const Recipe& recipe);
+
+  /// Evenly spread blocks, `wanted` among them. Partial blocks are left out where there are whole
+  /// ones.
+  [[nodiscard]] BlockSample sample(const BlockFormat& format, std::size_t count,
+                                   std::span<const BlockRef> wanted = {}) const;
+  [[nodiscard]] BlockTensor quantize_sample(const Recipe& recipe, const BlockSample& sample) const;
+  /// The dump's blocks of the sample.
+  [[nodiscard]] BlockTensor dump_sample(const BlockTensor& dump, const BlockSample& sample) const;
+  /// All blocks, on all threads. \param other  for mixtures
+  [[nodiscard]] BlockDifference compare_all(const Recipe& recipe, const Recipe* other,
+                                            Mixture mixture, const BlockTensor& dump) const;
+  /// The first `most` blocks that differ.
+  [[nodiscard]] std::vector<BlockRef> differing(const Recipe& recipe, const BlockTensor& dump,
+                                                std::size_t most) const;
+
+  /// One block (all rows of a 2D one), step by step.
+  [[nodiscard]] BlockTrace trace(const Recipe& recipe, const BlockRef& at) const;
+  /// Rows of one block.
+  [[nodiscard]] std::size_t block_rows(const BlockFormat& format) const;
+
+  /// The number that the recipe's tensor has beside its blocks, and whether the stored one is it.
+  struct ScaleCheck {
+    float expected = 1.0F;
+    bool equal = true;
+    TensorScaleKind kind = TensorScaleKind::none;
+  };
+  [[nodiscard]] ScaleCheck check_scale(const Recipe& recipe) const;
+
+ private:
+  [[nodiscard]] BlockTensor quantize_rows(const Recipe& recipe, std::size_t first,
+                                          std::size_t last) const;
+  [[nodiscard]] std::span<const float> values_of(const Recipe& recipe) const;
+
+  std::vector<float> transformed_;
+  std::span<const float> values_;
+  std::size_t rows_;
+  std::size_t columns_;
+  const QuantizedDump& dump_;
+  const VerifyRequest& request_;
+  bool all_finite_ = true;
+  mutable std::vector<float> f16_;
+  mutable std::optional<float> amax_, amax_f16_;
+  mutable std::map<std::pair<const BlockFormat*, std::string>, std::unique_ptr<BlockTensor>> dumps_;
+};
+
+}  // namespace lowbit::detail

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// What `lowbit verify quantize` prints, for people and for programs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "lowbit/printable.hpp"
+#include "lowbit/verify_quantize.hpp"
+
+namespace lowbit {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Combination& c) {
+  Json j{{"format", c.format->name}, {"rule", name_of(c.rule)}};
+  j["scale_max"] = c.scale_max ? Json(*c.scale_max) : Json(nullptr);
+  j["dialect"] = c.dialect;
+  j["layout"] = describe(c.layout);
+  j["compared_blocks"] = c.compared;
+  j["different_blocks"] = c.different;
+  j["tensor_scale_equal"] = c.tensor_scale_equal;
+  return j;
+}
+
+Json json_of(float x) {
+  return {{"value", x}, {"bits", fmt::format("0x{:08x}", std::bit_cast<std::uint32_t>(x))}};
+}
+
+/// A line for each format, rule and layout, with the dialects that agree under them.
+std::string agreeing_text(const Verification& v) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const Combination& c : v.agreeing) {
+    Combination without = c;
+    without.dialect.clear();
+    const std::string sampled =
+        c.compared < v.difference.blocks ? fmt::format(" (on {} sampled blocks)", c.compared) : "";
+    const std::string key = describe(without) + sampled;
+    const auto found = std::ranges::find(lines, key, &std::pair<std::string, std::string>::first);
+    if (found == lines.end()) {
+      lines.emplace_back(key,
+                         fmt::format("agrees {} {}{}, {}{}: {}", c.format->name, name_of(c.rule),
+                                     c.scale_max ? fmt::format(" M={}", *c.scale_max) : "",
+                                     describe(c.layout), sampled, c.dialect));
+    } else {
+      found->second += ", " + c.dialect;
+    }
+  }
+  std::string text;
+  for (const auto& line : lines) text += line.second + "\n";
+  return text;
+}
+
+}  // namespace
+
+std::string as_text(const Verification& v) {
+  std::string text;
+  const auto out = std::back_inserter(text);
+  fmt::format_to(out, "{}: {}: {} of {} blocks differ, {} scale bytes, {} codes", printable(v.name),
+                 describe(v.declared), v.difference.different, v.difference.blocks,
+                 v.difference.scales, v.difference.codes);
+  if (!v.fits) text += "; the stored bytes do not have the sizes of this layout";
+  if (v.difference.amax_differs && v.stored_scale) {
+    fmt::format_to(out, "; tensor scale {:.9g} (0x{:08x}), the dump has {:.9g} (0x{:08x})",
+                   v.expected_scale, std::bit_cast<std::uint32_t>(v.expected_scale),
+                   *v.stored_scale, std::bit_cast<std::uint32_t>(*v.stored_scale));
+  }
+  text += '\n';
+  if (v.searched) {
+    fmt::format_to(out, "searched {} combinations; {} agree\n", v.tried, v.agreeing.size());
+    text += agreeing_text(v);
+  }
+  for (const CauseFinding& c : v.causes) {
+    const double share = v.difference.blocks == 0 ? 0.0
+                                                  : 100.0 * static_cast<double>(c.blocks) /
+                                                        static_cast<double>(v.difference.blocks);
+    fmt::format_to(out, "cause {}: {} ({:.3g} % of blocks)\n{}", name_of(c.cause), c.change, share,
+                   c.explanation);
+  }
+  return text;
+}
+
+std::string as_json(std::span<const Verification> verifications) {
+  Json all{{"equal", true}, {"tensors", Json::array()}};
+  for (const Verification& v : verifications) {
+    if (!v.equal) all["equal"] = false;
+    Json j{{"name", v.name},
+           {"rows", v.rows},
+           {"columns", v.columns},
+           {"blocks", v.difference.blocks},
+           {"equal", v.equal},
+           {"different_blocks", v.difference.different},
+           {"different_scales", v.difference.scales},
+           {"different_codes", v.difference.codes},
+           {"sizes_fit", v.fits}};
+    j["compared_with"] = json_of(v.declared);
+    j["tensor_scale"] = {{"stored", v.stored_scale ? json_of(*v.stored_scale) : Json(nullptr)},
+                         {"expected", json_of(v.expected_scale)},
+                         {"equal", !v.difference.amax_differs}};
+    j["searched"] = v.searched;
+    j["tried"] = v.tried;
+    j["agreeing"] = Json::array();
+    for (const Combination& c : v.agreeing) j["agreeing"].push_back(json_of(c));
+    j["causes"] = Json::array();
+    for (const CauseFinding& c : v.causes) {
+      Json finding{
+          {"cause", name_of(c.cause)},
+          {"change", c.change},
+          {"blocks", c.blocks},
+          {"share", v.difference.blocks == 0
+                        ? 0.0
+                        : static_cast<double>(c.blocks) / static_cast<double>(v.difference.blocks)},
+          {"row", c.row},
+          {"block", c.block},
+          {"explanation", c.explanation}};
+      j["causes"].push_back(std::move(finding));
+    }
+    all["tensors"].push_back(std::move(j));
+  }
+  return all.dump(1) + "\n";
+}
+
+}  // namespace lowbit

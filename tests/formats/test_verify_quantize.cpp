@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// What verify_quantized() concludes: directed scale roundings, margins, faults in some blocks only,
+// dumps that no single decision explains. tests/cli/verify.py plants the faults in real tensors.
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "catch.hpp"
+#include "lowbit/dialect.hpp"
+#include "lowbit/dialect_axis.hpp"
+#include "lowbit/error.hpp"
+#include "lowbit/verify_quantize.hpp"
+#include "verify/margins.hpp"
+
+using namespace lowbit;
+
+namespace {
+
+std::vector<float> numbers(std::size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(count);
+  for (float& v : x) v = normal(random);
+  return x;
+}
+
+QuantizedDump dump_of(const BlockTensor& t) {
+  QuantizedDump d;
+  d.name = "w";
+  d.values = t.values;
+  d.scales = t.scales;
+  d.scale_shape = {t.rows, t.blocks_per_row()};
+  d.tensor_scale = t.amax;
+  return d;
+}
+
+VerifyRequest declared(const char* format, const Dialect& dialect = canonical) {
+  VerifyRequest r;
+  r.declared.format = find_block_format(format);
+  r.declared.rule = default_rule(*r.declared.format);
+  r.declared.dialect = &dialect;
+  r.layout = Layout{};
+  return r;
+}
+
+std::vector<Cause> causes_of(const Verification& v) {
+  std::vector<Cause> all;
+  for (const CauseFinding& c : v.causes) all.push_back(c.cause);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("scale_rounding up and down are directed for every scale and every place between two") {
+  Dialect up = canonical, down = canonical;
+  set_dialect_axis(up, "scale_rounding=up");
+  set_dialect_axis(down, "scale_rounding=down");
+  QuantizeOptions o;
+  o.format = find_block_format("nvfp4");
+  // S = 1: h = b / 6.
+  o.amax = 2688.0F;
+  for (unsigned byte = 0; byte < 0x7E; ++byte) {
+    const float low = to_float(e4m3, byte);
+    const float high = to_float(e4m3, byte + 1);
+    for (const float part : {0.0F, 0.125F, 0.5F, 0.875F}) {
+      std::vector<float> x(16);
+      x[0] = (low + part * (high - low)) * 6.0F;
+      const float h = x[0] / 6.0F;
+      const auto scale_of = [&](const Dialect& d) {
+        o.dialect = &d;
+        return to_float(e4m3, quantize(x, 1, 16, o).scale(0, 0));
+      };
+      CHECK(scale_of(up) >= h);
+      CHECK(scale_of(down) <= h);
+      CHECK(scale_of(up) == (h == low ? low : high));
+      CHECK(scale_of(down) == (h == high ? high : low));
+    }
+  }
+}
+
+TEST_CASE("margins: ties, values and places between") {
+  using detail::margin_of;
+  CHECK(margin_of(e2m1, 2.5).is_tie);
+  CHECK(margin_of(e2m1, -2.5).is_tie);
+  CHECK(margin_of(e2m1, 2.5).distance == 0);
+  CHECK(margin_of(e2m1, 3.0).lower == 3);
+  CHECK(margin_of(e2m1, 3.0).distance == 0.5);
+  CHECK(margin_of(e2m1, 4.5).boundary == 5);
+  CHECK(margin_of(e2m1, 4.5).distance == 0.25);
+  CHECK(margin_of(e2m1, 6.5).is_beyond);
+  CHECK(margin_of(e2m1, 0.25).is_tie);
+  CHECK(margin_of(e4m3, 460.0).is_beyond);
+}
+
+TEST_CASE("a fault in some blocks only is named by the class of those blocks") {
+  const std::size_t rows = 24, columns = 256;
+  const auto x = numbers(rows * columns, 1);
+  const VerifyRequest request = declared("nvfp4");
+  QuantizeOptions o = request.declared;
+  const BlockTensor good = quantize(x, rows, columns, o);
+  CHECK(verify_quantized(x, rows, columns, dump_of(good), request).equal);
+
+  // -0 flushed in the upper half.
+  QuantizedDump d = dump_of(good);
+  for (std::size_t i = 0; i < d.values.size() / 2; ++i) {
+    std::uint8_t& b = d.values[i];
+    if ((b & 15) == 8) b &= 0xF0;
+    if (b >> 4 == 8) b &= 0x0F;
+  }
+  Verification v = verify_quantized(x, rows, columns, d, request);
+  CHECK_FALSE(v.equal);
+  CHECK(causes_of(v) == std::vector{Cause::negative_zero});
+  CHECK(v.causes[0].blocks == v.difference.different);
+  CHECK(v.difference.scales == 0);
+
+  // One byte too high, in a tenth of the blocks, the codes as they were.
+  d = dump_of(good);
+  for (std::size_t i = 0; i < d.scales.size(); i += 10) ++d.scales[i];
+  v = verify_quantized(x, rows, columns, d, request);
+  CHECK(causes_of(v) == std::vector{Cause::scale_rounding});
+  CHECK(v.causes[0].blocks == (d.scales.size() + 9) / 10);
+
+  // One wrong code that nothing explains.
+  d = dump_of(good);
+  std::size_t at = 0;
+  while ((d.values[at] & 7) < 2) ++at;
+  d.values[at] = static_cast<std::uint8_t>((d.values[at] & 0xF0) | 0);
+  v = verify_quantized(x, rows, columns, d, request);
+  CHECK(causes_of(v) == std::vector{Cause::dialect});
+  CHECK(v.difference.different == 1);
+  CHECK(v.difference.codes == 1);
+  CHECK(v.causes[0].row == at / (columns / 2));
+  CHECK(v.causes[0].explanation.find("the dump has 0x0 (0)") != std::string::npos);
+
+  // The other candidate of 4/6 in every eighth block: only `selection` gives those.
+  VerifyRequest selecting = request;
+  selecting.declared.rule = ScaleRule::mse;
+  o.rule = ScaleRule::mse;
+  const BlockTensor best = quantize(x, rows, columns, o);
+  QuantizeOptions mae = o;
+  mae.rule = ScaleRule::mae;
+  v = verify_quantized(x, rows, columns, dump_of(quantize(x, rows, columns, mae)), selecting);
+  CHECK(causes_of(v) == std::vector{Cause::selection});
+  CHECK(v.causes[0].change == "rule mae instead of mse");
+}
+
+TEST_CASE("verification does not depend on threads, and takes square blocks and IF formats") {
+  const std::size_t rows = 48, columns = 96;
+  const auto x = numbers(rows * columns, 2);
+  for (const char* format : {"nvfp4", "if4", "mxfp4", "mxfp8_e4m3", "nvint4"}) {
+    for (const bool square : {false, true}) {
+      VerifyRequest request = declared(format);
+      request.declared.block_2d = square;
+      CAPTURE(format, square);
+      const BlockTensor good = quantize(x, rows, columns, request.declared);
+      CHECK(verify_quantized(x, rows, columns, dump_of(good), request).equal);
+      QuantizedDump d = dump_of(good);
+      d.scales[7] ^= 4;
+      request.threads = 1;
+      const Verification one = verify_quantized(x, rows, columns, d, request);
+      request.threads = 4;
+      const Verification four = verify_quantized(x, rows, columns, d, request);
+      CHECK_FALSE(one.equal);
+      CHECK(one.difference.different == 1);
+      CHECK(as_text(one) == as_text(four));
+      CHECK_FALSE(one.causes.empty());
+    }
+  }
+}
+
+TEST_CASE("a search for the format refuses sizes that fit none, and says what was tried") {
+  const auto x = numbers(64, 3);
+  VerifyRequest request;
+  QuantizedDump d;
+  d.name = "w";
+  d.values.assign(7, 0);
+  d.scales.assign(3, 0);
+  d.scale_shape = {3};
+  CHECK_THROWS_AS(verify_quantized(x, 2, 32, d, request), Error);
+  CHECK_THROWS_AS(verify_quantized(x, 2, 33, d, request), Error);
+}
