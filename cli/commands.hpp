@@ -13,6 +13,7 @@ void add_formats(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_explain(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_lint(CLI::App& app);
 void add_convert(CLI::App& app);

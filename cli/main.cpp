@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   lowbit::cli::add_bench(app);
   lowbit::cli::add_inspect(app);
   lowbit::cli::add_eval(app);
+  lowbit::cli::add_explain(app);
   lowbit::cli::add_plan(app);
   lowbit::cli::add_quantize(app);
   lowbit::cli::add_dequantize(app);

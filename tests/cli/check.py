@@ -337,6 +337,7 @@ def main():
             verify.old_files(lowbit, folder, check)
             verify.faults(lowbit, folder, check)
             verify.searched(lowbit, folder, check)
+            verify.explained(lowbit, folder, check)
             golden = os.environ.get("LOWBIT_GOLDEN_DIR")
             if golden:
                 whole_golden(lowbit, folder, pathlib.Path(golden).resolve())

@@ -273,3 +273,31 @@ def searched(lowbit, folder, check):
     tensors.write(folder / "foreign.safetensors", {**foreign, "packed": ("U8", [8, 700], bytes(5600))})
     code, out, err = lowbit("verify", "quantize", "bf.safetensors", "foreign.safetensors", *parts)
     check(code == 3 and "5600" in err and err.count("\n") == 1, f"sizes that fit no layout: {code} {err}")
+
+
+def explained(lowbit, folder, check):
+    """A block step by step: the first step that differs, margins, the dump beside it."""
+    # amax 448 * 6 gives S = 1; h = 17 is an E4M3 tie of 16 and 18, and 56 / 16 = 3.5 a tie of elements.
+    values = [2688.0] + [0.0] * 15 + [102.0, 56.0, -4.0] + [1.0] * 13
+    tensors.write(folder / "x.safetensors", {"x": ("F32", [1, 32], tensors.pack(values))})
+    code, out, err = lowbit("explain", "x.safetensors", "--block", "0,1", "--dialect", "canonical", "--dialect", "canonical+scale_rounding=up")
+    line = next((line for line in out.splitlines() if "the first step that differs" in line), "")
+    check(code == 0 and line.split()[:3] == ["scale", "0x58", "(16)"] and "! 0x59 (18)" in line, f"the first step that differs: {code} {out}{err}")
+    check("tie of 16 and 18" in out and "  column 17: scaled, y  " in out, out)
+    code, out, err = lowbit("explain", "x.safetensors", "--block", "0,1", "--dialect", "canonical", "--dialect", "canonical+element_ties=toward_zero", "--json")
+    found = json.loads(out)
+    check(code == 0 and found["first_difference"] == "column 17: code", f"{code} {found['first_difference']} {err}")
+    steps = {s["step"]: s for s in found["steps"]}
+    check(steps["column 17: scaled, y"]["margin"] == "tie of 3 and 4" and steps["column 17: code"]["first"] == "0x6 (4)", str(steps["column 17: code"]))
+    check(steps["column 18: scaled, y"]["margin"] == "tie of 0 and 0.5", str(steps["column 18: scaled, y"]))
+    lowbit("quantize", "x.safetensors", "-o", "x.q.safetensors", "--format", "nvfp4", "--all")
+    code, out, err = lowbit("explain", "x.safetensors", "--block", "0,1", "--dialect", "te_ge_2.14", "--dialect", "te_ge_2.14", "--dump", "x.q.safetensors")
+    check(code == 0 and "dump 0x58" in out and "run alike on this block" in out and "!" not in out, f"{code} {out}{err}")
+    code, out, err = lowbit("explain", "x.safetensors", "--block", "0,1", "--format", "if4", "--json")
+    steps = {s["step"]: s for s in json.loads(out)["steps"]}
+    check(code == 0 and steps["chosen"]["first"] in ("float", "integer") and steps["chosen"]["margin"].endswith("% apart"), f"{out}{err}")
+    for words, expected, text in ((["--block", "0"], 2, "ROW,BLOCK"), (["--block", "0,2"], 2, "no block 2"), (["--block", "-1,0"], 2, ""),
+                                  (["--block", "0,1", "--dialect", "canonicl"], 2, "canonical"),
+                                  (["--block", "0,1", "--format", "if4", "--dump", "x.q.safetensors"], 2, "the dump is nvfp4")):
+        code, out, err = lowbit("explain", "x.safetensors", *words)
+        check(code == expected and text in err, f"{words}: {code} {err}")
