@@ -13,6 +13,7 @@ void add_formats(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_distinguish(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_lint(CLI::App& app);
@@ -24,6 +25,7 @@ void add_gpu(CLI::App& app);
 void add_mma(CLI::App& app);
 void add_mac(CLI::App& app);
 void add_gemm(CLI::App& app);
+void add_vectors(CLI::App& app);
 void add_verify(CLI::App& app);
 
 // Subcommands of `lowbit mac`.

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   lowbit::cli::add_inspect(app);
   lowbit::cli::add_eval(app);
   lowbit::cli::add_explain(app);
+  lowbit::cli::add_distinguish(app);
   lowbit::cli::add_plan(app);
   lowbit::cli::add_quantize(app);
   lowbit::cli::add_dequantize(app);
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   lowbit::cli::add_mma(app);
   lowbit::cli::add_mac(app);
   lowbit::cli::add_gemm(app);
+  lowbit::cli::add_vectors(app);
   lowbit::cli::add_verify(app);
   lowbit::cli::add_help(app);
   try {

@@ -132,8 +132,9 @@ std::vector<SelectedTensor> chosen_tensors(const TensorFile& file, const Options
                 fmt::format("{}: no float tensor to quantize", printable(options.input)));
   }
   notes = selection.notes;
-  for (const std::string& warning :
-       padding_warnings(selection, block_format_named(options.format).block_size)) {
+  for (const std::string& warning : padding_warnings(
+           selection,
+           block_format_named(options.format.substr(0, options.format.find(':'))).block_size)) {
     notes.push_back(warning);
   }
   return std::move(selection.taken);

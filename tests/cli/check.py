@@ -338,6 +338,8 @@ def main():
             verify.faults(lowbit, folder, check)
             verify.searched(lowbit, folder, check)
             verify.explained(lowbit, folder, check)
+            verify.distinguished(lowbit, folder, check)
+            verify.vectors(lowbit, folder, check)
             golden = os.environ.get("LOWBIT_GOLDEN_DIR")
             if golden:
                 whole_golden(lowbit, folder, pathlib.Path(golden).resolve())

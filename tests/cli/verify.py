@@ -301,3 +301,62 @@ def explained(lowbit, folder, check):
                                   (["--block", "0,1", "--format", "if4", "--dump", "x.q.safetensors"], 2, "the dump is nvfp4")):
         code, out, err = lowbit("explain", "x.safetensors", *words)
         check(code == expected and text in err, f"{words}: {code} {err}")
+
+
+def distinguished(lowbit, folder, check):
+    """The tensor that distinguish writes shows the difference; where there is none, it says so."""
+    for a, b, form in (("te_le_2.13", "te_ge_2.14", "nvfp4"), ("canonical", "torchao", "nvfp4"), ("canonical", "canonical+element_ties=toward_zero", "nvfp4"),
+                       ("fos_triton", "fos_pytorch_cuda", "mxfp4"), ("gfloat_mxfp4", "canonical", "mxfp4:floor"), ("canonical", "canonical+error_order=lanes_8", "nvfp4:mae"), ("mlx", "fos_cuda", "nvfp4")):
+        code, out, err = lowbit("distinguish", a, b, "--format", form, "-o", "d.safetensors")
+        found = code == 0 and f"{a} and {b} differ in block" in out
+        check(found or (form == "mxfp4" and "none found in" in out), f"{a} {b} {form}: {code} {out}{err}")
+        if not found:
+            continue
+        held, metadata = tensors.read(folder / "d.safetensors")
+        check(len(held["x"][2]) <= 2 * 32 * 2 and metadata["dialects"] == f"{a} {b}", f"{a} {b}: a small tensor: {held['x'][1]}")
+        results = []
+        for dialect in (a, b):
+            code, _, err = lowbit("quantize", "d.safetensors", "-o", "d.q.safetensors", "--format", form, "--dialect", dialect, "--all", "--nonfinite", "propagate")
+            check(code == 0, err)
+            entries, _ = tensors.read(folder / "d.q.safetensors")
+            results.append((entries["x.values"][2], entries["x.scales"][2]))
+        check(results[0] != results[1], f"{a} {b} {form}: the tensor shows no difference")
+    # canonical and itself under an axis that does not matter here.
+    code, out, err = lowbit("distinguish", "canonical", "canonical+mx_range=wrapped")
+    check(code == 0 and "none found in" in out and "all BF16" in out and "equal" not in out, f"{code} {out}{err}")
+    code, out, err = lowbit("distinguish", "canonical", "canonicl")
+    check(code == 2 and "canonical" in err, f"{code} {err}")
+
+
+def vectors(lowbit, folder, check):
+    """The release in tests/data is what the command writes; every array has the digest that the index says."""
+    release = pathlib.Path(__file__).resolve().parent.parent / "data" / "vectors"
+    code, out, err = lowbit("vectors", "--dialect", "canonical", "--format", "nvfp4", "-o", "vectors")
+    check(code == 0 and "cases in 3 files" in out, f"{code} {out}{err}")
+    for name in ("vectors.json", "inputs.safetensors", "canonical.safetensors"):
+        check((folder / "vectors" / name).read_bytes() == (release / name).read_bytes(), f"vectors/{name} is no longer what tests/data/vectors holds")
+    index = json.loads((release / "vectors.json").read_text())
+    digest = lambda data: hashlib.sha256(data).hexdigest()
+    check(digest((release / "inputs.safetensors").read_bytes()) == index["inputs"]["sha256"], "digest of inputs")
+    inputs, _ = tensors.read(release / "inputs.safetensors")
+    check([t["sha256"] for t in index["inputs"]["tensors"]] == [digest(inputs[t["name"]][2]) for t in index["inputs"]["tensors"]], "digests of the inputs")
+    canonical = index["dialects"][0]
+    held, _ = tensors.read(release / canonical["file"])
+    check({c["rule"] for c in canonical["cases"]} == {"static_6", "static_4", "mse", "mae", "abs_max"}, "every rule")
+    check(len(canonical["cases"]) == 5 * 10 * 2, f"{len(canonical['cases'])} cases")
+    for case in canonical["cases"]:
+        for part, wanted in case["sha256"].items():
+            check(digest(held[f"{case['name']}.{part}"][2]) == wanted, f"{case['name']}.{part}")
+    chosen = {b for c in canonical["cases"] if c["rule"] == "mse" for b in held[c["name"] + ".decisions"][2]}
+    check(chosen >= {1, 2}, f"decisions of mse: {chosen}")
+    scales = {b for c in canonical["cases"] if c["input"] == "underflow" for b in held[c["name"] + ".scales"][2]}
+    check(0 in scales and scales & set(range(1, 8)) and 0x7E in scales or 0x78 in scales, f"scales of underflow: {sorted(scales)}")
+    # Other dialects and formats: as many as there are, under the size of a release.
+    code, out, err = lowbit("vectors", "--dialect", "all", "--format", "nvfp4:static_6", "-o", "all")
+    index = json.loads((folder / "all" / "vectors.json").read_text())
+    check(code == 0 and len(index["dialects"]) > 60, f"{code} {out}{err}")
+    check(len({tuple(c["sha256"]["values"] for c in d["cases"]) for d in index["dialects"]}) > 20, "dialects differ on the vectors")
+    for words, expected in ((["--dialect", "nobody", "-o", "x"], 2), (["--dialect", "canonical", "--format", "nvfp5", "-o", "x"], 2),
+                            (["--dialect", "canonical", "-o", "small.safetensors"], 3)):
+        code, out, err = lowbit("vectors", *words)
+        check(code == expected and err.count("\n") == 1, f"{words}: {code} {err}")
