@@ -15,8 +15,8 @@ namespace lowbit {
 
 /// What a search looks at.
 struct DistinguishOptions {
-  const BlockFormat* format = nullptr;  ///< required
-  ScaleRule rule = ScaleRule::static_6;
+  const BlockFormat* format = nullptr;   ///< required
+  ScaleRule rule = ScaleRule::static_6;  ///< of both dialects
   /// Random tensors that a search without an exhaustion tries.
   std::size_t random_tensors = 20000;
   /// Asked between parts; true ends the search with what is known. May be empty.
@@ -25,7 +25,7 @@ struct DistinguishOptions {
 
 /// A difference, or how far the search went.
 struct Distinction {
-  bool found = false;
+  bool found = false;         ///< whether the dialects differ on `values`
   std::string what;           ///< "scale byte 0x6a against 0x69", "code", "tensor scale"
   std::vector<float> values;  ///< of one row, BF16 numbers: the smallest tensor that shows it
   std::size_t columns = 0;    ///< of that row

@@ -29,11 +29,11 @@ struct ExplainStep {
 
 /// A block, step by step.
 struct Explanation {
-  std::string first;   ///< "nvfp4 static_6 canonical"
-  std::string second;  ///< of the second dialect; empty where there is none
-  std::size_t row = 0;
-  std::size_t block = 0;
-  std::vector<ExplainStep> steps;
+  std::string first;               ///< "nvfp4 static_6 canonical"
+  std::string second;              ///< of the second dialect; empty where there is none
+  std::size_t row = 0;             ///< of the block
+  std::size_t block = 0;           ///< its index along the row
+  std::vector<ExplainStep> steps;  ///< in the order in which they happen
   /// Index of the first step that differs between the dialects.
   std::optional<std::size_t> first_difference{};
 };

@@ -20,9 +20,9 @@ namespace lowbit {
 struct VectorInput {
   std::string name;              ///< "ties", "zeros", ...
   const Dtype* dtype = nullptr;  ///< BF16 or F32
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::vector<float> values;  ///< exact in the dtype
+  std::size_t rows = 0;          ///< of the matrix
+  std::size_t columns = 0;       ///< of the matrix
+  std::vector<float> values;     ///< exact in the dtype
 };
 /// The inputs, the same on every machine: ties, random numbers, underflow, zeros and -0, NaN,
 /// infinities, huge and tiny numbers, a last block that is not whole.
@@ -30,13 +30,15 @@ struct VectorInput {
 
 /// What was written.
 struct VectorSummary {
-  std::size_t files = 0;
-  std::size_t cases = 0;
+  std::size_t files = 0;  ///< written
+  std::size_t cases = 0;  ///< in all files
   std::size_t bytes = 0;  ///< of all files
 };
 
 /// Writes vectors.json, inputs.safetensors and a safetensors file for each dialect to a folder,
-/// which is created. \param dialects  whose vectors
+/// which is created.
+/// \param folder  to write to; files of these names are replaced
+/// \param dialects  whose vectors
 /// \param format  null: every block format
 /// \param rule  absent: every rule of the format but `optimal` and `search`
 /// \throws Error(invalid_input) where a file cannot be written; Error(usage) where no dialect has

@@ -70,26 +70,26 @@ enum class Cause : std::uint8_t {
 
 /// One way in which a dump could have been made.
 struct Combination {
-  const BlockFormat* format = nullptr;  ///< of the blocks
-  ScaleRule rule = ScaleRule::static_6;
-  std::optional<float> scale_max{};  ///< M, where it is not the rule's own
-  std::string dialect;               ///< its name, with the axes that the caller set
-  Layout layout{};                   ///< of codes and scale bytes
-  std::size_t different = 0;         ///< blocks that differ, of those compared
-  std::size_t compared = 0;          ///< blocks that were compared: all, or those of a sample
-  bool tensor_scale_equal = true;    ///< whether the stored number is the one that follows
+  const BlockFormat* format = nullptr;   ///< of the blocks
+  ScaleRule rule = ScaleRule::static_6;  ///< of the scales
+  std::optional<float> scale_max{};      ///< M, where it is not the rule's own
+  std::string dialect;                   ///< its name, with the axes that the caller set
+  Layout layout{};                       ///< of codes and scale bytes
+  std::size_t different = 0;             ///< blocks that differ, of those compared
+  std::size_t compared = 0;              ///< blocks that were compared: all, or those of a sample
+  bool tensor_scale_equal = true;        ///< whether the stored number is the one that follows
 };
 /// "nvfp4 static_6, canonical, low_first,linear,u8,amax".
 [[nodiscard]] std::string describe(const Combination& combination);
 
 /// A cause, and where it shows first.
 struct CauseFinding {
-  Cause cause = Cause::dialect;
-  std::string change;       ///< "256 instead of 448"
-  std::size_t blocks = 0;   ///< that differ by it
-  std::size_t row = 0;      ///< of the first such block
-  std::size_t block = 0;    ///< its index along the row
-  std::string explanation;  ///< that block in decimals and hexadecimals, with margins; lines
+  Cause cause = Cause::dialect;  ///< its name is a contract
+  std::string change;            ///< "256 instead of 448"
+  std::size_t blocks = 0;        ///< that differ by it
+  std::size_t row = 0;           ///< of the first such block
+  std::size_t block = 0;         ///< its index along the row
+  std::string explanation;       ///< that block in decimals and hexadecimals, with margins; lines
 };
 
 /// What a comparison found.
