@@ -5,7 +5,8 @@ import math
 
 import units
 
-COLOURS = {"exact": "#1f77b4", "block_fp32": "#2ca02c", "gst": "#9467bd", "published": "#d62728"}
+COLOURS = {"exact": "#1f77b4", "block_fp32": "#2ca02c", "gst": "#9467bd", "published": "#d62728",
+           "integer": "#7f7f7f", "bf16_fma": "#bcbd22", "fp8_fp32": "#8c564b", "lut": "#ff7f0e"}
 LEFT, TOP, WIDTH, HEIGHT = 76, 44, 620, 340
 CHARACTER, LINE = 7.2, 13  # of a label of 11 px
 

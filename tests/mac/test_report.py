@@ -87,6 +87,7 @@ def test_designs():
     swept = report.designs(dict(SPEC, formats=formats[:1], sweep=True, units=["exact"]))
     names = [units.name(p) for _, _, p in swept]
     check(len(set(names)) == len(names) and {"area", "speed", "speed+pipeline"} <= set(names), "a sweep has both recipes and what lies between")
+    check(set(units.UNITS) == set(plot.COLOURS), "every unit has a colour in the plots")
     plain = [{"name": n, "plain": True, "integers": False, "block_size": 64} for n in ("int8", "int4", "bf16", "fp8_e4m3", "int8_int2")]
     found = {(u, f["name"]): units.parameters(u, f, p) for u, f, p in report.designs(dict(SPEC, formats=plain, units=list(units.UNITS)))}
     check(found == {("integer", "int8"): ["BITS=8"], ("integer", "int4"): ["BITS=4"], ("bf16_fma", "bf16"): ["LANES=4"], ("fp8_fp32", "fp8_e4m3"): ["LANES=16"],
