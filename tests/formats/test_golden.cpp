@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <set>
 
-#include "catch.hpp"
 #include "capture/golden_file.hpp"
+#include "catch.hpp"
 
 namespace {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Another extension of the process that shares oneTBB's threads. It leaves them in a floating-point mode of its own.
+// Another extension of the process that shares oneTBB's threads. It leaves them in a floating-point
+// mode of its own.
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>

@@ -41,7 +41,10 @@ struct MatrixRun {
 };
 
 /// Calls take() for runs that make up a rectangle of the view's matrix, or of its transpose.
+/// \param view  how the tensor lies as a matrix
+/// \param transposed  the rectangle is one of the transposed matrix
 /// \param rectangle  inside the matrix
+/// \param take  called once for each run, in no stated order
 void for_each_run(const AxisView& view, bool transposed, const Rectangle& rectangle,
                   const std::function<void(const MatrixRun&)>& take);
 /// Whether neighbours in a row are neighbours in the tensor, too; else those in a column are.

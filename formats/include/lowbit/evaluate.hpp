@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "lowbit/error.hpp"
 #include "lowbit/axis_view.hpp"
+#include "lowbit/error.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/reference_codec.hpp"

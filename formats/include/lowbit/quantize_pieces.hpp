@@ -34,9 +34,12 @@ struct TensorScalars {
 [[nodiscard]] float encode_constant_of(const QuantizeOptions& options);
 
 /// What quantize() gives for the matrix, piece after piece. Where amax is to be measured, the
-/// tensor is read twice. \param threads  at most so many; 0: one per core. The result does not
-/// depend on it. \param take  called once for each piece, in any order and from several threads at
-/// a time \throws as quantize(), and what take() throws
+/// tensor is read twice.
+/// \param matrix  where the elements are
+/// \param options  what quantize() takes; format required
+/// \param threads  at most so many; 0: one per core. The result does not depend on it.
+/// \param take  called once for each piece, in any order and from several threads at a time
+/// \throws Error as quantize(), and what take() throws
 TensorScalars quantize_pieces(const StoredMatrix& matrix, const QuantizeOptions& options,
                               unsigned threads,
                               const std::function<void(const QuantizedPiece&)>& take);

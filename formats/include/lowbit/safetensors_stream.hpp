@@ -34,6 +34,7 @@ class SafetensorsStream {
   /// Writes bytes of a tensor; those that are never written are zeros. Several threads may call it.
   /// \param tensor  its place in the list that the constructor took
   /// \param offset  from the tensor's first byte
+  /// \param bytes  what stands there
   /// \throws Error(invalid_input) where the system refuses; Error(internal) beyond the tensor's end
   void write(std::size_t tensor, std::uint64_t offset, std::span<const std::byte> bytes) const;
   /// Renames the temporary file. Call it once, at the end.

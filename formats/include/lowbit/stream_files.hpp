@@ -43,8 +43,12 @@ struct TensorToDequantize {
   bool as_quantized = false;  ///< the matrix as it was quantized, not the tensor that it was
 };
 
-/// Dequantizes tensors into one file, whole or not at all. The parameters are as above.
+/// Dequantizes tensors into one file, whole or not at all.
+/// \param path  of the file to write
+/// \param tensors  with unique names
 /// \param dtype  F32, F16 or BF16
+/// \param others  tensors that go beside them as they are
+/// \param threads  at most so many; 0: one per core. The file does not depend on it.
 /// \throws Error(invalid_input) for a record that does not fit, and as write_safetensors()
 void dequantize_to_file(const std::filesystem::path& path,
                         std::span<const TensorToDequantize> tensors, const Dtype& dtype,

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "capture/sha256.hpp"
+#include "lowbit/axis_view.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/hadamard.hpp"
-#include "lowbit/axis_view.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/tensor_file.hpp"
 
