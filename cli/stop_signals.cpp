@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <span>
@@ -29,8 +30,14 @@ extern "C" void stop(int signal) {
   ::raise(signal);
 }
 
+std::atomic_flag faulted;
+
 /// A page of a mapped file that is not there any more. Other faults end the process as before.
 extern "C" void fault(int signal, siginfo_t* info, void* /*context*/) {
+  // Several threads may read the missing part at once: the first one speaks and ends the process.
+  if (faulted.test_and_set()) {
+    while (true) ::pause();
+  }
   static constexpr std::string_view prefix = "lowbit: ";
   std::array<char, 4096> line;
   std::copy(prefix.begin(), prefix.end(), line.begin());

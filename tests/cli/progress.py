@@ -30,7 +30,7 @@ def run(command, check, folder):
     size = 1 << 18
     tensors.write(folder / "long.safetensors", {f"layer.{i}.weight": ("F32", [256, size // 256], tensors.pack([(j * 7919 % 1000) / 999 - 0.5 for j in range(size)]))
                                                 for i in range(2)})
-    words = ["eval", "long.safetensors", "--threads", "1"] + [word for k in range(2, 8) for word in ("--format", f"nvfp4:search:{k}")]
+    words = ["eval", "long.safetensors", "--threads", "1"] + [word for k in range(2, 26) for word in ("--format", f"nvfp4:search:{k}")]
     code, text, out = on_terminal(command, words)
     drawn = [(float(part), left) for part, left in re.findall(r"\r\[#*\.*\] +(\d+) %  (\d+ (?:s|min) left)?\x1b\[K", text)]
     check(code == 0 and len(drawn) >= 2, f"a bar is drawn: {text!r}")
