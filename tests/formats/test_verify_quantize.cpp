@@ -145,6 +145,40 @@ TEST_CASE("a fault in some blocks only is named by the class of those blocks") {
   CHECK(v.causes[0].change == "rule mae instead of mse");
 }
 
+TEST_CASE("what a sample does not hold is compared too") {
+  // A search samples blocks 9 i mod 65536 for i below 32768; 9 * 36409 is 1 modulo 65536, so block
+  // 1 is not among them.
+  std::size_t rows = 2048, columns = 512;
+  auto x = numbers(rows * columns, 4);
+  VerifyRequest request = declared("nvfp4");
+  request.search_rule = true;
+  QuantizedDump d = dump_of(quantize(x, rows, columns, request.declared));
+  CHECK(verify_quantized(x, rows, columns, d, request).equal);
+  d.values[8] ^= 1;
+  Verification v = verify_quantized(x, rows, columns, d, request);
+  CHECK_FALSE(v.equal);
+  CHECK(v.agreeing.empty());
+  CHECK(v.difference.different == 1);
+
+  // Scale bytes rounded up explain all blocks but one: they are not the cause of the whole
+  // difference. Of the blocks that differ, the sample holds the first ones of every 64 rows.
+  rows = 256, columns = 1024;
+  x = numbers(rows * columns, 5);
+  request = declared("nvfp4");
+  Dialect up = canonical;
+  set_dialect_axis(up, "scale_rounding=up");
+  QuantizeOptions o = request.declared;
+  o.dialect = &up;
+  d = dump_of(quantize(x, rows, columns, o));
+  v = verify_quantized(x, rows, columns, d, request);
+  CHECK(causes_of(v) == std::vector{Cause::scale_rounding});
+  CHECK(v.causes[0].change == "up instead of nearest_even");
+  d.values[40 * columns / 2 + 33 * 8] ^= 3;
+  v = verify_quantized(x, rows, columns, d, request);
+  REQUIRE_FALSE(v.causes.empty());
+  CHECK(v.causes[0].change == "in no block-wide pattern that a single change gives");
+}
+
 TEST_CASE("verification does not depend on threads, and takes square blocks and IF formats") {
   const std::size_t rows = 48, columns = 96;
   const auto x = numbers(rows * columns, 2);
