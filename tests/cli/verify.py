@@ -207,7 +207,8 @@ def faults(lowbit, folder, check):
 
 def agrees(out, what, dialect):
     """Whether the text lists the dialect under that format, rule and layout."""
-    return any(line.startswith(f"agrees {what}: ") and dialect in line.split(": ")[1].split(", ") for line in out.splitlines())
+    one_line = out.replace(",\n    ", ", ")
+    return any(line.startswith(f"agrees {what}: ") and dialect in line.split(": ")[1].split(", ") for line in one_line.splitlines())
 
 
 def searched(lowbit, folder, check):

@@ -113,7 +113,13 @@ class Steps {
     }
     add(prefix + "scale", fmt::format("0x{:02x} ({:g})", c.scale_byte, c.scale),
         o != nullptr ? fmt::format("0x{:02x} ({:g})", o->scale_byte, o->scale) : "");
-    add(prefix + "element multiplier", number(c.inverse), optional(&CandidateTrace::inverse));
+    // A dialect that divides elements by the scale has no multiplier to compare.
+    const auto multiplier = [](const CandidateTrace& t) {
+      return t.inverse == 0.0F ? std::string("none") : number(t.inverse);
+    };
+    ExplainStep& step =
+        add(prefix + "element multiplier", multiplier(c), o != nullptr ? multiplier(*o) : "");
+    if (o != nullptr && (c.inverse == 0.0F || o->inverse == 0.0F)) step.differs = false;
     if (x_.candidates.size() > 1) {
       add(prefix + "error", number(c.error), optional(&CandidateTrace::error));
     }

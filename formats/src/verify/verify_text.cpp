@@ -32,27 +32,47 @@ Json json_of(float x) {
   return {{"value", x}, {"bits", fmt::format("0x{:08x}", std::bit_cast<std::uint32_t>(x))}};
 }
 
-/// A line for each format, rule and layout, with the dialects that agree under them.
+/// Names after a heading, in lines of at most 100 columns; the further ones are indented.
+std::string wrapped(std::string line, const std::vector<std::string>& names) {
+  constexpr std::size_t width = 100;
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string piece = " " + names[i] + (i + 1 < names.size() ? "," : "");
+    if (line.size() + piece.size() > width) {
+      text += line + "\n";
+      line = "   ";
+    }
+    line += piece;
+  }
+  return text + line + "\n";
+}
+
+/// Lines for each format, rule and layout, with the dialects that agree under them.
 std::string agreeing_text(const Verification& v) {
-  std::vector<std::pair<std::string, std::string>> lines;
+  struct Group {
+    std::string key, heading;
+    std::vector<std::string> dialects;
+  };
+  std::vector<Group> groups;
   for (const Combination& c : v.agreeing) {
     Combination without = c;
     without.dialect.clear();
     const std::string sampled =
         c.compared < v.difference.blocks ? fmt::format(" (on {} sampled blocks)", c.compared) : "";
     const std::string key = describe(without) + sampled;
-    const auto found = std::ranges::find(lines, key, &std::pair<std::string, std::string>::first);
-    if (found == lines.end()) {
-      lines.emplace_back(key,
-                         fmt::format("agrees {} {}{}, {}{}: {}", c.format->name, name_of(c.rule),
-                                     c.scale_max ? fmt::format(" M={}", *c.scale_max) : "",
-                                     describe(c.layout), sampled, c.dialect));
+    const auto found = std::ranges::find(groups, key, &Group::key);
+    if (found == groups.end()) {
+      groups.push_back({key,
+                        fmt::format("agrees {} {}{}, {}{}:", c.format->name, name_of(c.rule),
+                                    c.scale_max ? fmt::format(" M={}", *c.scale_max) : "",
+                                    describe(c.layout), sampled),
+                        {c.dialect}});
     } else {
-      found->second += ", " + c.dialect;
+      found->dialects.push_back(c.dialect);
     }
   }
   std::string text;
-  for (const auto& line : lines) text += line.second + "\n";
+  for (const Group& g : groups) text += wrapped(g.heading, g.dialects);
   return text;
 }
 
