@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 #include "commands.hpp"
 #include "lowbit/capture.hpp"
@@ -71,12 +74,21 @@ void show(const Dialect& d) {
 }
 
 void list() {
-  fmt::print("{:<34}{:<13}{:<22}{}\n", "dialect", "status", "versions", "summary");
+  const auto full_name = [](const Dialect& d) {
+    return d.alias.empty() ? std::string(d.name) : fmt::format("{} ({})", d.name, d.alias);
+  };
+  std::size_t name = 0;
+  std::size_t versions = 0;
   for (const Dialect& d : dialects()) {
-    const std::string name =
-        d.alias.empty() ? std::string(d.name) : fmt::format("{} ({})", d.name, d.alias);
-    fmt::print("{:<34}{:<13}{:<22}{}\n", name, name_of(d.status), d.versions, d.summary);
+    name = std::max(name, full_name(d).size());
+    versions = std::max(versions, d.versions.size());
   }
+  const auto line = [&](std::string_view first, std::string_view status, std::string_view third,
+                        std::string_view summary) {
+    fmt::print("{:<{}}  {:<11}  {:<{}}  {}\n", first, name, status, third, versions, summary);
+  };
+  line("dialect", "status", "versions", "summary");
+  for (const Dialect& d : dialects()) line(full_name(d), name_of(d.status), d.versions, d.summary);
   fmt::print(
       "\n`lowbit dialects NAME` shows the axes of one; --dialect NAME+axis=value changes one.\n");
 }

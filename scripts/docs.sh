@@ -37,6 +37,7 @@ cp -r docs/. "$pages"
 "$python" scripts/run_notebook.py docs/notebooks/first_ten_minutes.ipynb "$work/notebook.ipynb"
 "$work/env/bin/python" -m nbconvert --log-level WARN --to markdown --output-dir "$pages" --output notebook "$work/notebook.ipynb"
 rm -r "$pages/notebooks"
+sed -i 's,notebooks/first_ten_minutes\.ipynb,notebook.md,' "$pages"/*.md
 
 {
   printf '# Notes\n\nHow the parts were designed, what was tried, and full counts of campaigns.\n\n'

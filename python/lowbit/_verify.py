@@ -10,12 +10,14 @@ class Report:
     """What `verify_quantize` found. True where every byte is the same; printed, the text of `lowbit verify quantize`.
 
     equal, dialect, blocks, different (blocks), scales, codes, amax_differs, first ((row, block) or None), text.
-    agreeing: the dialects that give these very bytes, where they were searched.
+    agreeing: the dialects that give these very bytes. causes: (name, change, blocks) of each cause of a difference; the names
+    are those of `lowbit verify quantize`.
     """
 
-    def __init__(self, facts, agreeing=()):
+    def __init__(self, facts):
         self.__dict__.update(facts)
-        self.agreeing = tuple(agreeing)
+        self.agreeing = tuple(self.agreeing)
+        self.causes = tuple(self.causes)
 
     def __bool__(self):
         return self.equal
@@ -47,8 +49,8 @@ def verify_quantize(
     """Holds codes and scale bytes of another program to what x quantizes to, byte for byte.
 
     dump: a `Quantized`, or the path of a file that holds one; or the parts: values, scales and amax, or tensor_scale (amax /
-    C; MX formats have neither), with format. dialect: a name; "auto" tries every dialect and reports the one with the fewest
-    different blocks, the first in the order of `dialects()` where several agree; "" takes the dump's own.
+    C; MX formats have neither), with format. dialect: a name; "auto" tries every dialect, reports the one with the fewest
+    different blocks, and lists all that agree; "" takes the dump's own.
 
     >>> import lowbit, numpy
     >>> x = numpy.linspace(-4, 4, 64, dtype="float32").reshape(2, 32)
@@ -67,24 +69,11 @@ def verify_quantize(
     elif not isinstance(dump, Quantized):
         dump = load(dump)
     array, name = as_array(x, dtype)
-
-    def hold_to(whose):
-        return _lowbit.verify_quantize(array, name, dump, whose, nonfinite, amax_given)
-
-    if dialect != "auto":
-        return Report(hold_to(dialect))
-    found = []
-    for each in _lowbit.dialects():
-        try:
-            found.append(hold_to(each["name"]))
-        except UsageError:  # the dialect does not have the rule
-            continue
-    best = min(found, key=lambda facts: (facts["different"], facts["amax_differs"]))
-    return Report(best, [facts["dialect"] for facts in found if facts["equal"]])
+    return Report(_lowbit.verify_quantize(array, name, dump, dialect, nonfinite, amax_given))
 
 
 def explain(x, *, block, format, dialects=("canonical",), nonfinite="error", amax=None, axis=-1, dtype=None):
-    """How one block is quantized, step by step, in each of the dialects: a text.
+    """How one block is quantized, step by step, in one dialect or in two side by side: the text of `lowbit explain`.
 
     x: the whole array, since the block depends on its amax. block: (row, index along the row), counted along `axis`.
 
@@ -93,12 +82,11 @@ def explain(x, *, block, format, dialects=("canonical",), nonfinite="error", ama
     >>> print(lowbit.explain(x, block=(0, 1), format="nvfp4").splitlines()[0])
     row 0, block 1: nvfp4 static_6 canonical
     """
-    if isinstance(dialects, str):
-        dialects = (dialects,)
+    first, *others = (dialects,) if isinstance(dialects, str) else dialects
+    if len(others) > 1:
+        raise UsageError("dialects: one or two can be explained at a time")
     row, index = block
     if row < 0 or index < 0:
         raise UsageError(f"block {block}: row and index count from 0")
     array, name = as_array(x, dtype)
-    return "\n".join(
-        _lowbit.explain(array, name, row, index, format, dialect, nonfinite, amax, axis) for dialect in dialects
-    )
+    return _lowbit.explain(array, name, row, index, format, first, others[0] if others else "", nonfinite, amax, axis)

@@ -6,10 +6,11 @@
 
 #include "arrays.hpp"
 #include "float_environment.hpp"
-#include "lowbit/compare_quantized.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/explain.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/sim/difference_text.hpp"
+#include "lowbit/verify_quantize.hpp"
 #include "lowbit/weight_layout.hpp"
 #include "matrix.hpp"
 #include "module.hpp"
@@ -21,37 +22,46 @@ using namespace nb::literals;
 namespace lowbit::python {
 namespace {
 
-/// Quantizes x as the dump's record says, in another dialect where one is named, and compares.
+/// Holds a dump to what its record declares, to another dialect, or to all of them (auto).
 nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quantized& dump,
                          const std::string& dialect, const std::string& nonfinite,
                          bool amax_given) {
   const TensorInfo tensor = tensor_of(x, dtype);
+  const BlockTensor& q = dump.tensor();
   QuantizeRecord record = dump.record();
-  if (!dialect.empty()) record.dialect = &dialect_named(dialect);
+  const bool search = dialect == "auto";
+  if (!dialect.empty() && !search) record.dialect = &dialect_named(dialect);
   if (!nonfinite.empty()) record.nonfinite = nonfinite_named(nonfinite);
   record.amax_given = amax_given;
-  QuantizeOptions request = request_of(record, dump.tensor().amax);
-  request.input_type = input_type_of(*tensor.dtype);
-  QuantizedDifference difference;
-  std::string text;
+  VerifyRequest request;
+  request.declared = request_of(record, q.amax);
+  request.declared.input_type = input_type_of(*tensor.dtype);
+  if (search) request.declared.dialect = nullptr;
+  request.layout = Layout{};
+  QuantizedDump stored{dump.named.name, q.values, q.scales, {q.rows, q.blocks_per_row()}, {}};
+  if (q.format->family() != ScaleFamily::mx) stored.tensor_scale = q.amax;
+  Verification found;
   {
     const Computing computing;
     const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
     const TensorMatrix matrix = matrix_of(
         tensor, recorded_view(shape, record.weight_layout, record.axis), record.transposed);
-    if (matrix.rows != dump.tensor().rows || matrix.columns != dump.tensor().columns) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("x is {}x{}, the quantized tensor {}x{}", matrix.rows, matrix.columns,
-                              dump.tensor().rows, dump.tensor().columns));
+    if (matrix.rows != q.rows || matrix.columns != q.columns) {
+      throw Error(ErrorKind::usage, fmt::format("x is {}x{}, the quantized tensor {}x{}",
+                                                matrix.rows, matrix.columns, q.rows, q.columns));
     }
-    const BlockTensor wanted = quantize(matrix.values, matrix.rows, matrix.columns, request);
-    difference = compare_quantized(wanted, dump.tensor());
-    text =
-        difference_text(difference, dump.named.name, wanted, dump.tensor(), matrix.values, request);
+    found = verify_quantized(matrix.values, matrix.rows, matrix.columns, stored, request);
   }
+  nb::list agreeing;
+  for (const Combination& c : found.agreeing) agreeing.append(c.dialect);
+  nb::list causes;
+  for (const CauseFinding& c : found.causes) {
+    causes.append(nb::make_tuple(std::string(name_of(c.cause)), c.change, c.blocks));
+  }
+  const QuantizedDifference& difference = found.difference;
   nb::dict d;
-  d["equal"] = difference.equal();
-  d["dialect"] = std::string(request.dialect->name);
+  d["equal"] = found.equal;
+  d["dialect"] = found.declared.dialect;
   d["blocks"] = difference.blocks;
   d["different"] = difference.different;
   d["scales"] = difference.scales;
@@ -60,26 +70,35 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
   d["first"] = difference.different == 0
                    ? nb::object(nb::none())
                    : nb::make_tuple(difference.first_row, difference.first_block);
-  d["text"] = text;
+  d["agreeing"] = agreeing;
+  d["causes"] = causes;
+  d["text"] = as_text(found);
   return d;
 }
 
+/// One block in one dialect, or in two side by side.
 std::string explain(const AnyArray& x, const std::string& dtype, std::size_t row, std::size_t block,
-                    const std::string& format, const std::string& dialect,
+                    const std::string& format, const std::string& first, const std::string& second,
                     const std::string& nonfinite, std::optional<float> amax, int axis) {
   const TensorInfo tensor = tensor_of(x, dtype);
-  QuantizeRecord record;
-  record.dialect = &dialect_named(dialect);
-  const FormatChoice choice = format_choice_named(format, {}, record.dialect);
-  record.format = choice.format;
-  record.rule = choice.rule;
-  record.nonfinite = nonfinite_named(nonfinite);
-  record.amax_given = amax.has_value();
-  QuantizeOptions request = request_of(record, amax.value_or(0.0F));
-  request.input_type = input_type_of(*tensor.dtype);
+  const auto request_in = [&](const std::string& dialect) {
+    QuantizeRecord record;
+    record.dialect = &dialect_named(dialect);
+    const FormatChoice choice = format_choice_named(format, {}, record.dialect);
+    record.format = choice.format;
+    record.rule = choice.rule;
+    record.nonfinite = nonfinite_named(nonfinite);
+    record.amax_given = amax.has_value();
+    QuantizeOptions request = request_of(record, amax.value_or(0.0F));
+    request.input_type = input_type_of(*tensor.dtype);
+    return request;
+  };
+  const QuantizeOptions a = request_in(first);
+  const QuantizeOptions b = request_in(second.empty() ? first : second);
   const Computing computing;
   const TensorMatrix matrix = matrix_along(tensor, axis, false);
-  return block_text(matrix.values, matrix.rows, matrix.columns, request, row, block);
+  return as_text(explain_block(matrix.values, matrix.rows, matrix.columns, a,
+                               second.empty() ? nullptr : &b, row, block));
 }
 
 using ByteMatrix = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -150,10 +169,10 @@ void add_verify(nb::module_& m) {
         nb::sig("def verify_quantize(x: object, dtype: str, dump: Quantized, dialect: str, "
                 "nonfinite: str, amax_given: "
                 "bool) -> dict[str, typing.Any]"));
-  m.def("explain", &explain, "x"_a, "dtype"_a, "row"_a, "block"_a, "format"_a, "dialect"_a,
-        "nonfinite"_a, "amax"_a.none(), "axis"_a,
-        nb::sig("def explain(x: object, dtype: str, row: int, block: int, format: str, dialect: "
-                "str, nonfinite: str, "
+  m.def("explain", &explain, "x"_a, "dtype"_a, "row"_a, "block"_a, "format"_a, "first"_a,
+        "second"_a, "nonfinite"_a, "amax"_a.none(), "axis"_a,
+        nb::sig("def explain(x: object, dtype: str, row: int, block: int, format: str, first: "
+                "str, second: str, nonfinite: str, "
                 "amax: float | None, axis: int) -> str"));
   m.def("verify_gemm", &verify_gemm, "a"_a, "b"_a, "d"_a, "output"_a, "model"_a, "diagnosis"_a,
         "threads"_a,

@@ -21,6 +21,6 @@ def test_first_ten_minutes(tmp_path):
     cells = nbformat.read(tmp_path / "run.ipynb", as_version=4).cells
     outputs = ["".join(str(o.get("text") or o["data"]["text/plain"]) for o in cell.get("outputs", [])) for cell in cells]
     report = next(text for cell, text in zip(cells, outputs) if "print(report)" in cell.source)
-    assert "first difference: row 3, block 2" in report and "1 scale bytes, 0 codes" in report
+    assert "cause scale_rounding: " in report and "row 3, block 2: " in report and "1 scale bytes, 0 codes" in report
     difference = next(text for cell, text in zip(cells, outputs) if "except AssertionError" in cell.source)
     assert "first         (2, 1)" in difference

@@ -3,6 +3,8 @@
 import lowbit
 import lowbit.testing
 import numpy as np
+import re
+
 import pytest
 from conftest import awkward, write
 
@@ -49,7 +51,8 @@ def test_text_is_that_of_verify_quantize(command, tmp_path, x):
 
     out = subprocess.run([command.path, "verify", "quantize", source, tmp_path / "dump.safetensors"], capture_output=True, text=True).stdout
     report = lowbit.verify_quantize(x, tmp_path / "dump.safetensors")
-    assert not report and report.text.splitlines()[0].split(": ", 1)[1] == out.splitlines()[0].split(": ", 1)[1]
+    assert not report and report.text.split(": ", 1)[1] == out.split(": ", 1)[1] and "cause " in out
+    assert report.causes and f"cause {report.causes[0][0]}: {report.causes[0][1]}" in out
     assert (report.different, report.codes, report.scales, report.first) == (1, 1, 0, (2, 1))
 
 
@@ -71,11 +74,16 @@ def test_tensor_scale(x):
         assert lowbit.verify_quantize(x, values=q.values, scales=q.scales, tensor_scale=scale, format=format)
 
 
-def test_explain(x):
+def test_explain(command, tmp_path, x):
     text = lowbit.explain(x, block=(0, 0), format="nvfp4:mse", dialects=("canonical", "fos_pytorch"))
     q = lowbit.quantize(x, "nvfp4:mse")
-    assert text.count("candidate 6") == text.count("candidate 4") == 2 and f"scale byte 0x{q.scales[0, 0]:02x}" in text
-    assert "row 0, block 0: nvfp4 mse fos_pytorch" in text
+    assert text.splitlines()[0] == "row 0, block 0: nvfp4 mse canonical | nvfp4 mse fos_pytorch"
+    assert re.search(rf"^  scale byte +0x{q.scales[0, 0]:02x} ", text, re.MULTILINE) and "candidate 6: error" in text
+    source = write(tmp_path / "in.safetensors", t=x)
+    options = ["--tensor", "t", "--block", "0,0", "--format", "nvfp4:mse", "--dialect", "canonical", "--dialect", "fos_pytorch"]
+    assert command("explain", source, *options) == text
+    with pytest.raises(lowbit.UsageError):
+        lowbit.explain(x, block=(0, 0), format="nvfp4", dialects=("canonical", "fos_pytorch", "modelopt"))
     for block in [(6, 0), (0, 5), (-1, 0)]:
         with pytest.raises(lowbit.UsageError):
             lowbit.explain(x, block=block, format="nvfp4")

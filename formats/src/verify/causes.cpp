@@ -421,8 +421,7 @@ class CauseSearch {
       ++entry->second.first;
     }
     for (const auto& [cause, where] : classes) {
-      CauseFinding finding{cause, "in no block-wide pattern that a single change gives", 0, 0, 0,
-                           {}};
+      CauseFinding finding{cause, "in some blocks, and no one change gives them all", 0, 0, 0, {}};
       if (cause == Cause::dialect) finding.change = "no record and no axis gives these blocks";
       finding.blocks = blocks.empty() ? 0 : where.first * all.different / blocks.size();
       finding.row = where.second.first;
