@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <random>
 
 #include "catch.hpp"
@@ -374,6 +375,9 @@ TEST_CASE("faults: one line each, and the rest is read") {
   CHECK_THAT(fault_of([](Maker& m) { m.add("a.weight_scale_2", std::nanf("")); }),
              Contains("tensor_scale: ") && Contains("is nan"));
   CHECK_THAT(fault_of([](Maker& m) { m.add("a.weight_scale_2", -1.0F); }), Contains("is -1"));
+  CHECK_THAT(
+      fault_of([](Maker& m) { m.add("a.weight_scale_2", std::numeric_limits<float>::infinity()); }),
+      Contains("tensor_scale: ") && Contains("is inf"));
   CHECK_THAT(fault_of([](Maker& m) {
                const float two[] = {1.0F, 2.0F};
                m.add("a.weight_scale_2", two, {2});
