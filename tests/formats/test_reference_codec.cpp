@@ -183,6 +183,31 @@ TEST_CASE("rows that no block divides are filled up with zeros") {
   CHECK(flat == one_row);
 }
 
+// bitsandbytes' kernel compares fl(x * fl(1 / absmax)) > threshold (csrc/kernels.cu, dQuantizeNF4).
+TEST_CASE("a threshold of NF4 belongs to the code below, and the scaling is by a reciprocal") {
+  constexpr float threshold = 0.1202552504837513F;  // between codes 8 and 9
+  const auto code_of_second = [](float absmax, float x) {
+    std::vector<float> block(64, 0.0F);
+    block[0] = absmax;
+    block[1] = x;
+    return encoded(named("nf4"), block, 1, 64)[4] & 0xF;
+  };
+  CHECK(code_of_second(1.0F, threshold) == 8);
+  CHECK(code_of_second(1.0F, std::nextafter(threshold, 1.0F)) == 9);
+  int witnesses = 0;
+  for (int i = 3; i < 200; i += 2) {
+    const auto absmax = static_cast<float>(i);
+    const float reciprocal = 1.0F / absmax;
+    float x = threshold * absmax * (1.0F - 0x1p-21F);
+    for (int step = 0; step < 32; ++step, x = std::nextafter(x, 1e9F)) {
+      if ((x * reciprocal > threshold) == (x / absmax > threshold)) continue;
+      ++witnesses;
+      CHECK(code_of_second(absmax, x) == (x * reciprocal > threshold ? 9 : 8));
+    }
+  }
+  CHECK(witnesses > 10);
+}
+
 TEST_CASE("any bytes decode without harm") {
   std::mt19937 random(3);
   for (const ReferenceCodec* codec : reference_codecs()) {

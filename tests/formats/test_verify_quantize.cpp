@@ -176,7 +176,7 @@ TEST_CASE("what a sample does not hold is compared too") {
   d.values[40 * columns / 2 + 33 * 8] ^= 3;
   v = verify_quantized(x, rows, columns, d, request);
   REQUIRE_FALSE(v.causes.empty());
-  CHECK(v.causes[0].change == "in no block-wide pattern that a single change gives");
+  CHECK(v.causes[0].change == "in some blocks, and no one change gives them all");
 }
 
 TEST_CASE("verification does not depend on threads, and takes square blocks and IF formats") {
