@@ -11,12 +11,14 @@ the attention of layer 3 when the model reads TEXT, computed here in numpy with 
 """
 import math
 import pathlib
-import re
 import sys
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from minilm_effect import word_pieces  # noqa: E402
 
 LAYER = 3
 TOKENS = 64
@@ -24,23 +26,6 @@ TEXT = """Low-bit formats share one scale among the elements of a block. A block
 one byte of scale, and each element keeps four bits, so that the largest element of the block decides how
 finely all the others are rounded. When the largest element is an outlier, the small ones become zero and
 their information is lost; when all of them are alike, almost every code is in use."""
-
-
-def word_pieces(text, vocabulary):
-    """Greedy longest-match WordPiece of lower-cased words and punctuation."""
-    ids = [vocabulary["[CLS]"]]
-    for word in re.findall(r"[a-z0-9]+|[^\sa-z0-9]", text.lower()):
-        begin = 0
-        while begin < len(word):
-            for end in range(len(word), begin, -1):
-                piece = ("##" if begin else "") + word[begin:end]
-                if piece in vocabulary:
-                    ids.append(vocabulary[piece])
-                    begin = end
-                    break
-            else:
-                raise ValueError(f"no word piece for {word}")
-    return ids
 
 
 def layer_norm(x, weight, bias):
@@ -87,7 +72,7 @@ def load(folder):
 def main():
     folder, out = pathlib.Path(sys.argv[1]), sys.argv[2]
     weights, vocabulary = load(folder)
-    ids = word_pieces(TEXT, vocabulary)
+    ids = word_pieces(TEXT, vocabulary)[:-1]  # the sample ends within the text, before [SEP]
     if len(ids) < TOKENS:
         raise SystemExit(f"the text has only {len(ids)} word pieces")
     activation = hidden_states(weights, ids, LAYER)[:TOKENS].astype(np.float32)

@@ -55,6 +55,7 @@ MORE_REMEDIES = ["sort:inputs", "smooth,svd:16", "awq,gptq", "gptq:act", "search
 
 
 def word_pieces(text, vocabulary):
+    """Greedy longest-match WordPiece of lower-cased words and punctuation, between [CLS] and [SEP]."""
     ids = [vocabulary["[CLS]"]]
     for word in re.findall(r"[a-z0-9]+|[^\sa-z0-9]", text.lower()):
         begin = 0

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -95,21 +96,6 @@ std::uint32_t word(float value) {
   return std::isnan(value) ? quiet_nan : std::bit_cast<std::uint32_t>(value);
 }
 
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    state_ += 0x9E3779B97F4A7C15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_;
-};
-
 class Fma {
  public:
   void check(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
@@ -169,10 +155,10 @@ TEST_CASE("fma: every triple of interesting words") {
 
 TEST_CASE("fma: random words, near places, cancellation, ties, subnormals") {
   Fma fma;
-  Random random(18);
+  std::mt19937_64 random(18);
   const std::uint64_t count = random_vectors();
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t r = random.next();
+    const std::uint64_t r = random();
     std::uint32_t a = static_cast<std::uint32_t>(r) & 0xFFFF;
     std::uint32_t b = static_cast<std::uint32_t>(r >> 16) & 0xFFFF;
     std::uint32_t c = static_cast<std::uint32_t>(r >> 32);
@@ -180,7 +166,7 @@ TEST_CASE("fma: random words, near places, cancellation, ties, subnormals") {
     const auto with_exponent = [&](int place) {
       return (c & 0x807FFFFF) | static_cast<std::uint32_t>(std::clamp(place, 0, 254)) << 23;
     };
-    const std::uint64_t more = random.next();
+    const std::uint64_t more = random();
     switch (i % 8) {
       case 0:
         break;

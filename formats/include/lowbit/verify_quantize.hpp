@@ -13,7 +13,6 @@
 #include <string_view>
 #include <vector>
 
-#include "lowbit/compare_quantized.hpp"
 #include "lowbit/layout.hpp"
 #include "lowbit/quantize.hpp"
 
@@ -26,6 +25,20 @@ struct QuantizedDump {
   std::vector<std::uint8_t> scales;        ///< scale bytes as stored; empty where fused
   std::vector<std::uint64_t> scale_shape;  ///< of the stored scale bytes; empty where fused
   std::optional<float> tensor_scale;       ///< the number beside the blocks, where there is one
+};
+
+/// What differs between a tensor and what quantize() gives.
+struct QuantizedDifference {
+  std::size_t blocks = 0;       ///< all of them
+  std::size_t different = 0;    ///< blocks with another scale byte or another code
+  std::size_t scales = 0;       ///< scale bytes that differ
+  std::size_t codes = 0;        ///< codes that differ, padding left out
+  bool amax_differs = false;    ///< bit for bit
+  std::size_t first_row = 0;    ///< of the first different block, where there is one
+  std::size_t first_block = 0;  ///< index of that block along its row
+
+  /// Whether no block and no amax differs.
+  [[nodiscard]] bool equal() const { return different == 0 && !amax_differs; }
 };
 
 /// What is known of a dump's making, and what is to be searched for.

@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <bit>
 #include <cmath>
 #include <iterator>
 
 #include "lowbit/error.hpp"
 #include "verify/causes.hpp"
 #include "verify/margins.hpp"
+#include "verify/trace_text.hpp"
 
 namespace lowbit::detail {
 namespace {
-
-std::string number(float x) {
-  return fmt::format("{:.9g} (0x{:08x})", x, std::bit_cast<std::uint32_t>(x));
-}
-
-/// Elements of an integer block have another format.
-const ElementFormat& element_of(const BlockFormat& format, std::uint8_t scale_byte) {
-  return format.is_adaptive() && format.is_integer_block(scale_byte) ? *format.integer
-                                                                     : *format.element;
-}
 
 std::string code_text(const ElementFormat& format, unsigned code) {
   return fmt::format("0x{:x} ({:g})", code, to_double(format, code));
@@ -42,22 +31,6 @@ std::string margin_text(const ElementFormat& format, float x) {
   return fmt::format("{:.3g} of a step from the tie {:g}", m.distance, m.boundary);
 }
 
-const char* name_of_choice(BlockChoice choice) {
-  switch (choice) {
-    case BlockChoice::six:
-      return "6";
-    case BlockChoice::four:
-      return "4";
-    case BlockChoice::floating:
-      return "float";
-    case BlockChoice::integer:
-      return "integer";
-    case BlockChoice::only:
-      break;
-  }
-  return "only";
-}
-
 }  // namespace
 
 std::string block_explanation(const Trial& trial, const Recipe& recipe, const BlockTensor& dump,
@@ -72,9 +45,9 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Bl
   }
   const BlockFormat& format = *recipe.format;
   const std::uint8_t held = dump.scale(row, block);
-  fmt::format_to(out, ": block amax {}", number(trace.block_amax));
+  fmt::format_to(out, ": block amax {}", number_text(trace.block_amax));
   if (format.family() != ScaleFamily::mx) {
-    fmt::format_to(out, ", tensor amax {}", number(trace.tensor_amax));
+    fmt::format_to(out, ", tensor amax {}", number_text(trace.tensor_amax));
   }
   text += '\n';
   const bool propagated = trace.propagated || trace.candidates.empty();
@@ -88,19 +61,15 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Bl
   fmt::format_to(out, "  scale byte {}, the dump has {}", scale_text(format, trace.scale_byte),
                  scale_text(format, held));
   if (format.family() != ScaleFamily::mx && chosen != nullptr) {
-    fmt::format_to(out, "; before rounding {}, {}", number(chosen->h),
+    fmt::format_to(out, "; before rounding {}, {}", number_text(chosen->h),
                    margin_text(*format.scale, chosen->h));
   }
   text += '\n';
   if (chosen != nullptr && trace.candidates.size() > 1) {
-    const float x = trace.candidates[0].error;
-    const float y = trace.candidates[1].error;
-    const float larger = std::max(x, y);
     fmt::format_to(out, "  chosen {}: error {} against {} of {}, {:.3g} % apart\n",
-                   name_of_choice(chosen->kind), number(chosen->error),
-                   number(trace.candidates[1 - trace.chosen].error),
-                   name_of_choice(trace.candidates[1 - trace.chosen].kind),
-                   larger > 0 ? 100.0 * std::abs(x - y) / larger : 0.0);
+                   choice_text(chosen->kind), number_text(chosen->error),
+                   number_text(trace.candidates[1 - trace.chosen].error),
+                   choice_text(trace.candidates[1 - trace.chosen].kind), percent_apart(trace));
   }
   const auto size = static_cast<std::size_t>(format.block_size);
   const std::size_t height = trial.block_rows(format);
@@ -109,12 +78,12 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Bl
     const unsigned want = chosen != nullptr ? chosen->codes[first + i] : 0U;
     const unsigned got = dump.code(row, block * size + i);
     if (want == got) continue;
-    const ElementFormat& element = element_of(format, trace.scale_byte);
+    const ElementFormat& element = format.element_of(trace.scale_byte);
     fmt::format_to(
         out, "  column {}: x {},{} code {}, the dump has {}", block * size + i,
-        number(trace.elements[first + i]),
-        chosen != nullptr ? fmt::format(" scaled {},", number(chosen->scaled[first + i])) : "",
-        code_text(element, want), code_text(element_of(format, held), got));
+        number_text(trace.elements[first + i]),
+        chosen != nullptr ? fmt::format(" scaled {},", number_text(chosen->scaled[first + i])) : "",
+        code_text(element, want), code_text(format.element_of(held), got));
     if (chosen != nullptr) {
       fmt::format_to(out, "; {}", margin_text(element, chosen->scaled[first + i]));
     }
@@ -135,7 +104,7 @@ Cause class_of_block(const Trial& trial, const Recipe& recipe, const BlockTensor
   const std::size_t first = height == 1 ? 0 : at.first % height * size;
   const std::size_t count = std::min(size, trial.columns() - at.second * size);
   const std::uint8_t held = dump.scale(at.first, at.second);
-  const ElementFormat& element = element_of(format, trace.scale_byte);
+  const ElementFormat& element = format.element_of(trace.scale_byte);
   const auto got = [&](std::size_t i) {
     return static_cast<std::uint8_t>(dump.code(at.first, at.second * size + i));
   };

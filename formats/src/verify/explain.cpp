@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -13,16 +12,16 @@
 #include "lowbit/dialect.hpp"
 #include "lowbit/error.hpp"
 #include "verify/margins.hpp"
+#include "verify/trace_text.hpp"
 
 namespace lowbit {
 namespace {
 
+using detail::choice_text;
 using detail::Margin;
 using detail::margin_of;
-
-std::string number(float x) {
-  return fmt::format("{:.9g} (0x{:08x})", x, std::bit_cast<std::uint32_t>(x));
-}
+using detail::number_text;
+using detail::percent_apart;
 
 std::string margin_text(const ElementFormat& format, float x) {
   if (!std::isfinite(x)) return "";
@@ -30,22 +29,6 @@ std::string margin_text(const ElementFormat& format, float x) {
   if (m.is_beyond) return fmt::format("above {:g}", m.upper);
   if (m.is_tie) return fmt::format("tie of {:g} and {:g}", m.lower, m.upper);
   return m.lower == m.upper ? "exact" : fmt::format("{:.3g} from tie {:g}", m.distance, m.boundary);
-}
-
-const char* name_of_choice(BlockChoice choice) {
-  switch (choice) {
-    case BlockChoice::six:
-      return "6";
-    case BlockChoice::four:
-      return "4";
-    case BlockChoice::floating:
-      return "float";
-    case BlockChoice::integer:
-      return "integer";
-    case BlockChoice::only:
-      break;
-  }
-  return "only";
 }
 
 class Steps {
@@ -83,7 +66,7 @@ class Steps {
   }
 
   void numbers(const char* name, float BlockTrace::*member) {
-    add(name, number(x_.*member), y_ != nullptr ? number(y_->*member) : "");
+    add(name, number_text(x_.*member), y_ != nullptr ? number_text(y_->*member) : "");
   }
 
   [[nodiscard]] const CandidateTrace* other(std::size_t i) const {
@@ -102,34 +85,31 @@ class Steps {
     const CandidateTrace& c = x_.candidates[i];
     const CandidateTrace* const o = other(i);
     const std::string prefix = x_.candidates.size() > 1
-                                   ? fmt::format("candidate {}: ", name_of_choice(c.kind))
+                                   ? fmt::format("candidate {}: ", choice_text(c.kind))
                                    : std::string();
     const auto optional = [&](float CandidateTrace::*m) {
-      return o != nullptr ? number(o->*m) : std::string();
+      return o != nullptr ? number_text(o->*m) : std::string();
     };
     if (!mx) {
-      add(prefix + "scale before rounding, h", number(c.h), optional(&CandidateTrace::h),
+      add(prefix + "scale before rounding, h", number_text(c.h), optional(&CandidateTrace::h),
           margins(*options_.format->scale, c.h, o != nullptr ? std::optional(o->h) : std::nullopt));
     }
     add(prefix + "scale", fmt::format("0x{:02x} ({:g})", c.scale_byte, c.scale),
         o != nullptr ? fmt::format("0x{:02x} ({:g})", o->scale_byte, o->scale) : "");
     // A dialect that divides elements by the scale has no multiplier to compare.
     const auto multiplier = [](const CandidateTrace& t) {
-      return t.inverse == 0.0F ? std::string("none") : number(t.inverse);
+      return t.inverse == 0.0F ? std::string("none") : number_text(t.inverse);
     };
     ExplainStep& step =
         add(prefix + "element multiplier", multiplier(c), o != nullptr ? multiplier(*o) : "");
     if (o != nullptr && (c.inverse == 0.0F || o->inverse == 0.0F)) step.differs = false;
     if (x_.candidates.size() > 1) {
-      add(prefix + "error", number(c.error), optional(&CandidateTrace::error));
+      add(prefix + "error", number_text(c.error), optional(&CandidateTrace::error));
     }
   }
 
   static std::string apart(const BlockTrace& t) {
-    const float x = t.candidates[0].error;
-    const float y = t.candidates[1].error;
-    const float larger = std::max(x, y);
-    return fmt::format("{:.3g} % apart", larger > 0 ? 100.0 * std::abs(x - y) / larger : 0.0);
+    return fmt::format("{:.3g} % apart", percent_apart(t));
   }
 
   void selection() {
@@ -137,8 +117,8 @@ class Steps {
     if (y_ != nullptr && y_->candidates.size() > 1 && apart(*y_) != margin) {
       margin += " | " + apart(*y_);
     }
-    add("chosen", name_of_choice(x_.candidates[x_.chosen].kind),
-        y_ != nullptr && !y_->candidates.empty() ? name_of_choice(y_->candidates[y_->chosen].kind)
+    add("chosen", choice_text(x_.candidates[x_.chosen].kind),
+        y_ != nullptr && !y_->candidates.empty() ? choice_text(y_->candidates[y_->chosen].kind)
                                                  : "",
         std::move(margin));
   }
@@ -157,7 +137,8 @@ class Steps {
       const std::string place = c.codes.size() > size
                                     ? fmt::format("row {}, column {}", i / size, in_row)
                                     : fmt::format("column {}", block_ * size + in_row);
-      add(place + ": scaled, y", number(c.scaled[i]), o != nullptr ? number(o->scaled[i]) : "",
+      add(place + ": scaled, y", number_text(c.scaled[i]),
+          o != nullptr ? number_text(o->scaled[i]) : "",
           margins(element(c), c.scaled[i],
                   o != nullptr && o->kind == c.kind ? std::optional(o->scaled[i]) : std::nullopt));
       const auto code = [&](const CandidateTrace& t) {
