@@ -52,12 +52,13 @@ def main():
     parser.add_argument("--lowbit", required=True)
     parser.add_argument("--gigabytes", type=float, default=0.6)
     arguments = parser.parse_args()
+    lowbit = str(pathlib.Path(arguments.lowbit).resolve())
     folder = pathlib.Path(tempfile.mkdtemp())
     try:
-        bounded(arguments.lowbit, folder, int(arguments.gigabytes * 1e9) // (COLUMNS * 4))
+        bounded(lowbit, folder, int(arguments.gigabytes * 1e9) // (COLUMNS * 4))
         if arguments.gigabytes <= 1:
-            unpacked(arguments.lowbit, folder)
-            broken(arguments.lowbit, folder)
+            unpacked(lowbit, folder)
+            broken(lowbit, folder)
     finally:
         shutil.rmtree(folder)
     print(f"{len(failures)} failures")

@@ -351,7 +351,7 @@ def vectors(lowbit, folder, check):
     chosen = {b for c in canonical["cases"] if c["rule"] == "mse" for b in held[c["name"] + ".decisions"][2]}
     check(chosen >= {1, 2}, f"decisions of mse: {chosen}")
     scales = {b for c in canonical["cases"] if c["input"] == "underflow" for b in held[c["name"] + ".scales"][2]}
-    check(0 in scales and scales & set(range(1, 8)) and 0x7E in scales or 0x78 in scales, f"scales of underflow: {sorted(scales)}")
+    check(0 in scales and scales & set(range(1, 8)) and (0x7E in scales or 0x78 in scales), f"scales of underflow: {sorted(scales)}")
     # Other dialects and formats: as many as there are, under the size of a release.
     code, out, err = lowbit("vectors", "--dialect", "all", "--format", "nvfp4:static_6", "-o", "all")
     index = json.loads((folder / "all" / "vectors.json").read_text())
