@@ -310,9 +310,11 @@ void add_mac_report(CLI::App& mac) {
       ->check(CLI::Range(0.01, 1000.0));
   app->add_flag(
       "--sweep", o->sweep,
-      "Recipes and pipelines between smallest area and best frequency, with the Pareto front");
+      "Search for the best recipe: smallest area (at --clock), highest clock, most GMAC/s/mm2 and "
+      "least pJ/MAC, with the Pareto front");
   app->add_option("--clock", o->clock_mhz,
-                  "MHz that every design should reach; exit code 1 where one does not")
+                  "MHz that every design should reach, or any of a --sweep; exit code 1 where one "
+                  "does not")
       ->check(CLI::Range(0.001, 1e6));
   files.reads(app->add_option("--sample", o->sample,
                               "Tensor file with the operands (default: the shipped sample)"));

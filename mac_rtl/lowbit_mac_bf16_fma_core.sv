@@ -50,6 +50,7 @@ module lowbit_mac_bf16_fma_core #(
     end
   end
   assign valid_o = valid_q[LEVELS];
-  assign fp32_o  = node_q[1];
+  // No assign: beside some other units Icarus 11 never updates one whose source is a word of an array.
+  always_comb fp32_o = node_q[1];
 endmodule
 `default_nettype wire

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Rows of units on every node of nodes.json: runs `lowbit mac report` once per node and writes the rows as JSON and as a
-Markdown page. Rows that OUT.json has already stay, but for those measured anew. A library whose file is missing or has
-another SHA-256 than nodes.json is refused.
+"""Rows of units on every node of nodes.json: runs `lowbit mac report` on each node, writes the rows as JSON and the part
+`By node` of the report's page. Rows that OUT.json has already stay, but for those measured anew; those of the default library
+come from rows.json beside it as well. A library whose file is missing or has another SHA-256 than nodes.json is refused.
 
-usage: nodes.py LOWBIT DIR_OF_LIBRARIES OUT.json OUT.md [--node NODE[,NODE...]] [report arguments]
-       (default: all nodes, --units exact, the recipes of nodes.json)"""
+usage: nodes.py LOWBIT DIR_OF_LIBRARIES OUT.json PAGE.md [--node NODE[,NODE...]] [report arguments]
+       (default: all nodes, every unit and format with recipe area, exact IF4 and NVFP4 with the recipes of nodes.json)
+       nodes.py --page OUT.json PAGE.md: writes the part of the page again"""
 import hashlib
 import json
 import os
@@ -19,7 +20,10 @@ SCALING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scaling.json
 NODES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nodes.json")
 COLUMNS = (("node", "node", ""), ("unit", "unit", ""), ("format", "format", ""), ("lanes", "lanes", ""), ("recipe", "recipe", ""), ("nand2", "area, NAND2", ",.0f"), ("area_um2", "area, um2", ",.0f"),
            ("flip_flops", "flip-flops", ""), ("fmax_mhz", "Fmax, MHz", ",.0f"), ("gmac_per_s_per_mm2", "GMAC/s/mm2", ",.0f"), ("pj_per_mac", "pJ/MAC, zero delay", ".3g"),
-           ("glitch_pj_per_mac", "pJ/MAC, glitches", ".3g"), ("glitch_wire_pj_per_mac", "wires, pJ/MAC", ".3g"), ("leakage_pj_per_mac", "of it leakage", ".2g"))
+           ("glitch_pj_per_mac", "pJ/MAC, glitches", ".3g"), ("glitch_wire_pj_per_mac", "wires, pJ/MAC", ".3g"), ("leakage_pj_per_mac", "of it leakage", ".2g"), ("best", "best of the search", ""))
+
+
+TITLE = "## By node"
 
 
 class NodeError(Exception):
@@ -42,15 +46,18 @@ def libraries(node, folder):
     return paths
 
 
-def arguments(node, folder, more=()):
-    out = [] if "--units" in more else ["--units", "exact"]
-    out += [] if "--recipes" in more else ["--recipes", ",".join(node["recipes"])]
-    out += ["--wire", str(node["wire_ff"]), "--period", str(node["period_ns"]), "--glitches"]
+def arguments(node, folder):
+    out = ["--wire", str(node["wire_ff"]), "--period", str(node["period_ns"]), "--glitches"]
     for path in libraries(node, folder):
         out += ["--liberty", path]
     for pattern in node["dont_use"]:
         out += ["--dont-use", pattern]
     return out
+
+
+# What is measured where the call does not say: everything for area, and the recipes of the node where the clock is at stake.
+def default_calls(node):
+    return [["--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", ",".join(node["recipes"])]]
 
 
 def ratios(rows):
@@ -92,7 +99,7 @@ def energy(row):
 
 def beside(rows, nodes, scaling):
     """Lines of the table beside published designs: raw, and scaled to one node."""
-    lines = ["## Beside published designs", "",
+    lines = ["### Beside published designs", "",
              f"Raw figures at each design's own node, and scaled to {scaling['to_nm']} nm and {scaling['to_volts']} V by one table: {scaling['source']}. "
              "An area is multiplied by its factor, an energy by the ratio of the polynomials at the two voltages; clocks are not scaled. pJ/MAC of our units: "
              "with glitches, without wires. Each row has the best of its recipes, so the two figures may be of two recipes.", "",
@@ -113,16 +120,18 @@ def beside(rows, nodes, scaling):
 
 
 def text(value, form):
+    if isinstance(value, list):
+        return ", ".join(value)
     return "" if value is None else format(value, form) if form else str(value)
 
 
 def markdown(rows, nodes, scaling):
-    lines = ["# The units by node", "", "Made by `scripts/mac_nodes.sh DIR_OF_LIBRARIES`; [mac_area.md](mac_area.md#other-libraries) says what is counted and how.", "",
+    lines = [TITLE, "", "Made by `scripts/mac_docs.sh DIR_OF_LIBRARIES`; [mac_area.md](mac_area.md#other-libraries) says what is counted and how.", "",
              "| " + " | ".join(c[1] for c in COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
     lines += ["| " + " | ".join(text(r.get(k), f) for k, _, f in COLUMNS) + " |" for r in rows]
-    lines += ["", "## IF4 over NVFP4", "| node | recipe | area | energy, zero delay |", "| --- | --- | --- | --- |"]
+    lines += ["", "### IF4 over NVFP4", "| node | recipe | area | energy, zero delay |", "| --- | --- | --- | --- |"]
     lines += [f"| {n} | {c} | {a:.3f} | {e:.3f} |" for (n, c), (a, e) in ratios(rows).items()]
-    lines += [""] + beside(rows, nodes, scaling) + ["## Libraries"]
+    lines += [""] + beside(rows, nodes, scaling) + ["### Libraries"]
     for node in nodes:
         own = [r for r in rows if r["node"] == node["node"]]
         if own:
@@ -134,15 +143,58 @@ def markdown(rows, nodes, scaling):
     return "\n".join(lines) + "\n"
 
 
+def with_default_library(rows, out_json, nodes):
+    """The rows and those of the report on the default library, rows.json beside OUT.json, which nodes.json has first."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(out_json)), "rows.json"), encoding="utf-8") as f:
+        return merged([dict({"node": nodes[0]["node"]}, **r) for r in json.load(f)], rows, nodes)
+
+
+def page(text, rows, nodes, scaling):
+    """The report's page with this part at its end."""
+    return text.split(TITLE)[0].rstrip() + "\n\n" + markdown(rows, nodes, scaling)
+
+
+def write_page(out_json, out_md, rows, nodes):
+    with open(SCALING, encoding="utf-8") as f:
+        scaling = json.load(f)
+    with open(out_md, encoding="utf-8") as f:
+        text = f.read()
+    atomically(os.path.abspath(out_md), page(text, with_default_library(rows, out_json, nodes), nodes, scaling))
+
+
+def measured(lowbit, node, arguments_):
+    with tempfile.TemporaryDirectory() as work:
+        made = os.path.join(work, "rows.json")
+        done = subprocess.run([lowbit, "mac", "report", *arguments_, "--json", made], check=False)
+        if done.returncode != 0:
+            sys.exit(done.returncode)
+        with open(made, encoding="utf-8") as f:
+            rows = [dict({"node": node["node"]}, **row) for row in json.load(f)]
+    # Of a search the best.
+    rows = [r for r in rows if "pareto" not in r or r.get("best")]
+    for row in rows:
+        # OpenSTA 2.0.17 adds up the power tables of all states (`when`) of a pin: no second opinion where a library has them.
+        row.pop("opensta_pj_per_mac", None)
+    return rows
+
+
+def read_rows(path):
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
+
+
 def main():
+    with open(NODES, encoding="utf-8") as f:
+        nodes = json.load(f)
+    if sys.argv[1:2] == ["--page"] and len(sys.argv) == 4:
+        write_page(*sys.argv[2:], read_rows(sys.argv[2]), nodes)
+        return 0
     if len(sys.argv) < 5:
         print(__doc__, file=sys.stderr)
         return 2
     lowbit, folder, out_json, out_md, *more = sys.argv[1:]
-    with open(NODES, encoding="utf-8") as f:
-        nodes = json.load(f)
-    with open(SCALING, encoding="utf-8") as f:
-        scaling = json.load(f)
     wanted = [n["node"] for n in nodes]
     if "--node" in more[:-1]:
         at = more.index("--node")
@@ -152,31 +204,17 @@ def main():
         for name in wanted:
             if name not in [n["node"] for n in nodes]:
                 raise NodeError(f"--node {name}: there are {', '.join(n['node'] for n in nodes)}")
-        # All files before the first synthesis: a run takes an hour.
-        commands = [(n, arguments(n, folder, more)) for n in nodes if n["node"] in wanted]
+        # All files before the first synthesis: a run takes hours.
+        calls = [(n, arguments(n, folder) + call) for n in nodes if n["node"] in wanted for call in ([more] if more else default_calls(n))]
     except NodeError as e:
         print(f"nodes.py: {e}", file=sys.stderr)
         return 3
-    rows = []
-    for node, command in commands:
-        with tempfile.TemporaryDirectory() as work:
-            made = os.path.join(work, "rows.json")
-            done = subprocess.run([lowbit, "mac", "report", *command, "--json", made, *more], check=False)
-            if done.returncode != 0:
-                return done.returncode
-            with open(made, encoding="utf-8") as f:
-                rows += [dict({"node": node["node"]}, **row) for row in json.load(f)]
+    rows = read_rows(out_json)
+    for node, call in calls:
+        rows = merged(rows, measured(lowbit, node, call), nodes)
+        atomically(os.path.abspath(out_json), json.dumps(rows, indent=1) + "\n")
         print(f"{node['node']}: {len(rows)} rows", file=sys.stderr)
-    for row in rows:
-        # OpenSTA 2.0.17 adds up the power tables of all states (`when`) of a pin: no second opinion where a library has them.
-        row.pop("opensta_pj_per_mac", None)
-    if os.path.exists(out_json):
-        with open(out_json, encoding="utf-8") as f:
-            rows = merged(json.load(f), rows, nodes)
-    else:
-        rows = merged([], rows, nodes)
-    atomically(os.path.abspath(out_json), json.dumps(rows, indent=1) + "\n")
-    atomically(os.path.abspath(out_md), markdown(rows, nodes, scaling))
+    write_page(out_json, out_md, rows, nodes)
     return 0
 
 

@@ -57,6 +57,12 @@ def tables(rows):
     if found:
         out.append(("IF4 over the others", ["unit", "recipe", "ratio", "area", "energy, zero delay"],
                     [[u, c, n, f"{a:.3f}", cell(e, ".3f")] for u, c, n, a, e in found]))
+    best = [(n, r) for r in rows for n in r.get("best", ())]
+    if best:
+        shown = [c for c in COLUMNS if c[0] in ("unit", "format", "recipe", "nand2", "fmax_mhz", "gmac_per_s_per_mm2", "pj_per_mac", "glitch_pj_per_mac")]
+        order = list(dict.fromkeys(n for n, _ in best))
+        out.append(("Best of the search", ["objective"] + [c[1] for c in shown],
+                    [[n] + [cell(r.get(k), f) for k, _, f in shown] for n, r in sorted(best, key=lambda b: order.index(b[0]))]))
     split = [(r, prefix) for r in rows for prefix in ("", "glitch_") if r.get(prefix + "switching_pj_per_mac") is not None]
     if split:
         out.append(("Where the energy goes, pJ per MAC", ["unit", "format", "recipe", "delays", *SPLIT, "sum"],
@@ -105,7 +111,10 @@ def plots(rows):
             out.append((f"sweep_{unit}_{fmt}.svg", f"{unit} {fmt}: area against frequency",
                         plot.scatter([point(r, "fmax_mhz", "nand2", r["recipe"]) for r in same], "Fmax, MHz", "area, NAND2 equivalents",
                                      y_from_zero=False, line=line)))
-        return out
+            out.append((f"sweep_{unit}_{fmt}_energy.svg", f"{unit} {fmt}: energy against density",
+                        plot.scatter([point(r, "gmac_per_s_per_mm2", k, r["recipe"]) for r in same for k in ("glitch_pj_per_mac" if r.get("glitch_pj_per_mac") else "pj_per_mac",) if r.get(k)],
+                                     "GMAC/s/mm2", "energy, pJ per MAC", y_from_zero=False)))
+        return [p for p in out if p[2]]
     out = []
     for file, key, title, label in (("area.svg", "nand2", "Area against accuracy", "area, NAND2 equivalents"),
                                     ("energy.svg", "pj_per_mac", "Energy against accuracy, zero delay", "energy, pJ per MAC"),

@@ -114,10 +114,8 @@ def refuse_same_file(spec, library):
                 raise synth.FlowError(f"--{form} {path}: is the same file as the input {file}; name another file to write", 2)
 
 
-def report(spec):
-    library = Library(spec["liberty"] or synth.DEFAULT_LIBERTY, spec["dont_use"], os.path.join(spec["cache"], "libraries"))
-    refuse_same_file(spec, library)
-    todo = designs(spec)
+def rows_of(spec, todo, library):
+    """The rows of these designs: stored, cached or measured."""
     rows, missing = {}, []
     for i, (unit, fmt, point) in enumerate(todo):
         rows[i], reason = stored.row(spec, unit, fmt, point, library) if spec["stored"] else (None, None)
@@ -132,17 +130,28 @@ def report(spec):
         for i, row in measured(spec, missing, library, tools).items():
             rows[i] = dict(row, stored=False)
     rows = [rows[i] for i in range(len(todo))]
-    late = []
     for row, (unit, fmt, _) in zip(rows, todo):
         row["sqnr_db"], row["input_sqnr_db"] = round(fmt["sqnr_db"], 3), round(fmt["input_sqnr_db"], 3)
         row["accumulator_rel_rmse"] = fmt["accumulator_rel_rmse"][unit]
-        if spec["clock_mhz"]:
-            late.append(judge(row, spec["clock_mhz"]))
+    return rows
+
+
+def report(spec):
+    library = Library(spec["liberty"] or synth.DEFAULT_LIBERTY, spec["dont_use"], os.path.join(spec["cache"], "libraries"))
+    refuse_same_file(spec, library)
+    todo = designs(spec)
+    rows = rows_of(spec, todo, library)
+    for _ in range(sweep.ROUNDS if spec["sweep"] else 0):
+        more = sweep.closer(todo, rows, spec["clock_mhz"])
+        if not more:
+            break
+        todo, rows = todo + more, rows + rows_of(spec, more, library)
+    late = [judge(row, spec["clock_mhz"]) for row in rows] if spec["clock_mhz"] else []
     for unit, recipe, name, area, _ in render.ratios(rows):
         base = next(r for r in rows if (r["unit"], r["format"], r["recipe"]) == (unit, "if4", recipe))
         base["nand2_over_" + name.split("/")[1]] = round(area, 4)
     if spec["sweep"]:
-        sweep.mark(rows)
+        late = sweep.mark(rows, spec["clock_mhz"])
     write(rows, spec)
     late = [line for line in late if line]
     for line in late:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The script of the nodes: which files it takes and refuses, and that docs/mac_nodes.md is what its rows say."""
+"""The script of the nodes: which files it takes and refuses, and that its part of docs/mac_report.md is what its rows say."""
 import hashlib
 import json
 import os
@@ -39,11 +39,12 @@ def main():
         for name in "ab":
             with open(os.path.join(folder, name + ".lib"), "w", encoding="utf-8") as f:
                 f.write(name)
-        check(nodes.arguments(node, folder) == ["--units", "exact", "--recipes", "area,balanced@900", "--wire", "2", "--period", "5", "--glitches",
+        check(nodes.arguments(node, folder) == ["--wire", "2", "--period", "5", "--glitches",
                                                 "--liberty", os.path.join(folder, "a.lib"), "--liberty", os.path.join(folder, "b.lib"), "--dont-use", "X*"],
               "a node's files and options")
         with open(os.path.join(folder, "b.lib"), "w", encoding="utf-8") as f:
             f.write("c")
+        check(nodes.default_calls(node) == [["--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", "area,balanced@900"]], "what a node is asked for")
         refused(node, folder, ["b.lib", "SHA-256 is " + hashlib.sha256(b"c").hexdigest()])
     with open(nodes.NODES, encoding="utf-8") as f:
         known = json.load(f)
@@ -52,8 +53,11 @@ def main():
         rows = json.load(f)
     with open(nodes.SCALING, encoding="utf-8") as f:
         scaling = json.load(f)
-    with open(os.path.join(ROOT, "docs", "mac_nodes.md"), encoding="utf-8") as f:
-        check(f.read() == nodes.markdown(rows, known, scaling), "docs/mac_nodes.md is what its rows say")
+    with open(os.path.join(ROOT, "docs", "mac_report.md"), encoding="utf-8") as f:
+        text = f.read()
+    everything = nodes.with_default_library(rows, os.path.join(ROOT, "docs", "mac_report", "nodes.json"), known)
+    check(text == nodes.page(text, everything, known, scaling), "the part `By node` of docs/mac_report.md is what its rows say")
+    check(nodes.page("# Title\n\nx\n\n## By node\nold\n", [], known, scaling).startswith("# Title\n\nx\n\n## By node\n\nMade by"), "the part of the page is replaced, the rest stays")
     check({r["node"] for r in rows} == {n["node"] for n in known}, "every node has a row")
     check(rows == nodes.merged(rows, [], known), "the rows are in the page's order, each once")
     new = dict(rows[0], nand2=1.0)
@@ -63,8 +67,14 @@ def main():
     area, energy = nodes.factors(scaling, 130, 1.2)
     check(area == 0.072 and abs(energy - 0.4571 / 5.1794) < 1e-4, f"scaling from 130 nm: {area}, {energy:.4f}")
     check(nodes.factors(scaling, 32, 0.9) == (1, 1.0), "scaling from the node itself")
+    # 180 nm has a polynomial of the first order: 24.64 * 1.8 - 17.98 = 26.372.
+    area, energy = nodes.factors(scaling, 180, 1.8)
+    check(area == 0.025 and abs(energy - 0.4571 / 26.372) < 1e-5, f"scaling from 180 nm: {area}, {energy:.5f}")
+    # At one voltage the energy falls with the node, by no more than its square: a coefficient in the wrong place breaks this.
+    for large, small, volts in ((180, 130, 1.8), (130, 32, 1.0), (32, 14, 1.0), (14, 7, 0.8)):
+        falls = nodes.factors(scaling, small, volts)[1] / nodes.factors(scaling, large, volts)[1]
+        check(1 < falls <= (large / small) ** 2, f"energy from {large} to {small} nm at {volts} V: less by {falls:.2f}")
     check(all(str(n["nm"]) in scaling["area_to_32nm"] and str(n["nm"]) in scaling["energy_of_volts"] for n in known + scaling["published"]), "every node is in the table")
-    check(nodes.arguments(dict(known[0], files={}), "", ["--units", "lut", "--recipes", "area"])[:2] == ["--wire", "10"], "units and recipes as asked for")
     pair = [dict(rows[0], unit="exact", lanes=16, format=f, node="n", recipe="area", nand2=a, pj_per_mac=e) for f, a, e in (("if4", 125.0, 2.0), ("nvfp4", 100.0, 1.6))]
     check(nodes.ratios(pair) == {("n", "area"): (1.25, 1.25)}, "IF4 over NVFP4")
     return 0

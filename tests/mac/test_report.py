@@ -71,6 +71,32 @@ def test_verdicts():
     check([r["pareto"] for r in rows] == [True, False, True], "every format has its own front")
 
 
+def test_search():
+    fmt = {"name": "if4"}
+    table = {"area": (50, 100.0, 1.0, 3.0), "balanced": (60, 200.0, 3.0, 4.0), "fastest": (90, 400.0, 2.0, 5.0)}
+    todo = [("exact", fmt, units.Point(r, None, 1)) for r in table]
+    rows = [row("exact", "if4", a, e, f, recipe=r, gmac_per_s_per_mm2=d) for r, (a, f, d, e) in table.items()]
+    best = sweep.objectives(rows, 150)
+    check({n: r["recipe"] for n, r in best.items()} == {"smallest area at 150 MHz": "balanced", "highest clock": "fastest", "most GMAC/s/mm2": "balanced", "least pJ/MAC": "area"},
+          "the best of each objective, the area among those that meet the clock")
+    check({n: r["recipe"] for n, r in sweep.objectives(rows, 0).items()}["smallest area"] == "area", "without a clock the smallest of all")
+    check("smallest area at 500 MHz" not in sweep.objectives(rows, 500), "no smallest area where nothing meets the clock")
+    rows[1]["glitch_pj_per_mac"], rows[0]["glitch_pj_per_mac"], rows[2]["glitch_pj_per_mac"] = 4.5, 8.0, 9.0
+    check(sweep.objectives(rows, 0)["least pJ/MAC"]["recipe"] == "balanced", "glitches count where they were measured")
+    # The best at 150 MHz has a period of 5,000 ps: 7 % to either side, and the period of the clock.
+    more = sweep.closer(todo, rows, 150)
+    check([(p.recipe, p.target_ps, p.pipeline) for _, _, p in more] == [("balanced", 4650, 1), ("balanced", 5350, 1), ("balanced", 6670, 1)], "the next round goes to either side of the best, each once")
+    check(sweep.closer(todo + more, rows + [row("exact", "if4", 99, 9.0, 199.0, gmac_per_s_per_mm2=0.1) for _ in more], 150) == [], "and ends where nothing better came")
+    check([p.target_ps for _, _, p in sweep.closer(todo[1:2], [dict(rows[1], fmax_mhz=1600.0)], 0)] == [581, 669], "below a nanosecond in whole picoseconds")
+    lines = sweep.mark(rows, 500)
+    check(lines == ["exact if4: no point of the sweep meets 500 MHz; the highest is 400.0 MHz"], "a clock that nothing meets is one line")
+    check(rows[2]["best"] == ["highest clock"] and rows[1]["best"] == ["most GMAC/s/mm2", "least pJ/MAC"] and "best" not in rows[0], "the best say of what")
+    check(sweep.mark(rows, 400) == [], "a clock that one point meets is met")
+    text = render.render("markdown", rows, dict(SPEC))
+    check("## Best of the search" in text and "| highest clock | exact | if4 | fastest | 90 | 400.0 | 2.00 | 5.00 | 9.00 |" in text, "the best have a table")
+    check([p[0] for p in render.plots(rows)] == ["sweep_exact_if4.svg", "sweep_exact_if4_energy.svg"], "and two plots")
+
+
 def test_designs():
     formats = [{"name": n, "id": i, "integers": n.startswith("if"), "block_size": 32 if n.startswith("mx") else 16} for i, n in enumerate(("if4", "nvfp4", "mxfp4"))]
     found = [(u, f["name"], units.name(p), units.lanes(u, p)) for u, f, p in report.designs(dict(SPEC, formats=formats))]
@@ -86,7 +112,7 @@ def test_designs():
     check(found == ["speed+pipeline", "speed"], "only the exact unit has a deeper pipeline")
     swept = report.designs(dict(SPEC, formats=formats[:1], sweep=True, units=["exact"]))
     names = [units.name(p) for _, _, p in swept]
-    check(len(set(names)) == len(names) and {"area", "speed", "speed+pipeline"} <= set(names), "a sweep has both recipes and what lies between")
+    check(len(set(names)) == len(names) and set(names) == {r + d for r in synth.RECIPES for d in ("", "+pipeline")}, "a sweep has every recipe, with and without the pipeline")
     check(set(units.UNITS) == set(plot.COLOURS), "every unit has a colour in the plots")
     plain = [{"name": n, "plain": True, "integers": False, "block_size": 64} for n in ("int8", "int4", "bf16", "fp8_e4m3", "int8_int2")]
     found = {(u, f["name"]): units.parameters(u, f, p) for u, f, p in report.designs(dict(SPEC, formats=plain, units=list(units.UNITS)))}
@@ -197,7 +223,7 @@ def test_forms(work):
     check(page.count("<svg") == 2 and "88,660" in page and "Yosys 0.23" in page and "Library stdcells" in page, "the page has plots, tables and tools")
     swept = [row("exact", "if4", 10 + i, None, 100.0 + 10 * i, recipe=f"area@{i}") for i in range(3)]
     sweep.mark(swept)
-    check([p[0] for p in render.plots(swept)] == ["sweep_exact_if4.svg"] and "on the front" in render.render("markdown", swept, spec), "a sweep shows its front")
+    check([p[0] for p in render.plots(swept)] == ["sweep_exact_if4.svg"] and "energy" not in render.plots(swept)[0][1] and "on the front" in render.render("markdown", swept, spec), "a sweep shows its front")
     check("<title>exact if4 area: 5,190 at 20.9</title>" in render.plots(rows)[0][2], "area stands against accuracy")
     odd = [row("exact", "a<b>&", 1, 1.0), row("exact", "a<b>&", 1, 1.0)]
     xml.etree.ElementTree.fromstring(render.plots(odd)[0][2])
@@ -224,6 +250,7 @@ def test_plots():
 
 def main():
     test_verdicts()
+    test_search()
     test_designs()
     test_side_by_side()
     test_plots()
