@@ -108,7 +108,7 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   report.dialect = dialect.name;
   int block_size = 1;
   for (const std::string& text : options.formats) {
-    report.formats.push_back(format_spec_of(text, dialect));
+    report.formats.push_back(format_spec_named(text, dialect));
     if (const BlockFormat* format = report.formats.back().format) {
       block_size = std::max(block_size, format->block_size);
     }

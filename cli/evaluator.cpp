@@ -142,17 +142,8 @@ EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::st
   how.view = entry.view;
   how.threads = options_.threads;
   how.progress = progress;
-  const std::vector<ErrorStatistics> blocks = evaluate(tensor, requests, how);
-  auto next = blocks.begin();
-  for (const FormatSpec& spec : formats) {
-    progress(0);
-    if (spec.format != nullptr) {
-      out.results.push_back({*next++});
-    } else if (spec.codec != nullptr) {
-      out.results.push_back({evaluate(tensor, entry.view, *spec.codec, nonfinite_)});
-    } else {
-      out.results.push_back({kept_statistics(tensor, entry.view, nonfinite_)});
-    }
+  for (const ErrorStatistics& errors : evaluate(tensor, formats, requests, nonfinite_, how)) {
+    out.results.push_back({errors});
   }
   if (inputs_) add_outputs(entry, formats, importance, out, progress);
   return out;

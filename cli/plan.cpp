@@ -135,7 +135,8 @@ Planned planned(const Options& options) {
   const SelectionRules rules = options.selection.rules();
   const Groups groups(options.groups);
   std::vector<FormatSpec> formats;
-  for (const std::string& text : options.formats) formats.push_back(format_spec_of(text, dialect));
+  for (const std::string& text : options.formats)
+    formats.push_back(format_spec_named(text, dialect));
   const std::optional<Sensitivity> sensitivity =
       options.sensitivity.empty() ? std::nullopt
                                   : std::optional<Sensitivity>(std::in_place, options.sensitivity);

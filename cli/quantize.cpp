@@ -67,13 +67,8 @@ QuantizeOptions request_of(const Options& options) {
   QuantizeOptions request;
   request.dialect = &dialect_named(dialect_with(options.dialect, options.axes));
   if (options.recipe.empty()) {
-    const FormatSpec spec = format_spec_of(options.format, *request.dialect, options.rule);
-    if (spec.format == nullptr) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} is no block format, and only those are written; `lowbit formats` "
-                              "lists them",
-                              spec.label()));
-    }
+    const FormatSpec spec = format_spec_named(options.format, *request.dialect, options.rule);
+    require_block_format(spec);
     apply(spec, options, request);
   }
   request.amax = options.amax;
@@ -201,6 +196,7 @@ void run(Options& options) {
       wanted.push_back(to_quantize(entry, options, request));
       if (importance && (!recipe || searches(*request.rule))) {
         wanted.back().importance = column_importance(*importance, tensor->name, entry.view.length);
+        wanted.back().record.importance_given = true;
       }
     } catch (const Error& error) {
       throw Error(error.kind(),

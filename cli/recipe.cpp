@@ -34,7 +34,7 @@ Recipe Recipe::read(const std::string& path, const Dialect& dialect) {
     refuse("is no recipe: \"recipe\": 1 and \"layers\" with \"name\" and \"format\" are needed");
   }
   for (const auto& [name, format] : formats) {
-    recipe.layers_.emplace(name, format_spec_of(format, dialect));
+    recipe.layers_.emplace(name, format_spec_named(format, dialect));
   }
   return recipe;
 }

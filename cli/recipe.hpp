@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "format_spec.hpp"
+#include "lowbit/format_spec.hpp"
 
 namespace lowbit::cli {
 

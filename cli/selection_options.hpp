@@ -32,12 +32,4 @@ class SelectionOptions {
 /// The files that the arguments name: folders are replaced by the files of the model in them.
 [[nodiscard]] std::vector<std::string> expanded_paths(const std::vector<std::string>& paths);
 
-/// Lines about tensors whose rows are padded by more than 5 %: at most three.
-/// \param block_size  the largest of the formats'
-[[nodiscard]] std::vector<std::string> padding_warnings(const Selection& selection, int block_size);
-
-/// \throws Error(usage) where a file's weights are quantized already, unless names or --all say
-/// what to take.
-void refuse_quantized(const TensorFile& file, const std::string& path, const SelectionRules& rules);
-
 }  // namespace lowbit::cli

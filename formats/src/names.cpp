@@ -16,15 +16,6 @@ namespace {
 /// Longer than any name; bounds the time that a nonsensical one costs.
 constexpr std::size_t longest_name = 64;
 
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
-
 /// The number of letters to insert, delete, exchange or swap with their neighbour (optimal string
 /// alignment distance).
 std::size_t edits(std::string_view a, std::string_view b) {
@@ -61,12 +52,20 @@ std::vector<std::string_view> names_of(std::span<const Record> records) {
 
 }  // namespace
 
+std::string in_lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
 std::vector<std::string> nearest_names(std::string_view name,
                                        std::span<const std::string_view> known, std::size_t count) {
-  const std::string wanted = lowered(name.substr(0, longest_name));
+  const std::string wanted = in_lower_case(name.substr(0, longest_name));
   std::vector<std::pair<std::size_t, std::size_t>> order;  // edits, index
   for (std::size_t i = 0; i < known.size(); ++i) {
-    order.emplace_back(edits(wanted, lowered(known[i].substr(0, longest_name))), i);
+    order.emplace_back(edits(wanted, in_lower_case(known[i].substr(0, longest_name))), i);
   }
   std::sort(order.begin(), order.end());
   std::vector<std::string> nearest;
@@ -77,18 +76,18 @@ std::vector<std::string> nearest_names(std::string_view name,
 }
 
 const BlockFormat& block_format_named(std::string_view name) {
-  if (const BlockFormat* format = find_block_format(lowered(name))) return *format;
+  if (const BlockFormat* format = find_block_format(in_lower_case(name))) return *format;
   unknown("block format", name, names_of(block_formats()), "; `lowbit formats` lists all");
 }
 
 const Dialect& dialect_named(std::string_view name) {
-  if (const Dialect* dialect = find_dialect(lowered(name))) return *dialect;
+  if (const Dialect* dialect = find_dialect(in_lower_case(name))) return *dialect;
   unknown("dialect", name, names_of(dialects()), "; docs/dialects.md lists all");
 }
 
 ScaleRule scale_rule_named(std::string_view name, const BlockFormat& format,
                            const Dialect* dialect) {
-  std::string text = lowered(name);
+  std::string text = in_lower_case(name);
   if (text == "4over6" || text == "4/6") text = name_of(ScaleRule::mse);
   const std::optional<ScaleRule> rule = find_scale_rule(text);
   if (rule && is_valid_rule(format, *rule, dialect)) return *rule;

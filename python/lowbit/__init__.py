@@ -14,9 +14,10 @@ buffers. Float environment: each call computes with subnormals and round-to-near
 restores what it found. All functions may be called from several threads, and release the GIL.
 """
 
+from ._checkpoint import Finding, decode, encode, inspect, lint
 from ._evaluate import Evaluation, evaluate
 from ._gemm import exact_gemm, mma
-from ._lowbit import Quantized, dialects, formats, instructions, metrics, version
+from ._lowbit import Quantized, codecs, dialects, formats, instructions, metrics, version
 from ._quantize import load, quantize, quantized, tensor_names
 from ._verify import Report, explain, verify_quantize
 from .errors import Error, InternalError, InvalidInputError, MismatchError, UnavailableError, UsageError
@@ -26,6 +27,7 @@ __version__ = version()
 __all__ = [
     "Error",
     "Evaluation",
+    "Finding",
     "InternalError",
     "InvalidInputError",
     "MismatchError",
@@ -34,12 +36,17 @@ __all__ = [
     "UnavailableError",
     "UsageError",
     "__version__",
+    "codecs",
+    "decode",
     "dialects",
+    "encode",
     "evaluate",
     "exact_gemm",
     "explain",
     "formats",
+    "inspect",
     "instructions",
+    "lint",
     "load",
     "metrics",
     "mma",

@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: MIT
-import numpy as np
-
 from . import _lowbit
 from ._arrays import as_array, as_bytes, as_float32
 from .errors import UsageError
@@ -22,12 +20,14 @@ def quantize(
     rounding="nearest",
     random0=None,
     random1=None,
+    importance=None,
     dtype=None,
 ):
     """Quantizes an array to a block format, as `lowbit quantize` does.
 
     x: floats of any shape; float64 is rounded once to float32. Its rows run along `axis`.
-    format: a name of `formats()`, with a rule or without, as "nvfp4:mse". rule: the same, apart.
+    format: a name of `formats()`, with a rule or without, as "nvfp4:mse" or "nvfp4:search:3". rule: the same, apart.
+    importance: a weight for each column, at least 0, in the errors that the rules optimal and search compare.
     dialect: whose arithmetic, a name of `dialects()`.
     transpose: quantize the transposed matrix. block_2d: one scale for each square block.
     hadamard: the 16-point random Hadamard transform first. amax: the tensor's, instead of measuring it.
@@ -60,18 +60,20 @@ def quantize(
         rounding=rounding,
         random0=as_float32(random0),
         random1=as_float32(random1),
+        importance=as_float32(importance),
         dtype=name,
     )
 
 
 def quantized(
-    values, scales, amax=None, *, tensor_scale=None, format, rule=None, dialect="canonical", columns=None, scale_max=None,
-    block_2d=False,
+    values, scales, amax=None, *, tensor_scale=None, tensor_scale_kind="multiplier", format, rule=None, dialect="canonical",
+    columns=None, scale_max=None, block_2d=False,
 ):
     """Codes and scale bytes that another program made, as a `Quantized`.
 
-    values: bytes [rows, bytes of a row], scales: bytes [rows, blocks of a row], laid out as `Quantized` has
-    them; amax: the tensor's, or tensor_scale: amax / C (MX formats have neither). columns: where the last block is padded.
+    values: bytes [rows, bytes of a row], scales: bytes [rows, blocks of a row], laid out as `Quantized` has them. amax: the
+    tensor's, or tensor_scale: the number that elements are multiplied by (amax / C), or divided by with tensor_scale_kind
+    "divisor" (C / amax). MX formats have neither. columns: where the last block is padded.
     Raises UsageError for parts that do not fit together.
 
     >>> import lowbit, numpy
@@ -79,29 +81,13 @@ def quantized(
     >>> q.dequantize()[0, :2]
     array([6., 6.], dtype=float32)
     """
-    values, scales = as_bytes(values, "values"), as_bytes(scales, "scales")
-
-    def assemble(amax):
-        return _lowbit.assemble(
-            values, scales, float(amax), format=format, rule=rule or "", dialect=dialect, columns=columns, scale_max=scale_max,
-            block_2d=block_2d,
-        )
-
-    if tensor_scale is None:
-        return assemble(1.0 if amax is None else amax)
-    if amax is not None:
+    if amax is not None and tensor_scale is not None:
         raise UsageError("give amax or tensor_scale, not both")
-    return assemble(_amax_of(tensor_scale, assemble(1.0).encode_constant))
-
-
-def _amax_of(tensor_scale, constant):
-    """The float32 whose quotient by C, in float32, is the tensor scale: their product, or a neighbour of it."""
-    scale, constant = np.float32(tensor_scale), np.float32(constant)
-    guess = np.float32(scale * constant)
-    for candidate in (guess, np.nextafter(guess, np.float32(0)), np.nextafter(guess, np.float32(np.inf))):
-        if np.float32(candidate / constant) == scale:
-            return candidate
-    return guess
+    number, kind = (tensor_scale, tensor_scale_kind) if tensor_scale is not None else (amax, "amax")
+    return _lowbit.assemble(
+        as_bytes(values, "values"), as_bytes(scales, "scales"), 1.0 if number is None else float(number), kind, format=format,
+        rule=rule or "", dialect=dialect, columns=columns, scale_max=scale_max, block_2d=block_2d,
+    )
 
 
 def load(path, name=None):

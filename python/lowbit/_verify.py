@@ -35,6 +35,7 @@ def verify_quantize(
     values=None,
     scales=None,
     tensor_scale=None,
+    tensor_scale_kind="multiplier",
     amax=None,
     format=None,
     rule=None,
@@ -48,9 +49,9 @@ def verify_quantize(
 ):
     """Holds codes and scale bytes of another program to what x quantizes to, byte for byte.
 
-    dump: a `Quantized`, or the path of a file that holds one; or the parts: values, scales and amax, or tensor_scale (amax /
-    C; MX formats have neither), with format. dialect: a name; "auto" tries every dialect, reports the one with the fewest
-    different blocks, and lists all that agree; "" takes the dump's own.
+    dump: a `Quantized`, or the path of a file that holds one; or the parts, as `quantized` takes them: values, scales, and
+    amax or tensor_scale, with format. dialect: a name; "auto" tries every dialect, reports the one with the fewest different
+    blocks, and lists all that agree; "" takes the dump's own.
 
     >>> import lowbit, numpy
     >>> x = numpy.linspace(-4, 4, 64, dtype="float32").reshape(2, 32)
@@ -63,8 +64,8 @@ def verify_quantize(
         if values is None or scales is None or format is None:
             raise UsageError("give dump, or values, scales and format")
         dump = quantized(
-            values, scales, amax, tensor_scale=tensor_scale, format=format, rule=rule, columns=columns, scale_max=scale_max,
-            block_2d=block_2d,
+            values, scales, amax, tensor_scale=tensor_scale, tensor_scale_kind=tensor_scale_kind, format=format, rule=rule,
+            columns=columns, scale_max=scale_max, block_2d=block_2d,
         )
     elif not isinstance(dump, Quantized):
         dump = load(dump)

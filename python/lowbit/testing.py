@@ -28,6 +28,7 @@ def assert_quantized_equal(
     amax=None,
     *,
     tensor_scale=None,
+    tensor_scale_kind="multiplier",
     format,
     rule=None,
     dialect="canonical",
@@ -40,17 +41,18 @@ def assert_quantized_equal(
 ):
     """Raises MismatchError (an AssertionError) unless codes, scale bytes and amax are those that x quantizes to.
 
-    x: the input, rows along the blocks. values, scales: bytes [rows, ...] as `Quantized` lays them out. amax: the tensor's,
-    compared bit for bit, or tensor_scale: amax / C; amax_given: it was given to the kernel, and is given to the comparison
-    instead of being measured. dialect: whose arithmetic is expected, a name of `lowbit.dialects()`.
+    x: the input, rows along the blocks. values, scales: bytes [rows, ...] as `Quantized` lays them out. amax: the tensor's, or
+    tensor_scale: the number that elements are multiplied by, or divided by with tensor_scale_kind "divisor"; compared bit for
+    bit. amax_given: amax was given to the kernel, and is given to the comparison instead of being measured. dialect: whose
+    arithmetic is expected, a name of `lowbit.dialects()`.
     """
     __tracebackhide__ = True
     array, _ = as_array(x, dtype)
     if columns is None and array.ndim == 2:
         columns = array.shape[1]
     dump = quantized(
-        values, scales, amax, tensor_scale=tensor_scale, format=format, rule=rule, dialect=dialect, columns=columns,
-        scale_max=scale_max, block_2d=block_2d,
+        values, scales, amax, tensor_scale=tensor_scale, tensor_scale_kind=tensor_scale_kind, format=format, rule=rule,
+        dialect=dialect, columns=columns, scale_max=scale_max, block_2d=block_2d,
     )
     report = verify_quantize(x, dump, dialect=dialect, nonfinite=nonfinite, amax_given=amax_given, dtype=dtype)
     if not report:

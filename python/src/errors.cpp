@@ -4,6 +4,7 @@
 
 #include <exception>
 
+#include "matrix.hpp"
 #include "module.hpp"
 
 namespace nb = nanobind;
@@ -35,10 +36,7 @@ void translate(const std::exception_ptr& thrown, void* /*unused*/) {
     // files.
     try {
       const nb::object cls = nb::module_::import_("lowbit.errors").attr(class_of(error.kind()));
-      const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
-          error.what(), static_cast<Py_ssize_t>(std::char_traits<char>::length(error.what())),
-          "replace"));
-      PyErr_SetObject(cls.ptr(), text.ptr());
+      PyErr_SetObject(cls.ptr(), utf8(error.what()).ptr());
     } catch (nb::python_error& failure) {
       failure.restore();
     }

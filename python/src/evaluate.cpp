@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// evaluate: error statistics of an array, or of one tensor of a file, under several formats.
+// evaluate: error statistics of an array, or of the tensors of files, as the report of the command.
 #include "lowbit/evaluate.hpp"
 
+#include <fmt/format.h>
 #include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -12,9 +13,12 @@
 
 #include "arrays.hpp"
 #include "float_environment.hpp"
-#include "lowbit/error.hpp"
+#include "lowbit/checkpoint_eval.hpp"
+#include "lowbit/eval_report.hpp"
 #include "lowbit/names.hpp"
-#include "lowbit/quantize_record.hpp"
+#include "lowbit/printable.hpp"
+#include "lowbit/selection.hpp"
+#include "matrix.hpp"
 #include "module.hpp"
 
 namespace nb = nanobind;
@@ -23,123 +27,267 @@ using namespace nb::literals;
 namespace lowbit::python {
 namespace {
 
-/// An open file and the requests that its tensors, or arrays, are evaluated under. Sums are kept,
-/// so that totals are those of the command.
+using Words = std::vector<std::string>;
+
+/// Progress of a call that Ctrl-C ends: the calling thread does its share of the pieces and looks
+/// between them.
+std::function<void(std::uint64_t)> stopping() {
+  return [caller = std::this_thread::get_id()](std::uint64_t) {
+    if (std::this_thread::get_id() != caller) return;
+    const nb::gil_scoped_acquire acquired;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  };
+}
+
+/// Formats, requests and the report that one tensor after another is added to.
 class Evaluator {
  public:
-  Evaluator(const std::vector<std::string>& formats, const std::string& dialect, int axis,
-            std::optional<float> scale_max, const std::string& nonfinite, unsigned threads)
-      : axis_(axis),
-        threads_(threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency())) {
-    const Dialect& whose = dialect_named(dialect);
-    const auto policy = find_nonfinite(nonfinite);
-    if (!policy || *policy == NonFinite::propagate) {
+  Evaluator(const Words& formats, const std::string& dialect, std::optional<float> scale_max,
+            const std::string& nonfinite, unsigned threads)
+      : skips_nonfinite_(nonfinite == "skip"),
+        nonfinite_(skips_nonfinite_ ? NonFinite::error : nonfinite_named(nonfinite)) {
+    if (nonfinite_ == NonFinite::propagate) {
       throw Error(ErrorKind::usage,
-                  "nonfinite: NaN has no error to report; choose error or saturate");
+                  "nonfinite: NaN has no error to report; choose error, saturate or skip");
     }
+    how_.threads = threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
+    how_.progress = stopping();
+    const Dialect& whose = dialect_named(dialect);
+    report_.dialect = whose.name;
     for (const std::string& text : formats) {
-      const FormatChoice choice = format_choice_named(text, {}, &whose);
+      const FormatSpec spec = format_spec_named(text, whose);
+      report_.formats.push_back(spec);
+      if (spec.format == nullptr) continue;
       QuantizeOptions request;
-      request.format = choice.format;
-      request.rule = choice.rule.value_or(default_rule(*choice.format, &whose));
+      request.format = spec.format;
+      request.rule = spec.rule;
+      request.search_radius = spec.search_radius;
       request.dialect = &whose;
-      request.nonfinite = *policy;
-      if (choice.format->family() == ScaleFamily::nv) request.scale_max = scale_max;
+      request.nonfinite = nonfinite_;
+      if (spec.format->family() == ScaleFamily::nv) request.scale_max = scale_max;
       requests_.push_back(request);
+      block_size_ = std::max(block_size_, spec.format->block_size);
     }
-    totals_.resize(requests_.size());
+    report_.totals.resize(report_.formats.size());
   }
 
-  nb::list labels() const {
-    nb::list out;
-    for (const QuantizeOptions& r : requests_) {
-      out.append(nb::make_tuple(std::string(r.format->name), std::string(name_of(*r.rule))));
+  void add(const SelectedTensor& entry, const std::string& file) {
+    const TensorInfo& tensor = *entry.tensor;
+    how_.view = entry.view;
+    EvalTensor out{file,
+                   tensor.name,
+                   std::string(tensor.dtype->name),
+                   tensor.shape,
+                   entry.view.rows(),
+                   entry.view.length,
+                   "",
+                   {}};
+    try {
+      for (const ErrorStatistics& errors :
+           evaluate(tensor, report_.formats, requests_, nonfinite_, how_)) {
+        report_.totals[out.results.size()].errors.add(errors);
+        out.results.push_back({errors});
+      }
+    } catch (const NonFiniteInput&) {
+      if (!skips_nonfinite_) throw;
+      report_.skipped.push_back({file, tensor.name, "holds NaN or infinities"});
+      return;
     }
-    return out;
+    report_.tensors.push_back(std::move(out));
   }
 
-  nb::list array(const AnyArray& x, const std::string& dtype) {
-    return tensor(tensor_of(x, dtype));
+  /// The tensors of files that the rules select.
+  void add(const std::vector<std::string>& paths, const SelectionRules& rules) {
+    std::vector<TensorFile> files;
+    for (const std::string& path : paths) {
+      files.push_back(TensorFile::open(path));
+      refuse_quantized(files.back(), path, rules);
+    }
+    const Selection selection = select_tensors(files, paths, rules);
+    report_.notes = selection.notes;
+    for (std::string& warning : padding_warnings(selection, block_size_)) {
+      report_.notes.push_back(std::move(warning));
+    }
+    for (const LeftOutTensor& entry : selection.left_out) {
+      report_.skipped.push_back({paths[entry.file], entry.tensor->name, std::string(entry.reason)});
+    }
+    if (selection.taken.empty() && report_.skipped.empty()) {
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("{}: no float tensor to evaluate; `lowbit inspect` lists what there is",
+                      printable(paths.front())));
+    }
+    for (const SelectedTensor& entry : selection.taken) add(entry, paths[entry.file]);
   }
 
-  nb::list tensor(const TensorInfo& info) {
-    std::vector<ErrorStatistics> results;
-    {
-      const Computing computing;
-      // A call that Ctrl-C ends: the calling thread does its share of the chunks and looks between
-      // them.
-      const std::thread::id caller = std::this_thread::get_id();
-      EvaluateOptions options{axis_, threads_, {}};
-      options.progress = [caller](std::uint64_t) {
-        if (std::this_thread::get_id() != caller) return;
-        const nb::gil_scoped_acquire acquired;
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();
-      };
-      results = evaluate(info, requests_, options);
-    }
-    nb::list out;
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      totals_[i].add(results[i]);
-      out.append(numbers(results[i]));
-    }
-    return out;
-  }
-
-  nb::list totals() const {
-    nb::list out;
-    for (const ErrorStatistics& total : totals_) out.append(numbers(total));
-    return out;
+  /// The report, with what was said about files and dimensions.
+  EvalReport report(Words files, std::optional<int> axis, const std::string& layout) && {
+    report_.files = std::move(files);
+    report_.axis = axis;
+    report_.weight_layout = layout;
+    return std::move(report_);
   }
 
  private:
-  static nb::dict numbers(const ErrorStatistics& statistics) {
-    nb::dict d;
-    d["elements"] = statistics.elements;
-    d["blocks"] = statistics.blocks;
-    for (const Metric& metric : metrics()) {
-      d[nb::cast(std::string(metric.name))] = metric.value(statistics);
-    }
-    return d;
-  }
-
+  bool skips_nonfinite_;
+  NonFinite nonfinite_;
+  EvalReport report_;
   std::vector<QuantizeOptions> requests_;
-  std::vector<ErrorStatistics> totals_;
-  int axis_;
-  unsigned threads_;
+  EvaluateOptions how_;
+  int block_size_ = 1;
 };
+
+SelectionRules rules_of(const Words& include, const Words& exclude, bool all,
+                        const std::string& layout, std::optional<int> axis) {
+  const std::optional<WeightLayout> found = find_weight_layout(layout);
+  if (!found) {
+    std::string known;
+    for (const WeightLayout each : weight_layouts()) {
+      known += fmt::format("{}{}", known.empty() ? "" : ", ", name_of(each));
+    }
+    throw Error(ErrorKind::usage,
+                fmt::format("weight_layout='{:.40}': not one of {}", layout, known));
+  }
+  return {NamePatterns(include, exclude), all, *found, axis};
+}
+
+EvalReport evaluate_array(const AnyArray& x, const std::string& dtype, const Words& formats,
+                          const std::string& dialect, std::optional<int> axis,
+                          const std::string& layout, std::optional<float> scale_max,
+                          const std::string& nonfinite, unsigned threads) {
+  const TensorInfo tensor = tensor_of(x, dtype);
+  const SelectionRules rules = rules_of({}, {}, true, layout, axis);
+  Evaluator evaluator(formats, dialect, scale_max, nonfinite, threads);
+  const Computing computing;
+  evaluator.add(selected(tensor, {}, rules), tensor.file);
+  return std::move(evaluator).report({tensor.file}, axis, layout);
+}
+
+EvalReport evaluate_files(const std::filesystem::path& path, const Words& include,
+                          const Words& exclude, bool all, const Words& formats,
+                          const std::string& dialect, std::optional<int> axis,
+                          const std::string& layout, std::optional<float> scale_max,
+                          const std::string& nonfinite, unsigned threads) {
+  const SelectionRules rules = rules_of(include, exclude, all, layout, axis);
+  Evaluator evaluator(formats, dialect, scale_max, nonfinite, threads);
+  const Computing computing;
+  Words paths;
+  for (const std::filesystem::path& file : model_files(path)) paths.push_back(file.string());
+  evaluator.add(paths, rules);
+  return std::move(evaluator).report(paths, axis, layout);
+}
+
+EvalReport evaluate_stored(const std::filesystem::path& path,
+                           const std::filesystem::path& reference, const Words& include,
+                           const Words& exclude) {
+  const NamePatterns names(include, exclude);
+  const Computing computing;
+  const Checkpoint original = Checkpoint::open(reference);
+  require_no_faults(original);
+  return evaluate_checkpoint(Checkpoint::open(path), original, names, stopping());
+}
+
+/// The numbers of one tensor, or of all, under one format.
+nb::dict numbers(const FormatSpec& spec, const EvalResult& result) {
+  nb::dict d;
+  d["format"] = std::string(spec.name());
+  d["rule"] = spec.format == nullptr ? nb::object(nb::none()) : nb::cast(spec.rule_name());
+  d["elements"] = result.errors.elements;
+  d["blocks"] = result.errors.blocks;
+  for (const EvalMetric& metric : eval_metrics()) {
+    const std::optional<double> value = metric.value(result);
+    if (value) d[nb::cast(std::string(metric.name))] = *value;
+  }
+  return d;
+}
+
+nb::list rows(const EvalReport& report) {
+  nb::list out;
+  for (const EvalTensor& tensor : report.tensors) {
+    for (std::size_t k = 0; k < report.formats.size(); ++k) {
+      nb::dict d;
+      d["file"] = utf8(tensor.file);
+      d["tensor"] = utf8(tensor.name);
+      d["dtype"] = tensor.dtype;
+      d["shape"] = nb::tuple(nb::cast(tensor.shape));
+      d.update(numbers(report.formats[k], tensor.results[k]));
+      out.append(d);
+    }
+  }
+  return out;
+}
+
+nb::list totals(const EvalReport& report) {
+  nb::list out;
+  for (std::size_t k = 0; k < report.formats.size(); ++k) {
+    out.append(numbers(report.formats[k], report.totals[k]));
+  }
+  return out;
+}
+
+/// What tables show: headings, then a row of texts for each tensor and format.
+nb::list cells(const EvalReport& report) {
+  nb::list head;
+  head.append("tensor");
+  head.append("format");
+  for (const Metric& metric : metrics()) head.append(std::string(metric.heading));
+  nb::list out;
+  out.append(head);
+  for (const EvalTensor& tensor : report.tensors) {
+    for (std::size_t k = 0; k < report.formats.size(); ++k) {
+      nb::list row;
+      row.append(utf8(tensor.name));
+      row.append(report.formats[k].label());
+      for (const EvalMetric& metric : eval_metrics()) {
+        if (metric.of_tensor != nullptr) row.append(metric.cell(tensor.results[k]));
+      }
+      out.append(row);
+    }
+  }
+  return out;
+}
+
+nb::list skipped(const EvalReport& report) {
+  nb::list out;
+  for (const SkippedTensor& tensor : report.skipped) {
+    out.append(nb::make_tuple(utf8(tensor.name), tensor.reason));
+  }
+  return out;
+}
+
+nb::list notes(const EvalReport& report) {
+  nb::list out;
+  for (const std::string& note : report.notes) out.append(utf8(note));
+  return out;
+}
+
+/// The report in one of its forms.
+template <std::string (*form)(const EvalReport&)>
+nb::object written(const EvalReport& report) {
+  return utf8(form(report));
+}
 
 }  // namespace
 
 void add_evaluate(nb::module_& m) {
-  nb::class_<TensorInfo>(m, "FileTensor")
-      .def_ro("name", &TensorInfo::name)
-      .def_prop_ro("dtype", [](const TensorInfo& t) { return std::string(t.dtype->name); })
-      .def_prop_ro("shape", [](const TensorInfo& t) { return nb::tuple(nb::cast(t.shape)); })
-      .def_prop_ro("is_float", [](const TensorInfo& t) { return t.dtype->is_float(); })
-      .def_prop_ro("elements", &TensorInfo::elements);
-  nb::class_<TensorFile>(m, "TensorFile")
-      .def_static(
-          "open",
-          [](const std::filesystem::path& path) {
-            const nb::gil_scoped_release released;
-            return TensorFile::open(path);
-          },
-          "path"_a)
-      .def("tensors", [](nb::handle_t<TensorFile> self) {
-        nb::list out;
-        for (const TensorInfo& t : nb::cast<const TensorFile&>(self).tensors()) {
-          out.append(nb::cast(&t, nb::rv_policy::reference_internal, self));
-        }
-        return out;
-      });
-  nb::class_<Evaluator>(m, "Evaluator")
-      .def(nb::init<const std::vector<std::string>&, const std::string&, int, std::optional<float>,
-                    const std::string&, unsigned>(),
-           "formats"_a, "dialect"_a, "axis"_a, "scale_max"_a.none(), "nonfinite"_a, "threads"_a)
-      .def("labels", &Evaluator::labels)
-      .def("array", &Evaluator::array, "x"_a, "dtype"_a)
-      .def("tensor", &Evaluator::tensor, "tensor"_a)
-      .def("totals", &Evaluator::totals);
+  nb::class_<EvalReport>(m, "EvalReport")
+      .def("notes", &notes, nb::sig("def notes(self) -> list[str]"))
+      .def("rows", &rows, nb::sig("def rows(self) -> list[dict[str, typing.Any]]"))
+      .def("totals", &totals, nb::sig("def totals(self) -> list[dict[str, typing.Any]]"))
+      .def("skipped", &skipped, nb::sig("def skipped(self) -> list[tuple[str, str]]"))
+      .def("cells", &cells, nb::sig("def cells(self) -> list[list[str]]"))
+      .def("text", &written<as_text>, nb::sig("def text(self) -> str"))
+      .def("json", &written<as_json>, nb::sig("def json(self) -> str"))
+      .def("csv", &written<as_csv>, nb::sig("def csv(self) -> str"))
+      .def("markdown", &written<as_markdown>, nb::sig("def markdown(self) -> str"))
+      .def("html", &written<as_html>, nb::sig("def html(self) -> str"));
+  m.def("evaluate_array", &evaluate_array, "x"_a, "dtype"_a, nb::kw_only(), "formats"_a,
+        "dialect"_a, "axis"_a.none(), "weight_layout"_a, "scale_max"_a.none(), "nonfinite"_a,
+        "threads"_a);
+  m.def("evaluate_files", &evaluate_files, "path"_a, "include"_a, "exclude"_a, "all"_a,
+        nb::kw_only(), "formats"_a, "dialect"_a, "axis"_a.none(), "weight_layout"_a,
+        "scale_max"_a.none(), "nonfinite"_a, "threads"_a);
+  m.def("evaluate_stored", &evaluate_stored, "path"_a, "reference"_a, "include"_a, "exclude"_a);
 }
 
 }  // namespace lowbit::python

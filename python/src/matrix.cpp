@@ -5,8 +5,27 @@
 
 #include "lowbit/element_format.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/format_spec.hpp"
+#include "lowbit/names.hpp"
 
 namespace lowbit::python {
+
+nanobind::object utf8(std::string_view text) {
+  return nanobind::steal(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+}
+
+QuantizeRecord record_named(const std::string& format, const std::string& rule,
+                            const std::string& dialect) {
+  QuantizeRecord record;
+  record.dialect = &dialect_named(dialect);
+  const FormatSpec spec = format_spec_named(format, *record.dialect, rule);
+  require_block_format(spec);
+  record.format = spec.format;
+  record.rule = spec.rule;
+  if (spec.search_radius != 0) record.search_radius = spec.search_radius;
+  return record;
+}
 
 TensorMatrix matrix_along(const TensorInfo& tensor, int axis, bool transposed) {
   const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());

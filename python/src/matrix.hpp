@@ -3,12 +3,22 @@
 // are quantized.
 #pragma once
 
+#include <nanobind/nanobind.h>
+
 #include <string>
+#include <string_view>
 
 #include "lowbit/quantize_record.hpp"
 #include "lowbit/tensor_matrix.hpp"
 
 namespace lowbit::python {
+
+/// Text that may hold names of files' tensors: what is no UTF-8 becomes U+FFFD.
+[[nodiscard]] nanobind::object utf8(std::string_view text);
+
+/// Format, rule with its K, and dialect. \throws Error(usage) for other names, and for codecs.
+[[nodiscard]] QuantizeRecord record_named(const std::string& format, const std::string& rule,
+                                          const std::string& dialect);
 
 /// The rows that are quantized: along the axis, transposed where asked for.
 /// \throws Error(usage) for an axis that is not there.

@@ -8,6 +8,8 @@ NB_MODULE(_lowbit, m) {
   m.def("version", [] { return LOWBIT_VERSION; });
   lowbit::python::add_errors(m);
   lowbit::python::add_records(m);
+  lowbit::python::add_checkpoint(m);
+  lowbit::python::add_codec(m);
   lowbit::python::add_quantize(m);
   lowbit::python::add_evaluate(m);
   lowbit::python::add_sim(m);

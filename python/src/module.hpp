@@ -8,6 +8,8 @@ namespace lowbit::python {
 
 void add_errors(nanobind::module_& module);
 void add_records(nanobind::module_& module);
+void add_checkpoint(nanobind::module_& module);
+void add_codec(nanobind::module_& module);
 void add_quantize(nanobind::module_& module);
 void add_evaluate(nanobind::module_& module);
 void add_sim(nanobind::module_& module);

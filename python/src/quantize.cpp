@@ -38,13 +38,10 @@ Quantized quantize_array(const AnyArray& x, const std::string& format, const std
                          bool hadamard, std::optional<float> amax, std::optional<float> scale_max,
                          const std::string& nonfinite, const std::string& rounding,
                          const std::optional<FloatArray>& random0,
-                         const std::optional<FloatArray>& random1, const std::string& dtype) {
+                         const std::optional<FloatArray>& random1,
+                         const std::optional<FloatArray>& importance, const std::string& dtype) {
   const TensorInfo tensor = tensor_of(x, dtype);
-  QuantizeRecord wanted;
-  wanted.dialect = &dialect_named(dialect);
-  const FormatChoice choice = format_choice_named(format, rule, wanted.dialect);
-  wanted.format = choice.format;
-  wanted.rule = choice.rule.value_or(default_rule(*choice.format, wanted.dialect));
+  QuantizeRecord wanted = record_named(format, rule, dialect);
   wanted.scale_max = scale_max;
   wanted.amax_given = amax.has_value();
   wanted.block_2d = block_2d;
@@ -55,6 +52,7 @@ Quantized quantize_array(const AnyArray& x, const std::string& format, const std
   request.input_type = input_type_of(*tensor.dtype);
   request.random0 = floats(random0);
   request.random1 = floats(random1);
+  request.importance = floats(importance);
 
   const Computing computing;
   const TensorMatrix matrix = matrix_along(tensor, axis, transposed);
@@ -70,16 +68,14 @@ Quantized quantize_array(const AnyArray& x, const std::string& format, const std
 }
 
 /// Somebody else's bytes as a block tensor.
-Quantized assemble(const Bytes& values, const Bytes& scales, float amax, const std::string& format,
-                   const std::string& rule, const std::string& dialect,
+/// \param number  an amax, a multiplier or a divisor, as `kind` says
+Quantized assemble(const Bytes& values, const Bytes& scales, float number, const std::string& kind,
+                   const std::string& format, const std::string& rule, const std::string& dialect,
                    std::optional<std::size_t> columns, std::optional<float> scale_max,
                    bool block_2d) {
   Quantized q;
   QuantizeRecord& record = q.named.record;
-  record.dialect = &dialect_named(dialect);
-  const FormatChoice choice = format_choice_named(format, rule, record.dialect);
-  record.format = choice.format;
-  record.rule = choice.rule.value_or(default_rule(*choice.format, record.dialect));
+  record = record_named(format, rule, dialect);
   record.scale_max = scale_max;
   record.block_2d = block_2d;
   if (values.ndim() != 2 || scales.ndim() != 2) {
@@ -88,9 +84,9 @@ Quantized assemble(const Bytes& values, const Bytes& scales, float amax, const s
                             values.ndim(), scales.ndim()));
   }
   BlockTensor& t = q.named.tensor;
-  t.format = choice.format;
+  t.format = record.format;
   t.rows = values.shape(0);
-  const std::size_t per_byte = choice.format->storage_bits() == 4 ? 2 : 1;
+  const std::size_t per_byte = record.format->storage_bits() == 4 ? 2 : 1;
   t.columns = columns.value_or(values.shape(1) * per_byte);
   if (values.shape(1) != t.value_bytes_per_row() || scales.shape(0) != t.rows ||
       scales.shape(1) != t.blocks_per_row()) {
@@ -99,15 +95,25 @@ Quantized assemble(const Bytes& values, const Bytes& scales, float amax, const s
         fmt::format("values [{}, {}] and scales [{}, {}] do not fit: {} of {} columns takes values "
                     "[{}, {}] and scales [{}, {}]",
                     values.shape(0), values.shape(1), scales.shape(0), scales.shape(1),
-                    choice.format->name, t.columns, t.rows, t.value_bytes_per_row(), t.rows,
+                    record.format->name, t.columns, t.rows, t.value_bytes_per_row(), t.rows,
                     t.blocks_per_row()));
   }
   t.values.assign(values.data(), values.data() + values.size());
   t.scales.assign(scales.data(), scales.data() + scales.size());
+  for (const TensorScaleKind each :
+       {TensorScaleKind::amax, TensorScaleKind::multiplier, TensorScaleKind::divisor}) {
+    if (name_of(each) == kind) q.scale_kind = each;
+  }
+  if (name_of(q.scale_kind) != kind) {
+    throw Error(ErrorKind::usage,
+                fmt::format("tensor_scale_kind='{:.40}': not multiplier or divisor", kind));
+  }
   if (t.format->family() == ScaleFamily::nv) {
-    t.amax = amax;
-    t.encode_constant = t.format->largest_element() *
-                        scale_max.value_or(default_scale_max(*t.format, *record.rule));
+    set_tensor_scale(t, q.scale_kind, number,
+                     t.format->largest_element() *
+                         scale_max.value_or(default_scale_max(*t.format, *record.rule)));
+  } else if (q.scale_kind != TensorScaleKind::amax) {
+    throw Error(ErrorKind::usage, fmt::format("{} has no tensor scale", t.format->name));
   }
   record.shape = {t.rows, t.columns};
   q.named.name = "x";
@@ -204,17 +210,21 @@ void add_quantize(nb::module_& m) {
           "Scale bytes, uint8 [rows, blocks of a row]. Read-only, no copy.")
       .def_prop_ro(
           "amax", [](const Quantized& q) { return q.tensor().amax; },
-          "The tensor's largest magnitude, or the one that was given; 1 for MX formats.")
+          "The tensor's largest magnitude, or the one that was given; 1 for MX formats. The tensor "
+          "scale is amax / encode_constant.")
       .def_prop_ro(
           "encode_constant", [](const Quantized& q) { return q.tensor().encode_constant; },
-          "C of docs/formats.md, section 4: the tensor scale is amax / C.")
+          "C of docs/formats.md, section 4; 1 where another program's tensor scale was given.")
       .def_prop_ro("format",
                    [](const Quantized& q) { return std::string(q.tensor().format->name); })
-      .def_prop_ro(
-          "rule",
-          [](const Quantized& q) {
-            return std::string(name_of(q.record().rule.value_or(default_rule(*q.tensor().format))));
-          })
+      .def_prop_ro("rule",
+                   [](const Quantized& q) {
+                     FormatSpec spec;
+                     spec.format = q.tensor().format;
+                     spec.rule = q.record().rule.value_or(default_rule(*spec.format));
+                     spec.search_radius = q.record().search_radius.value_or(0);
+                     return spec.rule_name();
+                   })
       .def_prop_ro("dialect",
                    [](const Quantized& q) { return std::string(q.record().dialect->name); })
       .def_prop_ro(
@@ -256,9 +266,10 @@ void add_quantize(nb::module_& m) {
            "The first values of row 0, at most a block of them.");
   m.def("quantize", &quantize_array, "x"_a, "format"_a, nb::kw_only(), "rule"_a, "dialect"_a,
         "axis"_a, "transpose"_a, "block_2d"_a, "hadamard"_a, "amax"_a.none(), "scale_max"_a.none(),
-        "nonfinite"_a, "rounding"_a, "random0"_a.none(), "random1"_a.none(), "dtype"_a);
-  m.def("assemble", &assemble, "values"_a, "scales"_a, "amax"_a, nb::kw_only(), "format"_a,
-        "rule"_a, "dialect"_a, "columns"_a.none(), "scale_max"_a.none(), "block_2d"_a);
+        "nonfinite"_a, "rounding"_a, "random0"_a.none(), "random1"_a.none(), "importance"_a.none(),
+        "dtype"_a);
+  m.def("assemble", &assemble, "values"_a, "scales"_a, "number"_a, "kind"_a, nb::kw_only(),
+        "format"_a, "rule"_a, "dialect"_a, "columns"_a.none(), "scale_max"_a.none(), "block_2d"_a);
   m.def("load", &load, "path"_a, "name"_a);
   m.def("names_in", &names_in, "path"_a);
 }

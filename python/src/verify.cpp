@@ -33,13 +33,19 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
   if (!dialect.empty() && !search) record.dialect = &dialect_named(dialect);
   if (!nonfinite.empty()) record.nonfinite = nonfinite_named(nonfinite);
   record.amax_given = amax_given;
+  if (amax_given && dump.scale_kind != TensorScaleKind::amax) {
+    throw Error(ErrorKind::usage, "amax_given needs the amax itself, not a tensor scale");
+  }
   VerifyRequest request;
   request.declared = request_of(record, q.amax);
   request.declared.input_type = input_type_of(*tensor.dtype);
   if (search) request.declared.dialect = nullptr;
   request.layout = Layout{};
   QuantizedDump stored{dump.named.name, q.values, q.scales, {q.rows, q.blocks_per_row()}, {}};
-  if (q.format->family() != ScaleFamily::mx) stored.tensor_scale = q.amax;
+  if (q.format->family() != ScaleFamily::mx) {
+    request.layout->tensor_scale = dump.scale_kind;
+    stored.tensor_scale = dump.scale_kind == TensorScaleKind::divisor ? q.encode_constant : q.amax;
+  }
   Verification found;
   {
     const Computing computing;
@@ -82,11 +88,7 @@ std::string explain(const AnyArray& x, const std::string& dtype, std::size_t row
                     const std::string& nonfinite, std::optional<float> amax, int axis) {
   const TensorInfo tensor = tensor_of(x, dtype);
   const auto request_in = [&](const std::string& dialect) {
-    QuantizeRecord record;
-    record.dialect = &dialect_named(dialect);
-    const FormatChoice choice = format_choice_named(format, {}, record.dialect);
-    record.format = choice.format;
-    record.rule = choice.rule;
+    QuantizeRecord record = record_named(format, {}, dialect);
     record.nonfinite = nonfinite_named(nonfinite);
     record.amax_given = amax.has_value();
     QuantizeOptions request = request_of(record, amax.value_or(0.0F));

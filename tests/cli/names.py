@@ -30,6 +30,8 @@ def run(command, check, folder):
         ("quantize small.safetensors -o x --format nvfp4 --dialect fos_torch", "nearest: fos_pytorch,"),
         ("quantize small.safetensors -o x --format nvfp4:msd", "nearest: mse,"),
         ("quantize small.safetensors -o x --format nvfp4:mse --rule mae", "contradict"),
+        ("quantize small.safetensors -o x --format nvfp4:search:3 --rule search:5", "contradict"),
+        ("quantize small.safetensors -o x --format Q4_K", "q4_k is no block format"),
         ("eval small.safetensors --formt nvfp4", "nearest: --format"),
         ("mac run --lane 3", "nearest: --lanes"),
         ("quantise small.safetensors", "nearest: quantize,"),

@@ -14,6 +14,7 @@ import lowbit
 import numpy as np
 import pytest
 from conftest import awkward
+from lowbit._arrays import as_array
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -41,6 +42,8 @@ def test_read_only_and_misaligned(x):
         raw = bytearray(offset) + x.tobytes()
         shifted = np.frombuffer(raw, np.uint8, offset=offset).view(np.float32).reshape(x.shape)
         assert not shifted.flags.aligned
+        # The library reads elements as such, which only an aligned copy allows.
+        assert as_array(shifted)[0].flags.aligned and as_array(shifted)[0].ctypes.data % 4 == 0
         assert same(lowbit.quantize(shifted, "nvfp4"), plain)
     assert same(lowbit.quantize(x.astype(">f4"), "nvfp4"), plain)
 

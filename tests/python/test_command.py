@@ -8,6 +8,9 @@ import pytest
 from conftest import DATA, awkward, read, write
 
 PAIRS = [(f["name"], rule) for f in lowbit.formats() for rule in f["rules"]]
+# The rule that takes a number, for the formats that have scales to search.
+SEARCHES = [(f["name"], "search:2") for f in lowbit.formats() if "optimal" in f["rules"]]
+CODECS = [c["name"] for c in lowbit.codecs()]
 
 
 def same_file(command, tmp_path, array, arguments, **options):
@@ -22,7 +25,7 @@ def same_file(command, tmp_path, array, arguments, **options):
     return q
 
 
-@pytest.mark.parametrize("format,rule", PAIRS)
+@pytest.mark.parametrize("format,rule", PAIRS + SEARCHES)
 def test_quantize_and_dequantize(command, tmp_path, x, format, rule):
     for name, array in {"f32": x, "f16": x.astype(np.float16), "bf16": (x.view(np.uint32) >> 16).astype(np.uint16)}.items():
         array = np.where(np.isfinite(array), array, array.dtype.type(0)) if name == "f16" else array
@@ -75,6 +78,17 @@ def test_options(command, tmp_path, arguments, options):
     same_file(command, tmp_path, x, ["--format", "nvfp4", "--rule", "mse", *arguments], format="nvfp4", rule="mse", **options)
 
 
+@pytest.mark.parametrize("rule", ["optimal", "search:3"])
+def test_importance(command, tmp_path, x, rule):
+    importance = np.random.default_rng(9).random(x.shape[1], dtype=np.float32)
+    write(tmp_path / "importance.safetensors", **{"t.importance": importance})
+    arguments = ["--format", "nvfp4", "--rule", rule, "--importance", tmp_path / "importance.safetensors"]
+    q = same_file(command, tmp_path, x, arguments, format="nvfp4", rule=rule, importance=importance)
+    assert q.values.tobytes() != lowbit.quantize(x, "nvfp4", rule=rule).values.tobytes()
+    with pytest.raises(lowbit.UsageError):
+        lowbit.quantize(x, "nvfp4:mse", importance=importance)
+
+
 @pytest.mark.parametrize("policy", ["saturate", "propagate"])
 def test_nonfinite(command, tmp_path, x, policy):
     x = x.copy()
@@ -114,28 +128,88 @@ def test_recorded_layouts_are_followed(command, tmp_path, layout, shape, transpo
 
 
 def test_evaluate_prints_what_eval_prints(command):
-    formats = [f"{format}:{rule}" for format, rule in PAIRS]
+    formats = [f"{format}:{rule}" for format, rule in PAIRS + SEARCHES] + CODECS + ["keep"]
     arguments = [word for format in formats for word in ("--format", format)]
     sample = DATA / "minilm_sample.safetensors"
-    table = lowbit.evaluate(sample, formats)
+    table = lowbit.evaluate(sample, formats, all=True)
     # Every float tensor, weight or not, and each of them printed.
     arguments.append("--all")
     assert str(table) + "\n" == command("eval", sample, *arguments, "--per-tensor")
-    report = json.loads(command("eval", sample, *arguments, "--json", "-"))
+    assert table.to_json() == command("eval", sample, *arguments, "--json", "-")
+    assert table.to_csv() == command("eval", sample, *arguments, "--csv", "-")
+    assert table.to_markdown() == command("eval", sample, *arguments, "--markdown", "-")
+    report = json.loads(table.to_json())
     wanted = [result for tensor in report["tensors"] for result in tensor["results"]]
-    assert len(wanted) == len(table.rows) > 0
-    for row, want in zip(table.rows, wanted):
+    assert len(wanted) == len(table.rows) > 0 and len(table.totals) == len(formats)
+    for row, want in zip(table.rows + table.totals, wanted + report["total"]):
         assert want.pop("relative_rmse") == want["rel_l2"]  # the old name, which the binding never had
         for name, number in want.items():
-            assert row[name] == number or (number is None and not np.isfinite(row[name]))
+            assert row[name] == number or (number is None and (row[name] is None or not np.isfinite(row[name])))
+    assert table._repr_html_().count("<tr>") == 1 + len(table.rows)
+
+
+@pytest.mark.parametrize("options,arguments", [
+    ({}, []),
+    ({"include": "query"}, ["--include", "query"]),
+    ({"include": ["query", "output"], "exclude": "bias"}, ["--include", "query", "--include", "output", "--exclude", "bias"]),
+    ({"weight_layout": "io"}, ["--weight-layout", "io"]),
+    ({"axis": 0}, ["--axis", "0"]),
+    ({"dialect": "te_ge_2.14"}, ["--dialect", "te_ge_2.14"]),
+], ids=str)
+def test_evaluate_takes_the_tensors_of_eval(command, options, arguments):
+    sample = DATA / "minilm_sample.safetensors"
+    table = lowbit.evaluate(sample, ["NVFP4", "Q4_K"], **options)
+    assert table.to_json() == command("eval", sample, "--format", "nvfp4", "--format", "q4_k", *arguments, "--json", "-")
+    assert table.rows
+
+
+def test_evaluate_skips_nan(command, tmp_path, x):
+    bad = x.copy()
+    bad[2, 3] = np.nan
+    path = write(tmp_path / "in.safetensors", a=x, b=bad)
+    with pytest.raises(lowbit.InvalidInputError, match='"b"'):
+        lowbit.evaluate(path, ["nvfp4"], all=True)
+    table = lowbit.evaluate(path, ["nvfp4"], all=True, nonfinite="skip")
+    assert [row["tensor"] for row in table.rows] == ["a"] and table.skipped == [("b", "holds NaN or infinities")]
+    assert table.to_json() == command("eval", path, "--format", "nvfp4", "--all", "--nonfinite", "skip", "--json", "-")
+    with pytest.raises(lowbit.UsageError):
+        lowbit.evaluate(path, ["nvfp4"], nonfinite="propagate")
 
 
 def test_evaluate_of_an_array(command, tmp_path, x):
     write(tmp_path / "in.safetensors", x=x)
     for options, arguments in [({}, []), ({"axis": 0}, ["--axis", "0"]), ({"scale_max": 256.0}, ["--scale-max", "256"])]:
-        table = lowbit.evaluate(x, ["nvfp4", "mxfp4"], **options)
+        table = lowbit.evaluate(x, ["nvfp4", "mxfp4", "nf4"], **options)
         assert str(table) + "\n" == command("eval", tmp_path / "in.safetensors", "--format", "nvfp4", "--format", "mxfp4",
-                                             "--per-tensor", *arguments)
+                                             "--format", "nf4", "--per-tensor", *arguments)
+
+
+@pytest.mark.parametrize("call", [
+    {}, {"formats": ["nvfp5"]}, {"formats": ["nvfp4"], "include": "a"}, {"formats": ["q4_k:mse"]}, {"formats": ["nvfp4:search"]},
+    {"formats": ["nvfp4"], "weight_layout": "x"}, {"formats": ["nvfp4"], "reference": "x.safetensors"}, {"formats": ["recipe"]},
+], ids=str)
+def test_evaluations_without_meaning(x, call):
+    with pytest.raises(lowbit.UsageError):
+        lowbit.evaluate(x, **call)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_codecs(command, tmp_path, x, codec):
+    """Bytes and back give the errors of eval; how the bytes lie is tested in C++ against the programs that define them."""
+    data = lowbit.encode(x, codec.upper())
+    back = lowbit.decode(data, codec, x.shape)
+    row, = lowbit.evaluate(x, [codec]).rows
+    assert data.dtype == np.uint8 and 8 * data.size == round(row["bits_per_element"] * x.size)
+    difference = back.astype(np.float64) - x
+    assert row["max_abs_error"] == abs(difference).max()
+    assert np.isclose(row["mse"], (difference**2).mean(), rtol=1e-12)
+    for wrong in [(data[:-1], x.shape), (data, (12, 80)), (data, (1 << 62, 4)), (data[:0], (1 << 62, 0)), (data, (7, 80))]:
+        with pytest.raises(lowbit.UsageError):
+            lowbit.decode(wrong[0], codec, wrong[1])
+    with pytest.raises(lowbit.InvalidInputError):
+        lowbit.encode(np.where(x == x[0, 1], np.nan, x), codec)
+    with pytest.raises(lowbit.UsageError, match="nearest"):
+        lowbit.encode(x, codec + "x")
 
 
 @pytest.mark.parametrize("output", ["f32", "f16", "bf16"])

@@ -67,11 +67,46 @@ def test_auto_names_the_dialect(dialect):
     assert report and dialect in report.agreeing
 
 
-def test_tensor_scale(x):
-    for format in ["nvfp4", "nvfp4:mse", "if4"]:
+@pytest.mark.parametrize("format", ["nvfp4", "nvfp4:mse", "if4"])
+def test_tensor_scale(format):
+    """amax / C and C / amax of many tensors. In about one of seven, C times the float32 quotient is a neighbour of amax."""
+    rounded = 0
+    for seed in range(40):
+        x = awkward(4, 32, seed)
         q = lowbit.quantize(x, format)
-        scale = np.float32(q.amax) / np.float32(q.encode_constant)
-        assert lowbit.verify_quantize(x, values=q.values, scales=q.scales, tensor_scale=scale, format=format)
+        amax, constant = np.float32(q.amax), np.float32(q.encode_constant)
+        scale, inverse = amax / constant, constant / amax
+        rounded += scale * constant != amax
+        for number, kind in [(scale, "multiplier"), (inverse, "divisor")]:
+            parts = {"values": q.values, "scales": q.scales, "format": format, "tensor_scale_kind": kind}
+            assert lowbit.verify_quantize(x, tensor_scale=number, **parts)
+            # A dialect's own chain may end one unit away from the quotient; four units are wrong in all.
+            wrong = lowbit.verify_quantize(x, tensor_scale=(number.view(np.uint32) + np.uint32(4)).view(np.float32), **parts)
+            assert not wrong and wrong.amax_differs and wrong.different == 0
+            with pytest.raises(lowbit.UsageError, match="amax_given"):
+                lowbit.verify_quantize(x, tensor_scale=number, amax_given=True, **parts)
+            other = lowbit.quantized(q.values, q.scales, tensor_scale=number, tensor_scale_kind=kind, format=format)
+            assert np.allclose(other.dequantize(), q.dequantize(), rtol=2e-7, atol=0)
+    assert rounded > 2
+    for call in [{"tensor_scale": 1.0, "amax": 1.0}, {"tensor_scale": 1.0, "tensor_scale_kind": "factor"}]:
+        with pytest.raises(lowbit.UsageError):
+            lowbit.quantized(q.values, q.scales, format=format, **call)
+
+
+def test_mx_has_no_tensor_scale(x):
+    q = lowbit.quantize(x, "mxfp4")
+    with pytest.raises(lowbit.UsageError, match="no tensor scale"):
+        lowbit.verify_quantize(x, values=q.values, scales=q.scales, tensor_scale=1.0, format="mxfp4")
+
+
+@pytest.mark.parametrize("format", ["nvfp4:search:2", "if4:optimal", "mxfp4:optimal"])
+def test_searches_are_verified(x, format):
+    q = lowbit.quantize(x, format)
+    lowbit.testing.assert_quantized_equal(x, q.values, q.scales, q.amax, format=format)
+    values = q.values.copy()
+    values[4, 3] ^= 1
+    with pytest.raises(lowbit.MismatchError, match="row 4"):
+        lowbit.testing.assert_quantized_equal(x, values, q.scales, q.amax, format=format)
 
 
 def test_explain(command, tmp_path, x):

@@ -14,9 +14,9 @@
 
 #include "lowbit/axis_view.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/format_spec.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/quantize.hpp"
-#include "lowbit/reference_codec.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit {
@@ -66,5 +66,19 @@ struct EvaluateOptions {
 /// NonFiniteInput
 [[nodiscard]] ErrorStatistics kept_statistics(const TensorInfo& tensor, const AxisView& view,
                                               NonFinite nonfinite);
+
+/// Statistics of the tensor under each of the specs, in their order: block formats, codecs, and the
+/// tensor as it is.
+/// \param specs  none of them a recipe or `stored`
+/// \param tensor  of a float type
+/// \param requests  one per block format among the specs, in their order
+/// \param nonfinite  of codecs and kept tensors; that of the requests
+/// \param options  with a view; its progress is called before each spec, too
+/// \throws as the functions above
+[[nodiscard]] std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
+                                                    std::span<const FormatSpec> specs,
+                                                    std::span<const QuantizeOptions> requests,
+                                                    NonFinite nonfinite,
+                                                    const EvaluateOptions& options);
 
 }  // namespace lowbit

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "lowbit/dialect.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/reference_codec.hpp"
 
@@ -34,5 +35,18 @@ struct FormatSpec {
   /// Member by member; records by their address.
   friend bool operator==(const FormatSpec&, const FormatSpec&) = default;
 };
+
+/// What --format takes, in either case: "nvfp4", "if4:mse", "nvfp4:search:3", "q4_k", "keep".
+/// Thread-safe.
+/// \param text  F or F:RULE
+/// \param dialect  whose rules a format has
+/// \param rule  the rule where it is written apart, as "search:3"; empty: none
+/// \throws Error(usage) with the nearest names, for a second rule that differs, for a codec with a
+///         rule, and for a search without its K (1 to 254 bytes)
+[[nodiscard]] FormatSpec format_spec_named(std::string_view text, const Dialect& dialect,
+                                           std::string_view rule = {});
+
+/// \throws Error(usage) for what is no block format, where bytes are to be written.
+void require_block_format(const FormatSpec& spec);
 
 }  // namespace lowbit

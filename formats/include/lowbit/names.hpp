@@ -39,6 +39,9 @@ struct FormatChoice {
 [[nodiscard]] FormatChoice format_choice_named(std::string_view text, std::string_view rule = {},
                                                const Dialect* dialect = nullptr);
 
+/// The text with A to Z as a to z, which is how names are spelled.
+[[nodiscard]] std::string in_lower_case(std::string_view text);
+
 /// At most `count` of the known names, by the number of single-letter edits to the name that was
 /// given (case does not count), then in the order in which they are known.
 [[nodiscard]] std::vector<std::string> nearest_names(std::string_view name,

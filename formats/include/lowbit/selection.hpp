@@ -105,4 +105,16 @@ struct Selection {
 /// Bits per element that padding of rows to whole blocks adds, as a share: 0.05 is 5 %.
 [[nodiscard]] double padding_share(const AxisView& view, int block_size);
 
+/// Lines about tensors whose rows are padded by more than 5 %: at most three.
+/// \param selection  what is quantized
+/// \param block_size  the largest of the formats'
+[[nodiscard]] std::vector<std::string> padding_warnings(const Selection& selection, int block_size);
+
+/// \throws Error(usage) where a file's weights are quantized already, unless the rules name
+/// tensors or take all of them.
+/// \param file  an open file
+/// \param path  of the file, for the message
+/// \param rules  names and all
+void refuse_quantized(const TensorFile& file, const std::string& path, const SelectionRules& rules);
+
 }  // namespace lowbit

@@ -135,13 +135,14 @@ void CheckpointConfig::read_compressed_tensors(const json& q) {
   if (!q["config_groups"].is_object()) return;
   for (const auto& [name, group] : q["config_groups"].items()) {
     if (!group.is_object()) continue;
-    Group entry{{name, std::nullopt, std::nullopt}, targets_of(group, "targets")};
+    Group& entry = groups_.emplace_back();
+    entry.blocks.source = name;
+    entry.targets = targets_of(group, "targets");
     const auto weights = group.find("weights");
     if (weights != group.end() && weights->is_object()) {
       entry.blocks.group_size = number_of(*weights, "group_size");
       entry.blocks.bits = number_of(*weights, "num_bits");
     }
-    groups_.push_back(std::move(entry));
   }
 }
 

@@ -279,4 +279,23 @@ ErrorStatistics kept_statistics(const TensorInfo& tensor, const AxisView& view,
   return sums;
 }
 
+std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor, std::span<const FormatSpec> specs,
+                                      std::span<const QuantizeOptions> requests,
+                                      NonFinite nonfinite, const EvaluateOptions& options) {
+  const std::vector<ErrorStatistics> blocks = evaluate(tensor, requests, options);
+  auto next = blocks.begin();
+  std::vector<ErrorStatistics> all;
+  for (const FormatSpec& spec : specs) {
+    if (options.progress) options.progress(0);
+    if (spec.format != nullptr) {
+      all.push_back(*next++);
+    } else if (spec.codec != nullptr) {
+      all.push_back(evaluate(tensor, *options.view, *spec.codec, nonfinite));
+    } else {
+      all.push_back(kept_statistics(tensor, *options.view, nonfinite));
+    }
+  }
+  return all;
+}
+
 }  // namespace lowbit

@@ -276,4 +276,35 @@ double padding_share(const AxisView& view, int block_size) {
   return static_cast<double>(padded - view.length) / static_cast<double>(view.length);
 }
 
+std::vector<std::string> padding_warnings(const Selection& selection, int block_size) {
+  constexpr double notable = 0.05;
+  constexpr std::size_t most = 3;
+  std::vector<std::string> warnings;
+  std::size_t padded = 0;
+  for (const SelectedTensor& entry : selection.taken) {
+    const double share = padding_share(entry.view, block_size);
+    if (share <= notable) continue;
+    if (++padded >= most) continue;
+    warnings.push_back(
+        fmt::format("{}: rows of {} fill blocks of {} with padding: {:.0f} % more bits",
+                    printable(entry.tensor->name), entry.view.length, block_size, 100.0 * share));
+  }
+  if (padded >= most) {
+    warnings.push_back(fmt::format("{} more tensors are padded by over 5 %", padded - most + 1));
+  }
+  return warnings;
+}
+
+void refuse_quantized(const TensorFile& file, const std::string& path,
+                      const SelectionRules& rules) {
+  if (rules.all || rules.names.names_tensors()) return;
+  const std::string_view convention = quantized_convention(file.tensors());
+  if (convention.empty()) return;
+  throw Error(ErrorKind::usage,
+              fmt::format("{}: its weights are quantized already ({}), and its scales are no "
+                          "weights; `lowbit eval --reference ORIGINAL` scores them against the "
+                          "original; or give the original model, or name tensors with --include",
+                          printable(path), convention));
+}
+
 }  // namespace lowbit
