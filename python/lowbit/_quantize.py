@@ -21,6 +21,7 @@ def quantize(
     random0=None,
     random1=None,
     importance=None,
+    threads=0,
     dtype=None,
 ):
     """Quantizes an array to a block format, as `lowbit quantize` does.
@@ -34,7 +35,7 @@ def quantize(
     scale_max: the largest block scale, 448 or 256. nonfinite: "error", "saturate" or "propagate".
     rounding: "nearest", "stochastic" or "stochastic_unbiased", which need random0 (and random1 where the rule
     has two candidates): one number in [0, 1) for each element of the padded matrix.
-    dtype: what an array of unsigned integers holds, as "BF16".
+    threads: 0 for all; the result does not depend on it. dtype: what an array of unsigned integers holds, as "BF16".
     Raises UsageError and InvalidInputError.
 
     >>> import lowbit, numpy
@@ -62,6 +63,7 @@ def quantize(
         random1=as_float32(random1),
         importance=as_float32(importance),
         dtype=name,
+        threads=threads,
     )
 
 

@@ -29,16 +29,6 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Progress of a call that Ctrl-C ends: the calling thread does its share of the pieces and looks
-/// between them.
-std::function<void(std::uint64_t)> stopping() {
-  return [caller = std::this_thread::get_id()](std::uint64_t) {
-    if (std::this_thread::get_id() != caller) return;
-    const nb::gil_scoped_acquire acquired;
-    if (PyErr_CheckSignals() != 0) throw nb::python_error();
-  };
-}
-
 /// Formats, requests and the report that one tensor after another is added to.
 class Evaluator {
  public:

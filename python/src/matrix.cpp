@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <thread>
+
 #include "lowbit/element_format.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/format_spec.hpp"
@@ -13,6 +15,14 @@ namespace lowbit::python {
 nanobind::object utf8(std::string_view text) {
   return nanobind::steal(
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+}
+
+std::function<void(std::uint64_t)> stopping() {
+  return [caller = std::this_thread::get_id()](std::uint64_t) {
+    if (std::this_thread::get_id() != caller) return;
+    const nanobind::gil_scoped_acquire acquired;
+    if (PyErr_CheckSignals() != 0) throw nanobind::python_error();
+  };
 }
 
 QuantizeRecord record_named(const std::string& format, const std::string& rule,

@@ -5,6 +5,8 @@
 
 #include <nanobind/nanobind.h>
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,10 @@ namespace lowbit::python {
 /// Format, rule with its K, and dialect. \throws Error(usage) for other names, and for codecs.
 [[nodiscard]] QuantizeRecord record_named(const std::string& format, const std::string& rule,
                                           const std::string& dialect);
+
+/// Progress of a call that Ctrl-C ends: the calling thread does its share of the pieces and looks
+/// between them.
+[[nodiscard]] std::function<void(std::uint64_t)> stopping();
 
 /// The rows that are quantized: along the axis, transposed where asked for.
 /// \throws Error(usage) for an axis that is not there.

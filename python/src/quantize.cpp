@@ -16,6 +16,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
 #include "lowbit/names.hpp"
+#include "lowbit/quantize_pieces.hpp"
 #include "lowbit/version.hpp"
 #include "matrix.hpp"
 #include "module.hpp"
@@ -39,7 +40,8 @@ Quantized quantize_array(const AnyArray& x, const std::string& format, const std
                          const std::string& nonfinite, const std::string& rounding,
                          const std::optional<FloatArray>& random0,
                          const std::optional<FloatArray>& random1,
-                         const std::optional<FloatArray>& importance, const std::string& dtype) {
+                         const std::optional<FloatArray>& importance, const std::string& dtype,
+                         unsigned threads) {
   const TensorInfo tensor = tensor_of(x, dtype);
   QuantizeRecord wanted = record_named(format, rule, dialect);
   wanted.scale_max = scale_max;
@@ -55,10 +57,11 @@ Quantized quantize_array(const AnyArray& x, const std::string& format, const std
   request.importance = floats(importance);
 
   const Computing computing;
-  const TensorMatrix matrix = matrix_along(tensor, axis, transposed);
+  const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
   Quantized result;
   result.named.name = tensor.name;
-  result.named.tensor = quantize(matrix.values, matrix.rows, matrix.columns, request);
+  result.named.tensor =
+      quantize({&tensor, view_along(shape, axis), transposed}, request, threads, stopping());
   result.named.record = record_of(request);
   result.named.record.axis = axis;
   result.named.record.transposed = transposed;
@@ -267,7 +270,7 @@ void add_quantize(nb::module_& m) {
   m.def("quantize", &quantize_array, "x"_a, "format"_a, nb::kw_only(), "rule"_a, "dialect"_a,
         "axis"_a, "transpose"_a, "block_2d"_a, "hadamard"_a, "amax"_a.none(), "scale_max"_a.none(),
         "nonfinite"_a, "rounding"_a, "random0"_a.none(), "random1"_a.none(), "importance"_a.none(),
-        "dtype"_a);
+        "dtype"_a, "threads"_a);
   m.def("assemble", &assemble, "values"_a, "scales"_a, "number"_a, "kind"_a, nb::kw_only(),
         "format"_a, "rule"_a, "dialect"_a, "columns"_a.none(), "scale_max"_a.none(), "block_2d"_a);
   m.def("load", &load, "path"_a, "name"_a);

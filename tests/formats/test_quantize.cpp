@@ -12,6 +12,7 @@
 #include "lowbit/error.hpp"
 #include "lowbit/hadamard.hpp"
 #include "lowbit/quantize.hpp"
+#include "lowbit/quantize_pieces.hpp"
 #include "quantize/element_rounding.hpp"
 
 using namespace lowbit;
@@ -247,4 +248,46 @@ TEST_CASE("quotients at and just beside a tie") {
   CHECK(detail::rounded_quotient(false, d + 1, 2 * d, -149) == 0x1p-149F);
   CHECK(std::isinf(detail::rounded_quotient(false, 1, 1, 128)));
   CHECK(std::signbit(detail::rounded_quotient(true, 0, 1, 0)));
+}
+
+TEST_CASE("a stored matrix gives the bytes of its values, piece by piece and by any threads") {
+  // More than one piece along rows, and along columns where tiles are cut.
+  const std::size_t rows = 300;
+  const std::size_t columns = 2100;
+  std::vector<float> x(rows * columns);
+  std::uint32_t state = 1;
+  for (float& value : x) {
+    state = state * 1664525U + 1013904223U;
+    value = static_cast<float>(static_cast<std::int32_t>(state)) * 1e-9F;
+  }
+  TensorInfo tensor;
+  tensor.name = "x";
+  tensor.dtype = &dtype_f32;
+  tensor.shape = {rows, columns};
+  tensor.bytes = std::as_bytes(std::span(x));
+  const std::vector<std::size_t> shape{rows, columns};
+  for (const bool transposed : {false, true}) {
+    for (const bool block_2d : {false, true}) {
+      for (const int axis : {0, 1}) {
+        QuantizeOptions options = options_for("nvfp4", ScaleRule::mse);
+        options.block_2d = block_2d;
+        const StoredMatrix matrix{&tensor, view_along(shape, axis), transposed};
+        const TensorMatrix plain = matrix_of(tensor, matrix.view, transposed);
+        const BlockTensor wanted = quantize(plain.values, plain.rows, plain.columns, options);
+        for (const unsigned threads : {1U, 3U}) {
+          std::uint64_t done = 0;
+          const BlockTensor q =
+              quantize(matrix, options, threads, [&](std::uint64_t n) { done += n; });
+          CHECK(q.values == wanted.values);
+          CHECK(q.scales == wanted.scales);
+          CHECK(q.amax == wanted.amax);
+          CHECK(q.encode_constant == wanted.encode_constant);
+          CHECK(done == q.rows * q.blocks_per_row() * 16);
+        }
+      }
+    }
+  }
+  CHECK_THROWS_AS(quantize({&tensor, view_along(shape, 1), false}, options_for("nvfp4"), 1,
+                           [](std::uint64_t) { throw std::runtime_error("stop"); }),
+                  std::runtime_error);
 }

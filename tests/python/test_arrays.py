@@ -250,13 +250,17 @@ def test_threads_run_while_it_computes():
     assert len(ticks) > 5 and same(results[0], wanted)
 
 
-def test_interrupt_in_a_long_call():
+@pytest.mark.parametrize("call", [
+    "lowbit.evaluate(x, ['if3:optimal'], threads=1)", "lowbit.quantize(x, 'if3:optimal', threads=1)",
+], ids=["evaluate", "quantize"])
+def test_interrupt_in_a_long_call(call):
+    """The call takes 16 s on an idle machine, one piece of its work 16 ms."""
     program = (
         "import lowbit, numpy, sys\n"
         "x = numpy.random.default_rng(0).standard_normal((8192, 8192)).astype('float32')\n"
         "print('ready', flush=True)\n"
         "try:\n"
-        "    while True: lowbit.evaluate(x, ['if4', 'nvfp4:mse', 'if3', 'mxfp4'], threads=2)\n"
+        f"    {call}\n"
         "except KeyboardInterrupt:\n"
         "    print('interrupted', flush=True)\n"
     )
@@ -267,4 +271,4 @@ def test_interrupt_in_a_long_call():
     start = time.monotonic()
     out, _ = child.communicate(timeout=60)
     assert out == "interrupted\n" and child.returncode == 0
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 8

@@ -44,4 +44,15 @@ TensorScalars quantize_pieces(const StoredMatrix& matrix, const QuantizeOptions&
                               unsigned threads,
                               const std::function<void(const QuantizedPiece&)>& take);
 
+/// quantize() of a stored matrix, from several threads and without a copy of it in FP32.
+/// \param matrix  where the elements are
+/// \param options  what quantize() takes; format required
+/// \param threads  at most so many; 0: one per core. The result does not depend on it.
+/// \param progress  called with the elements done, one call at a time; what it throws ends the work
+///                  and comes out; may be empty
+/// \throws Error as quantize()
+[[nodiscard]] BlockTensor quantize(const StoredMatrix& matrix, const QuantizeOptions& options,
+                                   unsigned threads,
+                                   const std::function<void(std::uint64_t)>& progress = {});
+
 }  // namespace lowbit

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "lowbit/detail/parallel.hpp"
@@ -151,6 +152,39 @@ TensorScalars quantize_pieces(const StoredMatrix& matrix, const QuantizeOptions&
     take(pieces.quantize(i, constants, engine, buffers));
   });
   return {constants.amax, constants.encode_constant};
+}
+
+BlockTensor quantize(const StoredMatrix& matrix, const QuantizeOptions& options, unsigned threads,
+                     const std::function<void(std::uint64_t)>& progress) {
+  BlockTensor out;
+  out.format = options.format;
+  out.rows = matrix.rows();
+  out.columns = matrix.columns();
+  // Refuses what has no meaning before memory is taken.
+  (void)Request(out.rows, out.columns, options);
+  const std::size_t blocks = out.blocks_per_row();
+  const std::size_t row_bytes = out.value_bytes_per_row();
+  out.values.resize(out.rows * row_bytes);
+  out.scales.resize(out.rows * blocks);
+  std::mutex mutex;
+  const TensorScalars scalars =
+      quantize_pieces(matrix, options, threads, [&](const QuantizedPiece& piece) {
+        const std::size_t bytes = blocks == 0 ? 0 : piece.blocks * (row_bytes / blocks);
+        const std::size_t before = blocks == 0 ? 0 : piece.block * (row_bytes / blocks);
+        for (std::size_t r = 0; r < piece.rows; ++r) {
+          std::copy_n(piece.codes.data() + r * bytes, bytes,
+                      out.values.data() + (piece.row + r) * row_bytes + before);
+          std::copy_n(piece.scales.data() + r * piece.blocks, piece.blocks,
+                      out.scales.data() + (piece.row + r) * blocks + piece.block);
+        }
+        if (!progress) return;
+        const std::lock_guard lock(mutex);
+        progress(std::uint64_t{piece.rows} * piece.blocks *
+                 static_cast<std::uint64_t>(options.format->block_size));
+      });
+  out.amax = scalars.amax;
+  out.encode_constant = scalars.encode_constant;
+  return out;
 }
 
 }  // namespace lowbit
