@@ -95,6 +95,21 @@ TEST_CASE("the same for many elements", "[.nightly]") {
   for (std::uint32_t seed = 100; seed < 150; ++seed) compare_bytes(8192, seed);
 }
 
+TEST_CASE("every format in blocks of 16 or 32 has a kernel for every rule but searches") {
+  for (const VectorTarget& target : vector_targets()) {
+    const Forced forced(target);
+    for (const BlockFormat& format : block_formats()) {
+      for (const ScaleRule rule : scale_rules()) {
+        if (!is_valid_rule(format, rule) || searches(rule)) continue;
+        const bool wanted = format.block_size == (format.family() == ScaleFamily::mx ? 32 : 16);
+        const cases::Request request{&format, rule, &canonical};
+        INFO(target.name << ": " << request.name());
+        CHECK((vector_engine(request.constants(1.0F)) != nullptr) == wanted);
+      }
+    }
+  }
+}
+
 TEST_CASE("a dialect with a value that the kernels were not written for is not served") {
   CHECK(serves_dialect(canonical));
   for (const DialectAxis& axis : dialect_axes()) {
@@ -192,8 +207,8 @@ TEST_CASE("every instruction set gives the scalar engine's error sums") {
 TEST_CASE("every instruction set dequantizes every code to its value") {
   for (const VectorTarget& target : vector_targets()) {
     const Forced forced(target);
-    for (const char* name :
-         {"nvfp4", "if4", "mxfp4", "nvint4", "mxfp8_e4m3", "mxfp6_e2m3", "if6_e3m2"}) {
+    for (const char* name : {"nvfp4", "if4", "mxfp4", "nvint4", "mxfp8_e4m3", "mxfp6_e2m3",
+                             "if6_e3m2", "if3", "mxfp3", "nvint6", "mxint8"}) {
       const BlockFormat& format = *find_block_format(name);
       const auto size = static_cast<std::size_t>(format.block_size);
       // Every code at every place of a block, under every scale byte.
@@ -249,5 +264,43 @@ TEST_CASE("the largest magnitude is the scalar engine's") {
     }
     x[5] = std::bit_cast<float>(0xFFC00001U);
     CHECK(engine->top_magnitude(x.data() + 2, 20) == scalar.top_magnitude(x.data() + 2, 20));
+  }
+}
+
+TEST_CASE("every F16 and BF16 number becomes the same binary32 number, NaN and its payload too") {
+  constexpr std::size_t codes = 1 << 16;
+  std::vector<std::uint16_t> halves(codes);
+  for (std::size_t i = 0; i < codes; ++i) halves[i] = static_cast<std::uint16_t>(i);
+  const auto value = [](const ElementFormat& format, std::uint32_t code) {
+    const Number n = decode(format, code);
+    const std::uint32_t payload = code & ((1U << format.mantissa_bits) - 1);
+    if (n.number_class != NumberClass::nan)
+      return std::bit_cast<std::uint32_t>(to_float(format, code));
+    return (n.negative ? 0x80000000U : 0U) | 0x7F800000U | payload << (23 - format.mantissa_bits);
+  };
+  for (const VectorTarget& target : vector_targets()) {
+    const Forced forced(target);
+    for (const ElementFormat* format : {&f16, &bf16}) {
+      const auto widen = format == &f16 ? widen_f16 : widen_bf16;
+      // At any address, of any length; nothing is written beside the values.
+      for (std::size_t shift = 0; shift < 4; ++shift) {
+        for (const std::size_t count :
+             {std::size_t{0}, std::size_t{1}, shift + 2, codes - 16 + shift * 5}) {
+          std::vector<std::byte> bytes(2 * count + shift);
+          std::memcpy(bytes.data() + shift, halves.data(), 2 * count);
+          std::vector<float> out(count + 8 + shift, -7.0F);
+          widen(bytes.data() + shift, count, out.data() + shift);
+          INFO(target.name << ": " << format->name << ", " << count << " at " << shift);
+          bool same = true;
+          for (std::size_t i = 0; i < count; ++i) {
+            same = same && std::bit_cast<std::uint32_t>(out[shift + i]) ==
+                               value(*format, static_cast<std::uint32_t>(i));
+          }
+          for (std::size_t i = 0; i < shift; ++i) same = same && out[i] == -7.0F;
+          for (std::size_t i = shift + count; i < out.size(); ++i) same = same && out[i] == -7.0F;
+          CHECK(same);
+        }
+      }
+    }
   }
 }

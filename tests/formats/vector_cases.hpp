@@ -74,10 +74,7 @@ inline std::vector<Request> all_requests() {
 /// Those of them that some kernel may serve, so that the others cost no time.
 inline std::vector<Request> served_requests() {
   std::vector<Request> requests = all_requests();
-  std::erase_if(requests, [](const Request& r) {
-    const ElementFormat& e = *r.format->element;
-    return e.bits < 4 || (e.is_integer() && e.bits != 4);
-  });
+  std::erase_if(requests, [](const Request& r) { return r.format->block_size % 16 != 0; });
   return requests;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "dequantize/value_table.hpp"
 #include "evaluate/block_errors.hpp"
 #include "io/error_text.hpp"
+#include "io/mapped_file.hpp"
 #include "lowbit/axis_view.hpp"
 #include "lowbit/detail/parallel.hpp"
 #include "lowbit/dialect.hpp"
@@ -53,6 +55,16 @@ void read_piece(const TensorInfo& tensor, const AxisView& view, const Piece& pie
     }
     r += side;
   }
+}
+
+/// The elements where they lie in the file, or null where they have to be converted or moved.
+const float* in_place(const TensorInfo& tensor, const AxisView& view) {
+  const bool lies_in_rows = view.inner == 1 && !tensor.fortran_order;
+  const auto address = reinterpret_cast<std::uintptr_t>(tensor.bytes.data());
+  if (!(*tensor.dtype == dtype_f32) || !lies_in_rows || address % alignof(float) != 0) {
+    return nullptr;
+  }
+  return reinterpret_cast<const float*>(tensor.bytes.data());
 }
 
 AxisView checked_view(const TensorInfo& tensor, int axis) {
@@ -113,7 +125,9 @@ class Evaluation {
  public:
   Evaluation(const TensorInfo& tensor, std::span<const QuantizeOptions> requests,
              const EvaluateOptions& how)
-      : tensor_(tensor), view_(how.view ? *how.view : checked_view(tensor, how.axis)) {
+      : tensor_(tensor),
+        view_(how.view ? *how.view : checked_view(tensor, how.axis)),
+        values_(in_place(tensor, view_)) {
     const InputType type = input_type_of(*tensor.dtype);
     bool may_cut_rows = true;
     for (const QuantizeOptions& request : requests) {
@@ -139,12 +153,18 @@ class Evaluation {
   }
   void begin(std::size_t request, float amax) { work_[request]->begin(amax); }
 
-  /// The elements of a piece, read once.
+  /// The elements of a piece, read once; done() follows when they are no longer needed.
   [[nodiscard]] LoadedPiece read(std::size_t index, Buffers& buffers) const {
-    const MatrixSource source{nullptr, 0, [&](const Piece& piece, std::span<float> out) {
+    const MatrixSource source{values_, view_.length, [&](const Piece& piece, std::span<float> out) {
                                 read_piece(tensor_, view_, piece, buffers.run, out);
                               }};
     return load(source, pieces_[index], plain_, buffers.values);
+  }
+  /// Elements in the file were not read by to_f32(), which keeps memory bounded.
+  void done(const Piece& piece) const {
+    if (values_ == nullptr) return;
+    note_read(tensor_.bytes.subspan((piece.row * view_.length + piece.column) * sizeof(float),
+                                    piece.rows * piece.columns * sizeof(float)));
   }
   /// The same after the transforms of a request.
   [[nodiscard]] LoadedPiece transformed(const LoadedPiece& read, std::size_t request,
@@ -186,6 +206,7 @@ class Evaluation {
 
   const TensorInfo& tensor_;
   AxisView view_;
+  const float* values_;    ///< in the file, or null
   QuantizeOptions plain_;  ///< the policy alone
   std::vector<std::unique_ptr<Work>> work_;
   std::vector<Piece> pieces_;
@@ -214,6 +235,7 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
       for (std::size_t k = 0; k < count; ++k) {
         amax[i * count + k] = evaluation.transformed(read, k, buffers).amax;
       }
+      evaluation.done(read.piece);
       // Nothing is done yet, but the caller may want to stop.
       report(0);
     });
@@ -230,6 +252,7 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
     for (std::size_t k = 0; k < count; ++k) {
       parts[i * count + k] = evaluation.measure(read, k, buffers);
     }
+    evaluation.done(read.piece);
     report(read.piece.rows * read.piece.columns);
   });
 

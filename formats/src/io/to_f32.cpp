@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -14,28 +13,10 @@
 #include "lowbit/conversion.hpp"
 #include "lowbit/element_format.hpp"
 #include "lowbit/tensor_file.hpp"
+#include "quantize/vector/vector_engine.hpp"
 
 namespace lowbit {
 namespace {
-
-template <typename T>
-T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-/// FP16 by exponent re-bias; subnormals, whose leading bit moves, through an exact subtraction.
-float from_f16(std::uint16_t bits) {
-  const std::uint32_t sign = (bits & 0x8000U) << 16;
-  const std::uint32_t magnitude = bits & 0x7FFFU;
-  if (magnitude >= 0x7C00U)
-    return std::bit_cast<float>(sign | 0x7F800000U | (magnitude & 0x3FFU) << 13);
-  if (magnitude >= 0x0400U) return std::bit_cast<float>(sign | ((magnitude << 13) + (112U << 23)));
-  // 2^-14 + m * 2^-24 has m in its mantissa from bit 13 up.
-  const float shifted = std::bit_cast<float>((magnitude << 13) | (113U << 23)) - 0x1p-14F;
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(shifted));
-}
 
 std::array<float, 256> table_of(const ElementFormat& format) {
   std::array<float, 256> table{};
@@ -104,19 +85,15 @@ void convert_run(const TensorInfo& tensor, std::uint64_t first, std::span<float>
   if (dtype == dtype_f32) {
     if (!out.empty()) std::memcpy(out.data(), at, out.size_bytes());
   } else if (dtype == dtype_bf16) {
-    for (float& value : out) {
-      value = std::bit_cast<float>(std::uint32_t{load<std::uint16_t>(at)} << 16);
-      at += 2;
-    }
+    detail::widen_bf16(at, out.size(), out.data());
   } else if (dtype == dtype_f16) {
-    for (float& value : out) {
-      value = from_f16(load<std::uint16_t>(at));
-      at += 2;
-    }
+    detail::widen_f16(at, out.size(), out.data());
   } else if (dtype == dtype_f64) {
     for (float& value : out) {
-      value = static_cast<float>(load<double>(at));
-      at += 8;
+      double wide = 0.0;
+      std::memcpy(&wide, at, sizeof wide);
+      value = static_cast<float>(wide);
+      at += sizeof wide;
     }
   } else if (dtype == dtype_f8_e4m3) {
     decode_bytes(e4m3, at, out);

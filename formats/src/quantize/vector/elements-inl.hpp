@@ -15,46 +15,67 @@
 HWY_BEFORE_NAMESPACE();
 namespace lowbit::detail::HWY_NAMESPACE {
 
-/// E2M1 of a magnitude below 7. With u = 2^max(floor(log2 |y|), 0) the grid around y has steps of
-/// u / 2. K u is a multiple of u / 2 in [2^22 u, 2^23 u), where neighbouring floats are u / 2
-/// apart: fl(K u + |y|) is the number of steps, rounded to nearest even, in the low bits. K u is
-/// exact, so a fused operation and two operations give the same.
-struct E2m1Rounding {
-  /// 2^22 + 2^20 - 1: in units of u / 2 the low bits are k - 2, and the exponent field, at bit 23,
-  /// is floor(log2 u) + 149. The code is 2 log2(u) + k, so bits + (bits >> 22) has it in the
-  /// lowest three bits: k - 2 + 2 (log2(u) + 149) + 0 = code + 296, and 296 is a multiple of 8.
-  static constexpr float constant = 5242879.0F;
+/// A magnitude rounded to a floating-point element of m > 0 mantissa bits, to nearest even. With
+/// u = 2^max(floor(log2 |y|), e), e the exponent of the smallest normal element, the grid around y
+/// has steps of u / 2^m. K u is a multiple of such a step in [2^(23 - m) u, 2^(24 - m) u), where
+/// neighbouring floats are a step apart: fl(K u + |y|) is the number k of steps in the low bits. K
+/// u is exact, so a fused operation and two operations give the same.
+template <const ElementFormat& Format>
+struct FloatRounding {
+  static constexpr int m = Format.mantissa_bits;
+  static_assert(m > 0 && Format.min_exponent() <= 0);
+  /// In units of a step K is 2^23 + 2^(22 - m) - d, so the low bits are k - d, and the exponent
+  /// field, at bit 23, is log2(u) + 150 - m. The code is 2^m (log2(u) - e) + k, so
+  /// bits + (bits >> (23 - m)) is the code - d + 2^m (e + 150 - m) in the low bits: d makes the
+  /// constants a multiple of 2^(bits - 1). It is even, so ties go to the even k.
+  static constexpr int d = ((Format.min_exponent() + 150 - m) << m) & Format.magnitude_mask();
+  static_assert(d % 2 == 0);
+  static constexpr float constant =
+      static_cast<float>((1 << 23) + (1 << (22 - m)) - d) / static_cast<float>(1 << m);
+  static constexpr float largest = value_table<Format>[Format.max_code()];
+  /// Of a block that a kernel serves, |y| is at most 17/16 of the largest element: whether that
+  /// could round to the next element, if there were one.
+  static constexpr bool clamps =
+      largest * 17 / 16 >= 1.5F * largest - 0.5F * value_table<Format>[Format.max_code() - 1];
+
   VF unit;     ///< u
   VF rounded;  ///< fl(K u + |y|)
 
-  HWY_INLINE explicit E2m1Rounding(VF magnitude)
-      : unit(hn::Max(float_of(hn::And(bits_of(magnitude), set_bits(0x7F800000U))), set(1.0F))),
-        rounded(hn::MulAdd(unit, set(constant), magnitude)) {}
+  HWY_INLINE explicit FloatRounding(VF magnitude) {
+    if constexpr (clamps) magnitude = hn::Min(magnitude, set(largest));
+    const VF power = float_of(hn::And(bits_of(magnitude), set_bits(0x7F800000U)));
+    unit = hn::Max(power, set(power_of_two(Format.min_exponent())));
+    rounded = hn::MulAdd(unit, set(constant), magnitude);
+  }
   /// The element's magnitude, exactly.
   HWY_INLINE VF value() const { return hn::NegMulAdd(unit, set(constant), rounded); }
+  HWY_INLINE VU word() const { return bits_of(rounded); }
+  /// From word() to the magnitude's code; other bits are not cleared.
+  static HWY_INLINE VU code(VU word) { return hn::Add(word, hn::ShiftRight<23 - m>(word)); }
 };
 
-/// From the bits of E2m1Rounding::rounded (or of integer_rounded()) to the code; other bits are not
-/// cleared.
-HWY_INLINE VU code_bits(VU rounded) {
-  return hn::Add(rounded, hn::ShiftRight<22>(rounded));
-}
+/// A magnitude rounded to 0, 1, 2 or 4.
+struct E2m0Rounding {
+  VF steps;  ///< 0, 1, 2 or 3: the code
+  VF step;   ///< 1 where the value is 4, else 0
+  /// \param to_two  the largest magnitude that does not become 2: 1.5 or the number below it
+  HWY_INLINE E2m0Rounding(VF magnitude, float to_two) {
+    const VF one = set(1.0F);
+    step = hn::IfThenElseZero(hn::Gt(magnitude, set(3.0F)), one);
+    steps = hn::Add(hn::IfThenElseZero(hn::Gt(magnitude, set(0.5F)), one),
+                    hn::IfThenElseZero(hn::Gt(magnitude, set(to_two)), one));
+    steps = hn::Add(steps, step);
+  }
+  HWY_INLINE VF value() const { return hn::Add(steps, step); }
+  /// The code is in the lowest two bits.
+  HWY_INLINE VU word() const { return bits_of(hn::Add(steps, set(8388608.0F))); }
+};
 
-/// The low bits that `mask` names (7 or 15) of the code, with the sign of x in bit 3 where it is
-/// not among them.
-HWY_INLINE VU with_sign(VU code, VF x, std::uint32_t mask = 7) {
-  return select_bits(set_bits(mask), code, hn::ShiftRight<28>(bits_of(x)));
-}
-
-/// Integers to nearest even by adding 2^23 + 2^20 + 4, whose last bit is 0: the low bits are k + 4.
-/// Of the sum, bits >> 22 is 300 for every k from -7 to 7, so code_bits() gives k + 304, and 304 is
-/// a multiple of 16: k in two's complement.
-inline constexpr float integer_aligner = 8388608.0F + 1048576.0F + 4.0F;
-HWY_INLINE VF integer_rounded(VF y) {
-  return hn::Add(y, set(integer_aligner));
-}
-HWY_INLINE VF integer_value(VF rounded) {
-  return hn::Sub(rounded, set(integer_aligner));
+/// The low bits of the code that `mask` names, with the sign of x in the highest of `bits` bits
+/// where it is not among them.
+template <int bits = 4>
+HWY_INLINE VU with_sign(VU code, VF x, std::uint32_t mask = (1U << (bits - 1)) - 1) {
+  return select_bits(set_bits(mask), code, hn::ShiftRight<32 - bits>(bits_of(x)));
 }
 
 /// A negative zero of y loses its sign where the dialect drops it.
@@ -64,9 +85,8 @@ HWY_INLINE VF sign_source(VF x, VF y) {
   return hn::IfThenZeroElse(hn::Eq(y, hn::Zero(DF())), x);
 }
 
-/// |y| + aligner, whose low three bits are E2M1's code: one step fewer than E2m1Rounding and
-/// code_bits() where a permutation finds the aligner.
-/// \param y  of a magnitude below 7
+/// |y| + aligner, whose low three bits are E2M1's code: one step fewer than FloatRounding where a
+/// permutation finds the aligner. \param y  of a magnitude below 7
 HWY_INLINE VU e2m1_rounded_code(VF y) {
 #if LOWBIT_IS_AVX512
   // By the low four bits of the exponent field, for magnitudes in [2^-12, 8): the power of two
@@ -81,7 +101,8 @@ HWY_INLINE VU e2m1_rounded_code(VF y) {
   const VU exponent = hn::ShiftRight<23>(bits_of(raised));
   return bits_of(hn::Add(raised, VF{_mm512_permutexvar_ps(exponent.raw, table)}));
 #else
-  return code_bits(bits_of(E2m1Rounding(hn::Abs(y)).rounded));
+  using Rounding = FloatRounding<e2m1>;
+  return Rounding::code(Rounding(hn::Abs(y)).word());
 #endif
 }
 
@@ -98,14 +119,40 @@ struct E2m1Elements {
   }
 };
 
-/// Elements of INT4; |y| is below 7.5.
-struct Int4Elements {
-  static constexpr const ElementFormat& format = int4;
-  static constexpr bool is_packed = true;
+/// 2^23 + 2^22: the low bits of the sum are the nearest integer in two's complement.
+inline constexpr float signed_integer_aligner = 12582912.0F;
+
+/// Elements in two's complement. \tparam clamps  whether |y| may round to more than the largest
+template <const ElementFormat& Format, bool clamps>
+struct SignedIntegers {
+  static constexpr const ElementFormat& format = Format;
+  static constexpr bool is_packed = Format.bits == 4;
   static HWY_INLINE VU codes(VF x, VF inverse) {
-    // 2^23 + 2^22: the low bits are k in two's complement.
-    const VU rounded = bits_of(hn::Add(hn::Mul(x, inverse), set(12582912.0F)));
-    return hn::And(rounded, set_bits(15));
+    constexpr float largest = value_table<Format>[Format.max_code()];
+    VF y = hn::Mul(x, inverse);
+    if constexpr (clamps) y = hn::Max(hn::Min(y, set(largest)), set(-largest));
+    const VU rounded = bits_of(hn::Add(y, set(signed_integer_aligner)));
+    return hn::And(rounded, set_bits(Format.code_mask()));
+  }
+};
+
+/// A sign without a magnitude is not written.
+template <int bits>
+HWY_INLINE VU without_negative_zero(VU code) {
+  const VU zero = set_bits(1U << (bits - 1));
+  return hn::IfThenZeroElse(hn::Eq(code, zero), code);
+}
+
+/// Elements with a sign and a magnitude, a byte each.
+template <const ElementFormat& Format>
+struct MagnitudeIntegers {
+  static constexpr const ElementFormat& format = Format;
+  static constexpr bool is_packed = false;
+  static HWY_INLINE VU codes(VF x, VF inverse) {
+    constexpr float largest = value_table<Format>[Format.max_code()];
+    const VF magnitude = hn::Min(hn::Abs(hn::Mul(x, inverse)), set(largest));
+    const VU rounded = bits_of(hn::Add(magnitude, set(8388608.0F)));
+    return without_negative_zero<Format.bits>(with_sign<Format.bits>(rounded, x));
   }
 };
 

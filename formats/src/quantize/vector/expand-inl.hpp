@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Packed 4-bit codes to values: a block's scale byte names a row of sixteen values, a code one of
-// them. Compiled once per target.
+// Codes to values: a block's scale byte names a row of values, a code one of them. Compiled once
+// per target.
 #if defined(LOWBIT_EXPAND_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef LOWBIT_EXPAND_INL
 #undef LOWBIT_EXPAND_INL
@@ -61,22 +61,97 @@ inline void expand_codes(const std::uint8_t* HWY_RESTRICT codes,
   }
 }
 
-/// The same of codes that take a byte each. \param mask  the bits of a code
+/// As many codes as there are lanes, a byte each, to lanes.
+HWY_INLINE VU widened(const std::uint8_t* HWY_RESTRICT codes) {
+  const hn::Rebind<std::uint8_t, DI> bytes;
+  return hn::BitCast(DU(), hn::PromoteTo(DI(), hn::LoadU(bytes, codes)));
+}
+
+#if LOWBIT_IS_AVX512 || HWY_TARGET == HWY_AVX2
+/// Codes of three bits: the row's eight values are one vector, or its half.
+struct ThreeBits {
+  HWY_INLINE explicit ThreeBits(const float* HWY_RESTRICT row) {
+#if LOWBIT_IS_AVX512
+    table = _mm512_broadcast_f32x8(_mm256_loadu_ps(row));
+#else
+    table = _mm256_loadu_ps(row);
+#endif
+  }
+  /// Permutations read the low bits of an index alone.
+  HWY_INLINE VF operator()(VU code) const {
+#if LOWBIT_IS_AVX512
+    return VF{_mm512_permutexvar_ps(code.raw, table)};
+  }
+  __m512 table;
+#else
+    return VF{_mm256_permutevar8x32_ps(table, code.raw)};
+  }
+  __m256 table;
+#endif
+};
+#endif
+
+#if LOWBIT_IS_AVX512
+/// Codes of six bits: two permutations of 32 values each.
+struct SixBits {
+  HWY_INLINE explicit SixBits(const float* HWY_RESTRICT row)
+      : a(_mm512_loadu_ps(row)),
+        b(_mm512_loadu_ps(row + 16)),
+        c(_mm512_loadu_ps(row + 32)),
+        d(_mm512_loadu_ps(row + 48)) {}
+  HWY_INLINE VF operator()(VU code) const {
+    const __mmask16 is_upper = _mm512_test_epi32_mask(code.raw, _mm512_set1_epi32(32));
+    return VF{_mm512_mask_mov_ps(_mm512_permutex2var_ps(a, code.raw, b), is_upper,
+                                 _mm512_permutex2var_ps(c, code.raw, d))};
+  }
+  __m512 a, b, c, d;
+};
+#endif
+
+/// Codes of any number of bits.
+struct Gathered {
+  HWY_INLINE Gathered(const float* HWY_RESTRICT from, std::uint32_t bits) : row(from), mask(bits) {}
+  HWY_INLINE VF operator()(VU code) const {
+    return hn::GatherIndex(DF(), row, hn::BitCast(DI(), hn::And(code, set_bits(mask))));
+  }
+  const float* HWY_RESTRICT row;
+  std::uint32_t mask;
+};
+
+/// \param make  from the row of a scale byte to what looks codes up in it
+template <typename Make>
+HWY_INLINE void expand_bytes_with(const std::uint8_t* HWY_RESTRICT codes,
+                                  const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
+                                  std::size_t size, ValueTable& values, float* HWY_RESTRICT out,
+                                  Make make) {
+  const DF d;
+  for (std::size_t k = 0; k < blocks; ++k) {
+    const auto look_up = make(values.row(scales[k]));
+    for (std::size_t i = 0; i < size; i += lanes, codes += lanes, out += lanes) {
+      hn::StoreU(look_up(widened(codes)), d, out);
+    }
+  }
+}
+
+/// The same as expand_codes() of codes that take a byte each. \param mask  the bits of a code
 inline void expand_bytes(const std::uint8_t* HWY_RESTRICT codes,
                          const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
                          std::size_t size, std::uint32_t mask, ValueTable& values,
                          float* HWY_RESTRICT out) {
-  const DF d;
-  const hn::Rebind<std::uint8_t, DI> bytes;
-  for (std::size_t k = 0; k < blocks; ++k) {
-    const float* const row = values.row(scales[k]);
-    for (std::size_t i = 0; i < size; i += lanes, codes += lanes, out += lanes) {
-      const auto index = hn::BitCast(
-          DI(),
-          hn::And(hn::BitCast(DU(), hn::PromoteTo(DI(), hn::LoadU(bytes, codes))), set_bits(mask)));
-      hn::StoreU(hn::GatherIndex(d, row, index), d, out);
-    }
+#if LOWBIT_IS_AVX512 || HWY_TARGET == HWY_AVX2
+  if (mask == 7) {
+    return expand_bytes_with(codes, scales, blocks, size, values, out,
+                             [](const float* row) LOWBIT_INLINE_LAMBDA { return ThreeBits(row); });
   }
+#endif
+#if LOWBIT_IS_AVX512
+  if (mask == 63) {
+    return expand_bytes_with(codes, scales, blocks, size, values, out,
+                             [](const float* row) LOWBIT_INLINE_LAMBDA { return SixBits(row); });
+  }
+#endif
+  expand_bytes_with(codes, scales, blocks, size, values, out,
+                    [&](const float* row) LOWBIT_INLINE_LAMBDA { return Gathered(row, mask); });
 }
 
 }  // namespace lowbit::detail::HWY_NAMESPACE

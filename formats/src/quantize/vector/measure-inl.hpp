@@ -22,6 +22,16 @@ using D64 = hn::ScalableTag<double>;
 inline constexpr std::size_t lanes64 = HWY_LANES(double);
 static_assert(LaneSums::count % lanes64 == 0);
 
+/// The larger magnitude; where b is NaN, a or NaN. \param a  not negative
+HWY_INLINE auto larger_magnitude(hn::Vec<D64> a, hn::Vec<D64> b) {
+#if LOWBIT_IS_AVX512
+  constexpr int largest_magnitude_without_sign = 0xB;
+  return hn::Vec<D64>{_mm512_range_pd(a.raw, b.raw, largest_magnitude_without_sign)};
+#else
+  return hn::Max(a, hn::Abs(b));
+#endif
+}
+
 /// The sums in binary64: lane i of sixteen takes elements i, i + 16, ... one after another, as
 /// BlockErrors::add() does. \param count  a multiple of sixteen
 inline void add_sums(const float* HWY_RESTRICT x, const float* HWY_RESTRICT q, std::size_t count,
@@ -43,7 +53,7 @@ inline void add_sums(const float* HWY_RESTRICT x, const float* HWY_RESTRICT q, s
       squared_value = hn::MulAdd(value, value, squared_value);
       squared_result = hn::MulAdd(result, result, squared_result);
       product = hn::MulAdd(value, result, product);
-      largest = hn::Max(largest, hn::Abs(error));
+      largest = larger_magnitude(largest, error);
     }
     // A maximum forgets NaN, a sum of squares has it exactly where an error was NaN.
     largest = hn::IfThenElse(hn::IsNaN(squared_error), squared_error, largest);
@@ -84,7 +94,7 @@ void measure_groups(const TensorConstants& t, const BlockRun& run, BlockScratch&
     part.blocks_per_row = blocks;
     quantize_groups<Kernel>(t, part, scratch, {codes, scales, t.selects ? choices : nullptr});
     if constexpr (Kernel::block_bytes == size) {
-      expand_bytes(codes, scales, blocks, size, 0xFF, values, q);
+      expand_bytes(codes, scales, blocks, size, t.format->element->code_mask(), values, q);
     } else {
       expand_codes(codes, scales, blocks, size, values, q);
     }

@@ -22,32 +22,47 @@ namespace lowbit::detail::HWY_NAMESPACE {
 /// every such order gives the same sign; the other blocks are done again, one operation after
 /// another.
 ///
-/// With u = 2^-24, Y = 6.375 (the largest |y| of a served block), and errors of elements of at most
-/// 1 (first candidate: half of the gap from 4 to 6) and 0.85 (second: half a unit of INT4, or of
-/// 3 to 4 in a scale that is at most 1.5 * 17/15 larger):
+/// With u = 2^-24, Y the largest |y| of a served block, and e and f the largest errors of an
+/// element of the first and second candidate:
 /// - a dialect's value of an element passes at most 7 roundings, y at most 6, and the subtraction
-///   one on either side: the two differences are within 16 u Y = 102 u of each other;
-/// - 16 squares: 16 * 2 * (1 + 0.85) * 102 u = 6,040 u; the dialect's squares and sums, 16
-/// roundings
-///   of at most 16 (1 + 0.85^2): 440 u; this kernel's: 300 u. Together below 8,192 u;
-/// - 16 magnitudes: 2 * 16 * 102 u + 16 * 16 * 1.85 u + 300 u < 4,096 u;
-/// - the largest magnitudes: 2 * 102 u + 2 u < 256 u.
-constexpr float undecided_below(ScaleRule rule) {
+///   one on either side: the two differences are within D = 16 u Y of each other;
+/// - 16 squares: 16 * 2 * (e + f) * D, and 16 D^2 for each candidate; the dialect's squares and
+/// sums,
+///   16 roundings of at most 16 (e^2 + f^2), and this kernel's, 11 of as much;
+/// - 16 magnitudes: 2 * 16 * D, and 16 + 11 roundings of at most 16 (e + f);
+/// - the largest magnitudes: 2 * D, and 2 roundings.
+constexpr float undecided_below(ScaleRule rule, float y, float e, float f) {
+  constexpr float u = 0x1p-24F;
+  const float distance = 16 * u * y;
   switch (rule) {
     case ScaleRule::mse:
-      return 8192 * 0x1p-24F;
+      return 32 * (e + f) * distance + 32 * distance * distance + 27 * 16 * u * (e * e + f * f);
     case ScaleRule::mae:
-      return 4096 * 0x1p-24F;
+      return 32 * distance + 27 * 16 * u * (e + f);
     default:
-      return 256 * 0x1p-24F;
+      return 2 * distance + 2 * u * (e + f);
   }
+}
+
+/// The largest error of an element whose |y| is at most 17/16 of the largest one: half of the
+/// widest gap, or what lies above.
+template <const ElementFormat& Format>
+constexpr float largest_error() {
+  const float largest = value_table<Format>[Format.max_code()];
+  const float gap = largest - value_table<Format>[Format.max_code() - 1];
+  return gap / 2 > largest / 16 ? gap / 2 : largest / 16;
 }
 
 /// Both scale bytes of a block of NVFP4, and what the second candidate's errors are multiplied by.
 struct FourOverSix {
   static constexpr BlockChoice first = BlockChoice::six;
   static constexpr BlockChoice second = BlockChoice::four;
-  static constexpr std::uint32_t code_mask = 7;  ///< of the second candidate's code without sign
+  static constexpr const ElementFormat& format = e2m1;
+  static constexpr std::uint32_t second_mask = 7;  ///< of the second candidate's code without sign
+  static constexpr bool second_is_signed = false;
+  static constexpr bool second_has_negative_zero = true;
+  /// Half a gap from 3 to 4, in a scale that is at most 1.5 * 17/15 larger than the first one.
+  static constexpr float second_error = 0.85F;
 
   explicit FourOverSix(const TensorConstants& t) : ratio(t.second_ratio), decode(t.decode_scale) {}
 
@@ -58,38 +73,67 @@ struct FourOverSix {
     VU byte;
     hn::Mask<DF> served;
   };
-  HWY_INLINE Prepared prepare(VF h, const Scales& s, VF /*inverse*/) const {
+  HWY_INLINE Prepared prepare(VF h, const Scales& s) const {
     const VF h4 = hn::Mul(h, set(ratio));
     const Scales s4(h4);
     return {hn::Div(set(1.0F), hn::Mul(set(decode), s4.scale)), hn::Div(s4.scale, s.scale),
             s4.scale, s4.code, Scales::serves(h4)};
   }
-  /// The second candidate of magnitudes: |y4|, its rounded bits, and the error.
+  HWY_INLINE auto rounded(VF magnitude) const { return FloatRounding<e2m1>(magnitude); }
+  static HWY_INLINE VU code(VU word) { return FloatRounding<e2m1>::code(word); }
+  /// The second candidate of a magnitude: its word, as that of rounded(), and the error.
   struct Element {
-    VU rounded;
+    VU word;
     VF error;
   };
   static HWY_INLINE Element element(VF x, VF /*y*/, VF inverse) {
     const VF y = hn::Mul(x, inverse);
-    const E2m1Rounding r(y);
-    return {bits_of(r.rounded), hn::Sub(r.value(), y)};
+    const FloatRounding<e2m1> r(y);
+    return {r.word(), hn::Sub(r.value(), y)};
   }
   static HWY_INLINE VF value(VF x, VF /*y*/, VF inverse) {
-    return E2m1Rounding(hn::Mul(x, inverse)).value();
+    return FloatRounding<e2m1>(hn::Mul(x, inverse)).value();
   }
   static HWY_INLINE VF expanded(VF v) { return v; }
-  static constexpr bool second_is_signed = false;
   float ratio;
   float decode;
 };
 
+/// Float or integer elements in the same scale.
+template <const ElementFormat& Float, const ElementFormat& Integer>
 struct FloatOrInteger {
   static constexpr BlockChoice first = BlockChoice::floating;
   static constexpr BlockChoice second = BlockChoice::integer;
-  static constexpr std::uint32_t code_mask = 15;
+  static constexpr const ElementFormat& format = Float;
+  static constexpr bool second_is_signed = Integer.coding == Coding::twos_complement;
+  static constexpr std::uint32_t second_mask =
+      second_is_signed ? Integer.code_mask() : Integer.magnitude_mask();
+  static constexpr bool second_has_negative_zero = second_is_signed;
+  static constexpr float largest_integer = static_cast<float>(Integer.max_code());
+  /// Of IF4 the unit is 6/7; it is the largest float over the largest integer.
+  static constexpr float second_error =
+      largest_error<Integer>() / largest_integer * value_table<Float>[Float.max_code()];
+  /// Of 7 17/16 is below 7.5, and of 3; of 31 it is not.
+  static constexpr bool clamps = largest_integer / 16 >= 0.5F;
+  static constexpr bool is_e2m0 = Float == e2m0;
+  static constexpr int m = Float.mantissa_bits;
+
+  /// 2^23, and what makes code() of fl(k + aligner) the integer k. Of E2M0 it is the word itself;
+  /// others add word >> (23 - m), which is 150 << m where the sum's bits from there on are 0:
+  /// what is missing to a multiple of 2^bits is added. Where k may be negative, 2^20 keeps the sum
+  /// above 2^23: with m of 1 or less those bits are still 0. All are even, so ties go to even k.
+  static constexpr int missing =
+      is_e2m0 ? 0 : static_cast<int>((0U - (150U << m)) & Integer.code_mask());
+  static_assert(missing % 2 == 0 && (m <= 1 || !second_is_signed));
+  static constexpr float aligner =
+      static_cast<float>((1 << 23) + (second_is_signed ? 1 << 20 : 0) + missing);
 
   explicit FloatOrInteger(const TensorConstants& t)
-      : shrink(t.integer_shrink), expand(t.integer_expand), flag(t.format->integer_flag()) {}
+      : shrink(t.integer_shrink), expand(t.integer_expand), flag(t.format->integer_flag()) {
+    // The number below 1.5.
+    constexpr float below = 1.5F - 0x1p-23F;
+    to_two = t.dialect->e2m0_ties == E2m0Ties::down ? 1.5F : below;
+  }
 
   struct Prepared {
     VF inverse;
@@ -98,25 +142,43 @@ struct FloatOrInteger {
     VU byte;
     hn::Mask<DF> served;
   };
-  HWY_INLINE Prepared prepare(VF h, const Scales& s, VF /*inverse*/) const {
+  HWY_INLINE Prepared prepare(VF h, const Scales& s) const {
     return {set(shrink), set(expand), s.scale, hn::Or(s.code, set_bits(flag)), Scales::serves(h)};
   }
+  HWY_INLINE auto rounded(VF magnitude) const {
+    if constexpr (is_e2m0) {
+      return E2m0Rounding(magnitude, to_two);
+    } else {
+      return FloatRounding<Float>(magnitude);
+    }
+  }
+  static HWY_INLINE VU code(VU word) {
+    if constexpr (is_e2m0) {
+      return word;
+    } else {
+      return FloatRounding<Float>::code(word);
+    }
+  }
   struct Element {
-    VU rounded;
+    VU word;
     VF error;
   };
+  static HWY_INLINE VF rounded_integer(VF scaled) {
+    if constexpr (clamps) scaled = hn::Min(scaled, set(largest_integer));
+    return hn::Add(scaled, set(aligner));
+  }
   static HWY_INLINE Element element(VF /*x*/, VF y, VF shrink_factor) {
     const VF scaled = hn::Mul(y, shrink_factor);
-    const VF r = integer_rounded(scaled);
-    return {bits_of(r), hn::Sub(integer_value(r), scaled)};
+    const VF r = rounded_integer(scaled);
+    return {bits_of(r), hn::Sub(hn::Sub(r, set(aligner)), scaled)};
   }
   static HWY_INLINE VF value(VF /*x*/, VF y, VF shrink_factor) {
-    return integer_value(integer_rounded(hn::Mul(y, shrink_factor)));
+    return hn::Sub(rounded_integer(hn::Mul(y, shrink_factor)), set(aligner));
   }
   HWY_INLINE VF expanded(VF v) const { return hn::Mul(v, set(expand)); }
-  static constexpr bool second_is_signed = true;
   float shrink;
   float expand;
+  float to_two;
   std::uint32_t flag;
 };
 
@@ -124,7 +186,8 @@ template <typename Pair, ScaleRule rule>
 class SelectKernel {
  public:
   static constexpr std::size_t size = nv_size;
-  static constexpr std::size_t block_bytes = size / 2;
+  static constexpr bool is_packed = Pair::format.bits == 4;
+  static constexpr std::size_t block_bytes = is_packed ? size / 2 : size;
   static constexpr BlockChoice first = Pair::first;
   static constexpr BlockChoice second = Pair::second;
 
@@ -162,7 +225,7 @@ class SelectKernel {
       const auto empty = hn::Eq(b, hn::Zero(d));
       const auto empty_bits = hn::RebindMask(du, empty);
       const VF inv = hn::Div(set(1.0F), hn::Mul(set(decode_), s.scale));
-      const auto other = pair_.prepare(h, s, inv);
+      const auto other = pair_.prepare(h, s);
       hn::Store(hn::IfThenZeroElse(empty, inv), d, out.inverse[0] + k);
       hn::Store(hn::IfThenZeroElse(empty, other.inverse), d, out.inverse[1] + k);
       hn::Store(s.scale, d, out.scale[0] + k);
@@ -183,7 +246,7 @@ class SelectKernel {
     const DU du;
     // The errors' difference, a vector per block.
     constexpr std::size_t elements = group_blocks * size;
-    HWY_ALIGN std::uint32_t rounded[2][elements];
+    HWY_ALIGN std::uint32_t words[2][elements];
     HWY_ALIGN float difference[group_blocks * lanes];
     HWY_ALIGN float second_error[rule == ScaleRule::abs_max ? group_blocks * lanes : lanes];
     HWY_UNROLL(4)
@@ -205,11 +268,11 @@ class SelectKernel {
           y = hn::Mul(source, inv);
           magnitude = y;
         }
-        const E2m1Rounding r(magnitude);
+        const auto r = pair_.rounded(magnitude);
         const VF error = hn::Sub(r.value(), magnitude);
         const auto other = Pair::element(source, y, inv2);
-        hn::Store(bits_of(r.rounded), du, rounded[0] + at);
-        hn::Store(other.rounded, du, rounded[1] + at);
+        hn::Store(r.word(), du, words[0] + at);
+        hn::Store(other.word, du, words[1] + at);
         if constexpr (rule == ScaleRule::mse) {
           const VF square = hn::Mul(other.error, other.error);
           const VF part = hn::MulSub(square, w, hn::Mul(error, error));
@@ -243,7 +306,7 @@ class SelectKernel {
       }
       const auto is_second = hn::Lt(less, hn::Zero(d));
       chosen |= mask_bits(is_second) << k;
-      undecided |= mask_bits(hn::Not(hn::Gt(hn::Abs(less), set(undecided_below(rule))))) << k;
+      undecided |= mask_bits(hn::Not(hn::Gt(hn::Abs(less), set(bound)))) << k;
     }
     chosen &= ~prepared.zero;
     const std::uint32_t served = prepared.served & ~prepared.zero;
@@ -265,25 +328,41 @@ class SelectKernel {
                   scales + k);
     }
 
-    static constexpr std::uint32_t masks[2] = {7, Pair::code_mask};
-    for (std::size_t part = 0; part < 2; ++part) {
-      const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
-        const std::size_t at = part * 128 + i * lanes;
-        const std::size_t k = at / size;
-        const std::uint32_t which = chosen >> k & 1;
-        const VU code = code_bits(hn::Load(du, rounded[0] + which * elements + at));
-        VF value = hn::LoadU(d, x + at);
-        if (drops_zero_sign_) {
-          value = sign_source<false>(value, hn::Mul(value, set(prepared.inverse[which][k])));
-        }
-        return with_sign(code, value, masks[which]);
-      };
-      pack_nibbles(vector, ~prepared.zero >> (8 * part), codes + part * 64);
+    const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
+      const std::size_t at = i * lanes;
+      const std::size_t k = at / size;
+      const std::uint32_t which = chosen >> k & 1;
+      const VU code = Pair::code(hn::Load(du, words[0] + which * elements + at));
+      VF value = hn::LoadU(d, x + at);
+      if (drops_zero_sign_) {
+        value = sign_source<false>(value, hn::Mul(value, set(prepared.inverse[which][k])));
+      }
+      constexpr int bits = Pair::format.bits;
+      constexpr std::uint32_t masks[2] = {Pair::format.magnitude_mask(), Pair::second_mask};
+      const VU with = with_sign<bits>(code, value, masks[which]);
+      if constexpr (Pair::second_has_negative_zero) {
+        return with;
+      } else {
+        return which != 0 ? without_negative_zero<bits>(with) : with;
+      }
+    };
+    if constexpr (is_packed) {
+      for (std::size_t part = 0; part < 2; ++part) {
+        pack_nibbles([&](std::size_t i)
+                         LOWBIT_INLINE_LAMBDA { return vector(part * (128 / lanes) + i); },
+                     ~prepared.zero >> (8 * part), codes + part * 64);
+      }
+    } else {
+      store_codes<size>(vector, prepared.zero, codes);
     }
     return {redo, chosen};
   }
 
  private:
+  static constexpr float largest_y = value_table<Pair::format>[Pair::format.max_code()] * 17 / 16;
+  static constexpr float bound =
+      undecided_below(rule, largest_y, largest_error<Pair::format>(), Pair::second_error);
+
   /// Whether the dialect's own operations, one after another, give the second candidate the smaller
   /// error. All of them round magnitudes as they round numbers with a sign.
   HWY_INLINE bool second_is_better(const float* HWY_RESTRICT x, const Prepared& prepared,
@@ -293,7 +372,7 @@ class SelectKernel {
     for (std::size_t i = 0; i < size; i += lanes) {
       const VF magnitude = hn::Abs(hn::LoadU(d, x + k * size + i));
       const VF y = hn::Mul(magnitude, set(prepared.inverse[0][k]));
-      const VF q = E2m1Rounding(y).value();
+      const VF q = pair_.rounded(y).value();
       const VF q2 = Pair::value(magnitude, y, set(prepared.inverse[1][k]));
       const VF value = scaled(q, prepared.scale[0][k]);
       const VF value2 = pair_.expanded(scaled(q2, prepared.scale[1][k]));

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "quantize/vector/elements-inl.hpp"
 #include "quantize/vector/groups-inl.hpp"
@@ -116,7 +117,8 @@ class StaticKernel {
 };
 
 /// MX formats: the exponent of the block's amax less that of the largest element, rounded up as the
-/// rule says.
+/// rule says. Integer elements count in units of 2^-6, so their largest one is below 2: scales near
+/// both ends of the range are done again by the scalar engine.
 template <typename Elements>
 class MxKernel {
  public:
@@ -130,12 +132,13 @@ class MxKernel {
         lowered_(lowered(t)),
         quotient_(t.dialect->mx_scale != MxScale::exact),
         clears_byte_0_(t.dialect->mx_element_scale == MxElementScale::zero_where_byte_is_zero),
-        divisor_(t.largest_element),
+        divisor_(std::ldexp(t.largest_element, unit_exponent)),
         divides_(t.dialect->mx_scale == MxScale::divided) {}
 
   struct Prepared {
     HWY_ALIGN float inverse[group_blocks];
     std::uint32_t zero;
+    std::uint32_t redo;
   };
 
   HWY_INLINE void prepare(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT scales,
@@ -144,6 +147,7 @@ class MxKernel {
     HWY_ALIGN float amax[group_blocks];
     block_maxima<size>(x, amax);
     out.zero = 0;
+    out.redo = 0;
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
       const VF top = hn::Load(d, amax + k);
@@ -153,8 +157,14 @@ class MxKernel {
       const VU byte = hn::Sub(hn::Max(field, set_bits(lowered_)), set_bits(lowered_));
       const auto empty = hn::Eq(clears_byte_0_ ? float_of(byte) : top, hn::Zero(d));
       const auto empty_bits = hn::RebindMask(DU(), empty);
-      // 2^(127 - byte); byte is at most 254 - 1.
-      const VU inv = hn::ShiftLeft<23>(hn::Sub(set_bits(254), byte));
+      // 2^(127 - byte), in units of the elements; its exponent field is at least 1: byte is at most
+      // 254 - 1 where elements are above 2, or 254.
+      const VU inv = hn::ShiftLeft<23>(hn::Sub(set_bits(254 - unit_exponent), byte));
+      if constexpr (unit_exponent != 0) {
+        const auto served =
+            hn::And(hn::Gt(byte, set_bits(-unit_exponent)), hn::Lt(byte, set_bits(254)));
+        out.redo |= mask_bits(hn::RebindMask(d, hn::Not(served))) << k;
+      }
       hn::Store(float_of(hn::IfThenZeroElse(empty_bits, inv)), d, out.inverse + k);
       store_bytes(hn::IfThenZeroElse(empty_bits, byte), scales + k);
       out.zero |= mask_bits(empty) << k;
@@ -171,7 +181,7 @@ class MxKernel {
                                set(prepared.inverse[i * lanes / size]));
       };
       store_codes<size>(vector, prepared.zero, codes);
-      return {};
+      return {prepared.redo & ~prepared.zero, 0};
     }
     for (std::size_t part = 0; part < 4; ++part) {
       const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
@@ -188,7 +198,11 @@ class MxKernel {
   }
 
  private:
-  static constexpr float largest = value_table<Elements::format>[Elements::format.max_code()];
+  static constexpr bool is_integer = Elements::format.is_integer();
+  static constexpr int unit_exponent = is_integer ? -6 : 0;
+  static constexpr int fraction_bits = is_integer ? 6 : Elements::format.mantissa_bits;
+  static constexpr float largest =
+      value_table<Elements::format>[Elements::format.max_code()] * power_of_two(unit_exponent);
   /// What carries into the exponent field of b: nothing; any mantissa but 0 (b above 2^n); a
   /// mantissa above that of the largest element; one that rounds up to 2 in the element's bits.
   static std::uint32_t round_up(const TensorConstants& t) {
@@ -201,7 +215,7 @@ class MxKernel {
       case ScaleRule::static_6:
         return 0x7FFFFFU - (std::bit_cast<std::uint32_t>(largest) & 0x7FFFFFU);
       case ScaleRule::even:
-        return std::uint32_t{1} << (22 - Elements::format.mantissa_bits);
+        return std::uint32_t{1} << (22 - fraction_bits);
       default:
         return 0;
     }

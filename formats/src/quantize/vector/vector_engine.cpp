@@ -17,6 +17,7 @@
 #include "quantize/vector/served_dialects.hpp"
 #include "quantize/vector/static-inl.hpp"
 #include "quantize/vector/top_magnitude-inl.hpp"
+#include "quantize/vector/widen-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lowbit::detail::HWY_NAMESPACE {
@@ -59,7 +60,6 @@ const Engine* fp4(const TensorConstants& t) {
     if (overflows && t.dialect->element_overflow != ElementOverflow::saturate) return nullptr;
     return engine<MxKernel<E2m1Elements<keeps, true>>>(t);
   }
-  if (t.format->is_adaptive()) return selecting<FloatOrInteger>(t);
   if (t.selects) return selecting<FourOverSix>(t);
   return engine<StaticKernel<E2m1Elements<keeps, false>>>(t);
 }
@@ -84,16 +84,54 @@ bool is_served(ScaleRule rule) {
 
 template <const ElementFormat& Format>
 const Engine* byte_codes(const TensorConstants& t) {
-  // Both formats of six bits have subnormals that a dialect may keep from carrying.
-  if (Format.bits == 6 && t.dialect->subnormal_carry != SubnormalCarry::carried) return nullptr;
   const bool keeps = t.dialect->negative_zero == NegativeZero::kept;
   if (t.format->family() == ScaleFamily::mx) {
     return keeps ? engine<MxKernel<ByteElements<Format, true>>>(t)
                  : engine<MxKernel<ByteElements<Format, false>>>(t);
   }
-  if (t.selects || t.format->is_adaptive()) return nullptr;
   return keeps ? engine<StaticKernel<ByteElements<Format, true>>>(t)
                : engine<StaticKernel<ByteElements<Format, false>>>(t);
+}
+
+/// Whether an axis of the dialect changes how elements are rounded or coded.
+bool deviates(const TensorConstants& t) {
+  const ElementFormat& e = *t.format->element;
+  const Dialect& d = *t.dialect;
+  const bool has_int3 = e == int3 || (t.format->is_adaptive() && *t.format->integer == int3);
+  return (e.bits == 6 && !e.is_integer() && d.subnormal_carry != SubnormalCarry::carried) ||
+         (e == e2m0 && !t.format->is_adaptive() && d.e2m0_ties != E2m0Ties::even) ||
+         (has_int3 && d.int3_coding != Int3Coding::twos_complement);
+}
+
+const Engine* by_elements(const TensorConstants& t) {
+  const BlockFormat& format = *t.format;
+  const ElementFormat& e = *format.element;
+  if (deviates(t)) return nullptr;
+  if (format.is_adaptive()) {
+    const ElementFormat& i = *format.integer;
+    if (e == e2m0 && i == int3) return selecting<FloatOrInteger<e2m0, int3>>(t);
+    if (e == e2m1 && i == int4) return selecting<FloatOrInteger<e2m1, int4>>(t);
+    if (e == e2m3 && i == int6) return selecting<FloatOrInteger<e2m3, int6>>(t);
+    if (e == e3m2 && i == int6) return selecting<FloatOrInteger<e3m2, int6>>(t);
+    return nullptr;
+  }
+  if (e == e2m1) {
+    return t.dialect->negative_zero == NegativeZero::kept ? fp4<true>(t) : fp4<false>(t);
+  }
+  if (t.selects) return nullptr;
+  if (e == e2m0) return byte_codes<e2m0>(t);
+  if (e == e2m3) return byte_codes<e2m3>(t);
+  if (e == e3m2) return byte_codes<e3m2>(t);
+  if (e == e4m3) return byte_codes<e4m3>(t);
+  if (e == e5m2) return byte_codes<e5m2>(t);
+  if (format.family() == ScaleFamily::mx) {
+    if (!(e == int8)) return nullptr;
+    return engine<MxKernel<SignedIntegers<int8, true>>>(t);
+  }
+  if (e == int3) return engine<StaticKernel<SignedIntegers<int3, false>>>(t);
+  if (e == int4) return engine<StaticKernel<SignedIntegers<int4, false>>>(t);
+  if (e == int6) return engine<StaticKernel<MagnitudeIntegers<int6>>>(t);
+  return nullptr;
 }
 
 /// A dialect is served by the values of its axes (served_dialects.hpp).
@@ -102,7 +140,9 @@ const Engine* find_engine(const TensorConstants& t) {
   if (t.rounding != ElementRounding::nearest || !is_served(t.rule)) return nullptr;
   if (!serves_dialect(*t.dialect)) return nullptr;
   if (format.family() == ScaleFamily::mx) {
-    if (format.block_size != 32 || !(*format.scale == e8m0) || format.element_exponent != 0) {
+    const int unit_exponent = *format.element == int8 ? -6 : 0;
+    if (format.block_size != 32 || !(*format.scale == e8m0) ||
+        format.element_exponent != unit_exponent) {
       return nullptr;
     }
   } else {
@@ -110,15 +150,7 @@ const Engine* find_engine(const TensorConstants& t) {
     // Beyond, intermediate results may leave the range of normal numbers.
     if (!(t.scaled_amax >= 0x1p-32F && t.scaled_amax <= 0x1p32F)) return nullptr;
   }
-  if (format.is_adaptive() && !(*format.integer == int4)) return nullptr;
-  if (*format.element == int4 && format.family() == ScaleFamily::nv)
-    return engine<StaticKernel<Int4Elements>>(t);
-  if (*format.element == e2m3) return byte_codes<e2m3>(t);
-  if (*format.element == e3m2) return byte_codes<e3m2>(t);
-  if (*format.element == e4m3) return byte_codes<e4m3>(t);
-  if (*format.element == e5m2) return byte_codes<e5m2>(t);
-  if (!(*format.element == e2m1)) return nullptr;
-  return t.dialect->negative_zero == NegativeZero::kept ? fp4<true>(t) : fp4<false>(t);
+  return by_elements(t);
 }
 
 }  // namespace
@@ -132,6 +164,8 @@ HWY_EXPORT(find_engine);
 HWY_EXPORT(expand_bytes);
 HWY_EXPORT(expand_codes);
 HWY_EXPORT(top_bits);
+HWY_EXPORT(widen_bf16);
+HWY_EXPORT(widen_f16);
 }  // namespace
 
 const Engine* vector_engine(const TensorConstants& constants) {
@@ -140,6 +174,14 @@ const Engine* vector_engine(const TensorConstants& constants) {
 
 std::uint32_t top_magnitude(const float* x, std::size_t count) {
   return HWY_DYNAMIC_DISPATCH(top_bits)(x, count);
+}
+
+void widen_f16(const std::byte* bytes, std::size_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(widen_f16)(bytes, count, out);
+}
+
+void widen_bf16(const std::byte* bytes, std::size_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(widen_bf16)(bytes, count, out);
 }
 
 void expand(const BlockFormat& format, const std::uint8_t* codes, const std::uint8_t* scales,

@@ -2,6 +2,7 @@
 // Engines that compute with vectors: one per instruction set, chosen when the program runs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,11 @@ namespace lowbit::detail {
 
 /// The largest bits of |x|, as Engine::top_magnitude.
 [[nodiscard]] std::uint32_t top_magnitude(const float* x, std::size_t count);
+
+/// F16 or BF16 to binary32, every bit kept: of NaN the payload too.
+/// \param bytes  2 * count of them, little-endian, at any address
+void widen_f16(const std::byte* bytes, std::size_t count, float* out);
+void widen_bf16(const std::byte* bytes, std::size_t count, float* out);
 
 /// The values of blocks, one block after another.
 /// \param format  with blocks of a multiple of sixteen elements
