@@ -108,7 +108,7 @@ class TensorDequantizer {
     detail::parallel_indices(strips.size(), threads, [&](std::size_t i, unsigned) {
       const BlockTensor part = codes_of(strips[i]);
       std::vector<float> restored(part.rows * part.columns);
-      dequantize_as(dtype_, part, *stored_.head.record.dialect, restored);
+      dequantize_as(dtype_, part, *stored_.head.record.dialect, restored, 1);
       store(file, index, strips[i], restored);
     });
   }

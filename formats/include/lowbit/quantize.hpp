@@ -59,10 +59,12 @@ enum class BlockChoice : std::uint8_t { only, six, four, floating, integer };
 
 /// A, the largest magnitude that quantize() would see: after the transforms and the non-finite
 /// policy (non-finite elements that remain do not count). A tensor that comes in pieces is
-/// quantized by giving the largest A of its pieces as QuantizeOptions::amax. \throws Error as
-/// quantize() does.
+/// quantized by giving the largest A of its pieces as QuantizeOptions::amax.
+/// \param threads  at most so many; 0: one per core. The result does not depend on it.
+/// \throws Error as quantize() does.
 [[nodiscard]] float measure_amax(std::span<const float> values, std::size_t rows,
-                                 std::size_t columns, const QuantizeOptions& options);
+                                 std::size_t columns, const QuantizeOptions& options,
+                                 unsigned threads = 0);
 
 /// Quantizes a row-major matrix of rows x columns values.
 /// \param values  rows x columns, row-major
@@ -70,18 +72,22 @@ enum class BlockChoice : std::uint8_t { only, six, four, floating, integer };
 /// \param columns  0 or more
 /// \param options  format, rule, dialect and policies
 /// \param choices  empty, or rows x blocks_per_row entries to be filled.
+/// \param threads  at most so many; 0: one per core. The result does not depend on it, nor does the
+///        element that an error names. Matrices of fewer than 2^16 elements start none.
 /// \throws Error(usage) for pairs that do not exist or spans of the wrong size;
 ///         Error(invalid_input) for non-finite input under NonFinite::error.
 /// Thread-safe. Allocates the result, and nothing per block.
 [[nodiscard]] BlockTensor quantize(std::span<const float> values, std::size_t rows,
                                    std::size_t columns, const QuantizeOptions& options,
-                                   std::span<BlockChoice> choices = {});
+                                   std::span<BlockChoice> choices = {}, unsigned threads = 0);
 
 /// Every element of the tensor, in row order, as the exact value rounded once to FP32 (`canonical`)
 /// or by the dialect's own expression.
 /// \param tensor  any codes and scale bytes
 /// \param dialect  canonical where null
 /// \param out  rows x columns floats.
-void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect = nullptr);
+/// \param threads  at most so many; 0: one per core. The result does not depend on it.
+void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect = nullptr,
+                unsigned threads = 0);
 
 }  // namespace lowbit

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
-#include "dequantize/value_table.hpp"
+#include "dequantize/dequantize_with.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
 #include "quantize/vector/vector_engine.hpp"
@@ -38,47 +40,81 @@ void check(const BlockTensor& t, std::size_t out_size) {
   }
 }
 
+constexpr std::size_t chunk_elements = std::size_t{1} << 16;
+
 /// Whole blocks where they go, the last one of a row through a buffer where it is padded.
-void expand_rows(const BlockTensor& t, detail::ValueTable& table, std::span<float> out) {
+void expand_row(const BlockTensor& t, std::size_t r, detail::ValueTable& table, float* out) {
   const auto size = static_cast<std::size_t>(t.format->block_size);
   const std::size_t whole = t.columns / size;
   const std::size_t rest = t.columns % size;
   const std::size_t per_row = t.blocks_per_row();
-  if (rest == 0) {
-    detail::expand(*t.format, t.values.data(), t.scales.data(), t.rows * per_row, table,
-                   out.data());
-    return;
-  }
+  const std::uint8_t* const codes = t.values.data() + r * t.value_bytes_per_row();
+  const std::uint8_t* const scales = t.scales.data() + r * per_row;
+  detail::expand(*t.format, codes, scales, whole, table, out);
+  if (rest == 0) return;
   std::array<float, max_block_size> last;
-  for (std::size_t r = 0; r < t.rows; ++r) {
-    const std::uint8_t* const codes = t.values.data() + r * t.value_bytes_per_row();
-    const std::uint8_t* const scales = t.scales.data() + r * per_row;
-    float* const to = out.data() + r * t.columns;
-    detail::expand(*t.format, codes, scales, whole, table, to);
-    detail::expand(*t.format, codes + whole * (t.value_bytes_per_row() / per_row), scales + whole,
-                   1, table, last.data());
-    std::copy_n(last.data(), rest, to + whole * size);
+  detail::expand(*t.format, codes + whole * (t.value_bytes_per_row() / per_row), scales + whole, 1,
+                 table, last.data());
+  std::copy_n(last.data(), rest, out + whole * size);
+}
+
+/// Of blocks that are not a multiple of sixteen elements.
+void look_up_row(const BlockTensor& t, std::size_t r, detail::ValueTable& table, float* out) {
+  const auto size = static_cast<std::size_t>(t.format->block_size);
+  const std::size_t mask = t.format->element->code_count() - 1;
+  for (std::size_t k = 0; k < t.blocks_per_row(); ++k) {
+    const float* const values = table.row(t.scale(r, k));
+    const std::size_t end = std::min((k + 1) * size, t.columns);
+    for (std::size_t c = k * size; c < end; ++c) out[c] = values[t.code(r, c) & mask];
   }
 }
 
 }  // namespace
 
-void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect) {
-  check(tensor, out.size());
-  detail::ValueTable table(*tensor.format, tensor.amax, tensor.encode_constant,
-                           dialect != nullptr ? *dialect : canonical);
-  const auto size = static_cast<std::size_t>(tensor.format->block_size);
-  if (size % 16 == 0) return expand_rows(tensor, table, out);
-  const std::size_t mask = tensor.format->element->code_count() - 1;
-  for (std::size_t r = 0; r < tensor.rows; ++r) {
-    for (std::size_t k = 0; k < tensor.blocks_per_row(); ++k) {
-      const float* const values = table.row(tensor.scale(r, k));
-      const std::size_t end = std::min((k + 1) * size, tensor.columns);
-      for (std::size_t c = k * size; c < end; ++c) {
-        out[r * tensor.columns + c] = values[tensor.code(r, c) & mask];
-      }
-    }
+namespace detail {
+
+void dequantize_with(const BlockTensor& t, std::span<float> out, unsigned threads,
+                     const std::function<ValueTable()>& make) {
+  check(t, out.size());
+  if (out.empty()) return;
+  const auto size = static_cast<std::size_t>(t.format->block_size);
+  // A table per thread: its rows are filled as they are needed.
+  using Table = std::optional<ValueTable>;
+  const auto parts = [&](std::size_t count, std::size_t step, auto expand_part) {
+    for_each_index<Table>((count + step - 1) / step, threads, [&](std::size_t i, Table& table) {
+      if (!table) table.emplace(make());
+      expand_part(i * step, std::min(count, (i + 1) * step), *table);
+    });
+  };
+  if (size % 16 == 0 && t.columns % size == 0) {
+    const std::size_t bytes = t.value_bytes_per_row() / t.blocks_per_row();
+    return parts(t.scales.size(), chunk_elements / size,
+                 [&](std::size_t first, std::size_t last, ValueTable& table) {
+                   expand(*t.format, t.values.data() + first * bytes, t.scales.data() + first,
+                          last - first, table, out.data() + first * size);
+                 });
   }
+  parts(t.rows, std::max<std::size_t>(chunk_elements / t.columns, 1),
+        [&](std::size_t first, std::size_t last, ValueTable& table) {
+          for (std::size_t r = first; r < last; ++r) {
+            float* const to = out.data() + r * t.columns;
+            if (size % 16 == 0) {
+              expand_row(t, r, table, to);
+            } else {
+              look_up_row(t, r, table, to);
+            }
+          }
+        });
+}
+
+}  // namespace detail
+
+void dequantize(const BlockTensor& tensor, std::span<float> out, const Dialect* dialect,
+                unsigned threads) {
+  detail::dequantize_with(tensor, out, threads, [&] {
+    return detail::ValueTable(*tensor.format, tensor.amax, tensor.encode_constant,
+                              dialect != nullptr ? *dialect : canonical);
+  });
 }
 
 }  // namespace lowbit

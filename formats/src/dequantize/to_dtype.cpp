@@ -5,13 +5,17 @@
 
 #include <bit>
 #include <cmath>
+#include <memory>
 
+#include "dequantize/dequantize_with.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
 
 namespace lowbit {
 namespace {
+
+constexpr ConversionPolicy policy{.overflow = Overflow::infinity};
 
 /// n / d rounded to odd: the quotient itself where it is a double, else the neighbour whose last
 /// bit is set. Rounding that to a format of at most 51 significant bits gives what rounding the
@@ -49,30 +53,30 @@ class Factors {
 }  // namespace
 
 void dequantize_as(const Dtype& dtype, const BlockTensor& tensor, const Dialect& dialect,
-                   std::span<float> out) {
+                   std::span<float> out, unsigned threads) {
   if (!(dtype == dtype_f32 || dtype == dtype_f16 || dtype == dtype_bf16)) {
     throw Error(ErrorKind::usage,
                 fmt::format("no dequantization to {}; there are F32, F16, BF16", dtype.name));
   }
-  dequantize(tensor, out, &dialect);
-  if (dtype == dtype_f32) return;
+  if (dtype == dtype_f32) return dequantize(tensor, out, &dialect, threads);
   const ElementFormat& half = dtype == dtype_f16 ? f16 : bf16;
-  const ConversionPolicy policy{.overflow = Overflow::infinity};
-  if (dialect.dequantization != Dequantization::exact) {
-    for (float& value : out) value = to_float(half, from_float(half, value, policy));
-    return;
-  }
-  const Factors factors(tensor);
-  const auto size = static_cast<std::size_t>(tensor.format->block_size);
-  for (std::size_t r = 0; r < tensor.rows; ++r) {
-    for (std::size_t c = 0; c < tensor.columns; ++c) {
-      const std::uint8_t scale_byte = tensor.scale(r, c / size);
-      const double n = factors.numerator(scale_byte, tensor.code(r, c));
-      const double value =
-          std::isfinite(n) ? quotient_to_odd(n, factors.denominator(scale_byte)) : n;
-      out[r * tensor.columns + c] = to_float(half, from_double(half, value, policy));
+  detail::dequantize_with(tensor, out, threads, [&]() -> detail::ValueTable {
+    const BlockFormat& format = *tensor.format;
+    if (dialect.dequantization == Dequantization::exact) {
+      return {format,
+              [&half, factors = Factors(tensor)](std::uint8_t scale_byte, std::uint32_t code) {
+                const double n = factors.numerator(scale_byte, code);
+                const double value =
+                    std::isfinite(n) ? quotient_to_odd(n, factors.denominator(scale_byte)) : n;
+                return to_float(half, from_double(half, value, policy));
+              }};
     }
-  }
+    auto values =
+        std::make_shared<detail::ValueTable>(format, tensor.amax, tensor.encode_constant, dialect);
+    return {format, [&half, values](std::uint8_t scale_byte, std::uint32_t code) {
+              return to_float(half, from_float(half, values->row(scale_byte)[code], policy));
+            }};
+  });
 }
 
 }  // namespace lowbit

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "dequantize/exact_quotient.hpp"
 #include "lowbit/approximate.hpp"
@@ -196,8 +197,17 @@ ValueTable::ValueTable(const BlockFormat& format, float amax, float encode_const
       codes_(format.element->code_count()),
       values_(std::size_t{256} * codes_) {}
 
+ValueTable::ValueTable(const BlockFormat& format, Value value)
+    : value_(std::move(value)),
+      format_(format),
+      codes_(format.element->code_count()),
+      values_(std::size_t{256} * codes_) {}
+
 void ValueTable::fill(std::uint8_t scale_byte, float* values) {
   known_[scale_byte] = true;
+  if (value_) {
+    return fill_with([&](std::uint32_t code) { return value_(scale_byte, code); }, codes_, values);
+  }
   switch (dialect_.dequantization) {
     case Dequantization::exact:
       return fill_with(ExactValue(format_, scale_byte, amax_, encode_constant_), codes_, values);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "lowbit/block_format.hpp"
@@ -21,6 +22,9 @@ class ValueTable {
   /// \param input_type  of what was quantized: some dialects compute the tensor scale in it
   ValueTable(const BlockFormat& format, float amax, float encode_constant, const Dialect& dialect,
              InputType input_type = InputType::float32);
+  /// Values that a function gives, of a scale byte and a code.
+  using Value = std::function<float(std::uint8_t scale_byte, std::uint32_t code)>;
+  ValueTable(const BlockFormat& format, Value value);
 
   /// element->code_count() values, by code.
   [[nodiscard]] const float* row(std::uint8_t scale_byte) {
@@ -32,11 +36,12 @@ class ValueTable {
  private:
   void fill(std::uint8_t scale_byte, float* values);
 
+  Value value_;  ///< or, where it is empty, as the dialect says
   const BlockFormat& format_;
-  const Dialect& dialect_;
-  InputType input_type_;
-  float amax_;
-  float encode_constant_;
+  const Dialect& dialect_ = canonical;
+  InputType input_type_ = InputType::float32;
+  float amax_ = 0.0F;
+  float encode_constant_ = 1.0F;
   std::size_t codes_;
   std::vector<float> values_;
   std::array<bool, 256> known_{};

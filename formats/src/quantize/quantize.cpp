@@ -10,6 +10,7 @@
 
 #include "lowbit/block_encoder.hpp"
 #include "lowbit/block_trace.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
 #include "quantize/engine.hpp"
 #include "quantize/request.hpp"
@@ -40,26 +41,37 @@ struct Job {
         fmt::format("{} values are given for a matrix of {} x {}", values.size(), rows, columns));
   }
 
-  [[nodiscard]] LoadedPiece load(const Piece& piece) {
+  [[nodiscard]] LoadedPiece load(const Piece& piece, std::vector<float>& buffer) const {
     return detail::load_or_refuse(source, piece, request.options(), buffer);
   }
 
-  [[nodiscard]] float measure_amax() {
-    std::vector<float> tops;
-    for (const Piece& piece : detail::pieces_of(request.rows(), request.columns(), 1, false)) {
-      tops.push_back(load(piece).amax);
-    }
+  [[nodiscard]] float measure_amax(unsigned threads) const {
+    const std::vector<Piece> pieces =
+        detail::pieces_of(request.rows(), request.columns(), 1, false);
+    std::vector<float> tops(pieces.size());
+    detail::for_each_index<std::vector<float>>(
+        pieces.size(), threads,
+        [&](std::size_t i, std::vector<float>& buffer) { tops[i] = load(pieces[i], buffer).amax; });
     return detail::largest_amax(tops);
   }
 
-  [[nodiscard]] TensorConstants constants() {
+  [[nodiscard]] TensorConstants constants(unsigned threads) const {
     const std::optional<float>& given = request.options().amax;
-    return detail::make_constants(request.options(), given ? *given : measure_amax());
+    return detail::make_constants(request.options(), given ? *given : measure_amax(threads));
   }
 
   Request request;
   MatrixSource source;
-  std::vector<float> buffer;
+};
+
+/// The memory of one thread.
+struct Buffers {
+  std::vector<float> values;
+  detail::RunBuffers blocks;
+  std::unique_ptr<detail::BlockScratch> scratch = std::make_unique<detail::BlockScratch>();
+  // Of blocks of several rows, before they are scattered.
+  std::vector<std::uint8_t> codes, scales;
+  std::vector<BlockChoice> choices;
 };
 
 /// Blocks of several rows lie one after another in `codes`, rows of the matrix in `out`.
@@ -79,46 +91,50 @@ void scatter_blocks(const std::uint8_t* codes, const std::uint8_t* scales,
   }
 }
 
-void quantize_all(Job& job, const TensorConstants& constants, BlockTensor& out,
-                  std::span<BlockChoice> choices) {
-  const Engine& engine = detail::engine_for(constants);
-  const auto scratch = std::make_unique<detail::BlockScratch>();
-  detail::RunBuffers buffers;
-  std::vector<std::uint8_t> codes, scales;
-  std::vector<BlockChoice> strip_choices;
-  const std::size_t block_rows = job.request.block_rows();
-  for (const Piece& piece : detail::pieces_of(out.rows, out.columns, block_rows, false)) {
-    const LoadedPiece loaded = job.load(piece);
-    const BlockRun run = detail::run_of(loaded, job.request, constants, buffers);
-    const std::size_t block = piece.row * out.blocks_per_row();
-    if (block_rows == 1) {
-      engine.quantize(
-          constants, run, *scratch,
-          {out.values.data() + piece.row * out.value_bytes_per_row(), out.scales.data() + block,
-           choices.empty() ? nullptr : choices.data() + block});
-      continue;
-    }
-    codes.resize(out.value_bytes_per_row() * block_rows);
-    scales.resize(run.blocks);
-    strip_choices.resize(run.blocks);
-    engine.quantize(constants, run, *scratch, {codes.data(), scales.data(), strip_choices.data()});
-    scatter_blocks(codes.data(), scales.data(), strip_choices.data(), run, piece.row, out, choices);
+void quantize_piece(const Job& job, const TensorConstants& constants, const Engine& engine,
+                    const Piece& piece, Buffers& b, BlockTensor& out,
+                    std::span<BlockChoice> choices) {
+  const LoadedPiece loaded = job.load(piece, b.values);
+  const BlockRun run = detail::run_of(loaded, job.request, constants, b.blocks);
+  const std::size_t block = piece.row * out.blocks_per_row();
+  if (run.block_rows == 1) {
+    engine.quantize(
+        constants, run, *b.scratch,
+        {out.values.data() + piece.row * out.value_bytes_per_row(), out.scales.data() + block,
+         choices.empty() ? nullptr : choices.data() + block});
+    return;
   }
+  b.codes.resize(out.value_bytes_per_row() * run.block_rows);
+  b.scales.resize(run.blocks);
+  b.choices.resize(run.blocks);
+  engine.quantize(constants, run, *b.scratch, {b.codes.data(), b.scales.data(), b.choices.data()});
+  scatter_blocks(b.codes.data(), b.scales.data(), b.choices.data(), run, piece.row, out, choices);
+}
+
+/// Pieces are whole rows: threads write to different places.
+void quantize_all(const Job& job, const TensorConstants& constants, unsigned threads,
+                  BlockTensor& out, std::span<BlockChoice> choices) {
+  const Engine& engine = detail::engine_for(constants);
+  const std::vector<Piece> pieces =
+      detail::pieces_of(out.rows, out.columns, job.request.block_rows(), false);
+  detail::for_each_index<Buffers>(pieces.size(), threads, [&](std::size_t i, Buffers& buffers) {
+    quantize_piece(job, constants, engine, pieces[i], buffers, out, choices);
+  });
 }
 
 }  // namespace
 
 float measure_amax(std::span<const float> values, std::size_t rows, std::size_t columns,
-                   const QuantizeOptions& options) {
+                   const QuantizeOptions& options, unsigned threads) {
   QuantizeOptions nearest = options;
   nearest.rounding = ElementRounding::nearest;
-  Job job(values, rows, columns, nearest);
-  return job.measure_amax();
+  return Job(values, rows, columns, nearest).measure_amax(threads);
 }
 
 BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_t columns,
-                     const QuantizeOptions& options, std::span<BlockChoice> choices) {
-  Job job(values, rows, columns, options);
+                     const QuantizeOptions& options, std::span<BlockChoice> choices,
+                     unsigned threads) {
+  const Job job(values, rows, columns, options);
   BlockTensor out;
   out.format = options.format;
   out.rows = rows;
@@ -127,23 +143,23 @@ BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_
     refuse(fmt::format("{} choices are given for {} blocks", choices.size(),
                        rows * out.blocks_per_row()));
   }
-  const TensorConstants constants = job.constants();
+  const TensorConstants constants = job.constants(threads);
   out.values.resize(rows * out.value_bytes_per_row());
   out.scales.resize(rows * out.blocks_per_row());
   out.amax = constants.amax;
   out.encode_constant = constants.encode_constant;
-  quantize_all(job, constants, out, choices);
+  quantize_all(job, constants, threads, out, choices);
   return out;
 }
 
 BlockTrace trace_block(std::span<const float> values, std::size_t rows, std::size_t columns,
                        const QuantizeOptions& options, std::size_t row, std::size_t block) {
-  Job job(values, rows, columns, options);
+  const Job job(values, rows, columns, options);
   if (row >= rows || block >= job.request.blocks()) {
     refuse(fmt::format("there is no block {} in row {} of {} x {} blocks", block, row, rows,
                        job.request.blocks()));
   }
-  const TensorConstants constants = job.constants();
+  const TensorConstants constants = job.constants(0);
   BlockTrace trace;
   trace.tensor_amax = constants.amax;
   trace.range_exponent = constants.range_exponent;
@@ -156,11 +172,10 @@ BlockTrace trace_block(std::span<const float> values, std::size_t rows, std::siz
   const Engine& engine = detail::scalar_engine(job.request.format());
   const std::size_t first = row - row % job.request.block_rows();
   const Piece piece{first, 0, std::min(job.request.block_rows(), rows - first), columns};
-  detail::RunBuffers buffers;
-  const LoadedPiece loaded = job.load(piece);
-  const BlockRun run = detail::run_of(loaded, job.request, constants, buffers);
-  const auto scratch = std::make_unique<detail::BlockScratch>();
-  engine.trace(constants, run, block, *scratch, trace);
+  Buffers buffers;
+  const LoadedPiece loaded = job.load(piece, buffers.values);
+  const BlockRun run = detail::run_of(loaded, job.request, constants, buffers.blocks);
+  engine.trace(constants, run, block, *buffers.scratch, trace);
   return trace;
 }
 
