@@ -4,12 +4,10 @@
 // scalar engine)
 #include <charconv>
 #include <functional>
-#include <memory>
-#include <random>
 #include <string_view>
 #include <vector>
 
-#include "dequantize/value_table.hpp"
+#include "bench/kernel_case.hpp"
 #include "lowbit/scale_rule.hpp"
 #include "quantize/vector/vector_engine.hpp"
 
@@ -35,53 +33,27 @@ int run(std::string_view operation, std::string_view format_name, std::string_vi
   if (target != "scalar" && detail::vector_target_name() != target) return 77;
 
   constexpr std::size_t elements = 4096;
-  std::vector<float> x(elements);
-  std::mt19937 random(1);
-  for (float& v : x) v = static_cast<float>(static_cast<int>(random() % 8191) - 4095) / 65536.0F;
-  QuantizeOptions options;
-  options.format = format;
-  options.rule = found;
-  const detail::TensorConstants constants = detail::make_constants(options, 0.0625F);
-  const detail::Engine& engine =
-      target == "scalar" ? detail::scalar_engine(*format) : detail::engine_for(constants);
-  detail::BlockRun blocks;
-  blocks.x = blocks.original = x.data();
-  blocks.blocks = blocks.blocks_per_row = elements / static_cast<std::size_t>(format->block_size);
-  blocks.last_columns = static_cast<std::size_t>(format->block_size);
-  blocks.original_stride = elements;
-  std::vector<std::uint8_t> codes(elements), scales(blocks.blocks);
-  const auto scratch = std::make_unique<detail::BlockScratch>();
-  detail::ValueTable table(*format, constants.amax, constants.encode_constant, canonical);
-  engine.quantize(constants, blocks, *scratch, {codes.data(), scales.data(), nullptr});
-  detail::expand(*format, codes.data(), scales.data(), blocks.blocks, table, x.data());
+  detail::KernelCase measured(*format, *found, elements, dtype_f32, target == "scalar");
+  measured.quantize();
+  std::vector<float> out(elements);
   double used = 0.0;
   std::function<void()> kernel;
   if (operation == "quantize") {
-    kernel = [&] {
-      engine.quantize(constants, blocks, *scratch, {codes.data(), scales.data(), nullptr});
-    };
+    kernel = [&] { measured.quantize(); };
   } else if (operation == "eval") {
-    kernel = [&] {
-      ErrorStatistics sums;
-      engine.measure(constants, blocks, *scratch, table, sums);
-      used += sums.squared_error;
-    };
+    kernel = [&] { used += measured.measure().squared_error; };
   } else if (operation == "dequantize") {
-    kernel = [&] {
-      detail::expand(*format, codes.data(), scales.data(), blocks.blocks, table, x.data());
-    };
+    kernel = [&] { measured.dequantize(out); };
   } else if (operation == "amax") {
-    kernel = [&] { used += engine.top_magnitude(x.data(), x.size()); };
+    kernel = [&] { used += measured.top_magnitude(); };
   } else {
     return 2;
   }
   kernel();  // symbols are looked up, tables made
   lowbit_counted(kernel, runs);
   // Seen by nobody, and without printing, whose instructions depend on the number.
-  volatile double kept = used;
-  volatile int kept_code = codes[17] + scales[3];
+  volatile double kept = used + out[17];
   static_cast<void>(kept);
-  static_cast<void>(kept_code);
   return 0;
 }
 

@@ -17,18 +17,18 @@ struct BenchResult {
   std::string_view operation;        ///< amax, quantize, dequantize, eval, read or write
   std::string_view format;           ///< empty for amax, read and write
   std::string_view rule;             ///< likewise, and for dequantize
-  std::string_view dtype;            ///< of the values: F32
+  std::string_view dtype;            ///< of the values: F32, F16 or BF16
   std::string_view target;           ///< the instruction set ("AVX3" is AVX-512), or scalar
   unsigned threads = 1;              ///< that ran the operation
   double elements_per_second = 0.0;  ///< of the input
   double bytes_per_second = 0.0;     ///< read and written, codes and scale bytes included
 };
 
-/// Measures every format with every rule, in `canonical`, on the calling thread. Each case is
-/// repeated for `seconds` and its fastest repetition counts, which other load disturbs least.
-/// \param seconds  of each case
-/// \param done  called after each case; may be empty
-/// \return in the order of the calls. Not to be run beside another bench().
+/// Measures every format with every rule, in `canonical`, from F32, and with its first rule from
+/// F16 and BF16, on the calling thread. Each case is repeated for `seconds` and its fastest
+/// repetition counts, which other load disturbs least. \param seconds  of each case \param done
+/// called after each case; may be empty \return in the order of the calls. Not to be run beside
+/// another bench().
 [[nodiscard]] std::vector<BenchResult> bench(double seconds,
                                              const std::function<void(const BenchResult&)>& done);
 

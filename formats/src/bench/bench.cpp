@@ -3,16 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 #include <limits>
-#include <memory>
-#include <random>
 
-#include "dequantize/value_table.hpp"
-#include "lowbit/dialect.hpp"
-#include "lowbit/metrics.hpp"
-#include "quantize/engine.hpp"
+#include "bench/kernel_case.hpp"
 #include "quantize/vector/vector_engine.hpp"
 
 namespace lowbit {
@@ -48,12 +42,7 @@ double fastest(double seconds, const Work& work) {
 class Bench {
  public:
   Bench(double seconds, const std::function<void(const BenchResult&)>& done)
-      : seconds_(seconds), done_(done), values_(chunk_elements) {
-    std::mt19937 random(1);
-    std::normal_distribution<float> normal(0.0F, 0.02F);
-    for (float& v : values_) v = normal(random);
-    for (const float v : values_) amax_ = std::max(amax_, std::fabs(v));
-  }
+      : seconds_(seconds), done_(done), values_(detail::bench_values(chunk_elements)) {}
 
   std::vector<BenchResult> run() {
     memory();
@@ -91,64 +80,27 @@ class Bench {
     });
   }
 
-  void one_rule(const BlockFormat& format, ScaleRule rule, bool with_dequantize) {
-    QuantizeOptions options;
-    options.format = &format;
-    options.rule = rule;
-    const detail::TensorConstants constants = detail::make_constants(options, amax_);
-    const detail::Engine& engine = detail::engine_for(constants);
-    detail::BlockRun run;
-    run.x = values_.data();
-    run.original = values_.data();
-    run.blocks = chunk_elements / static_cast<std::size_t>(format.block_size);
-    run.blocks_per_row = run.blocks;
-    run.last_columns = static_cast<std::size_t>(format.block_size);
-    run.original_stride = chunk_elements;
-    const double coded = (format.storage_bits() + 8.0 / format.block_size) / 8.0;
-    const std::string_view name = lowbit::name_of(rule);
-
-    BlockTensor coded_tensor;
-    coded_tensor.format = &format;
-    coded_tensor.rows = 1;
-    coded_tensor.columns = chunk_elements;
-    coded_tensor.values.resize(coded_tensor.value_bytes_per_row());
-    coded_tensor.scales.resize(run.blocks);
-    coded_tensor.amax = constants.amax;
-    coded_tensor.encode_constant = constants.encode_constant;
-    add({"quantize", format.name, name, "F32", engine.name}, chunk_elements, 4.0 + coded, [&] {
-      engine.quantize(constants, run, *scratch_,
-                      {coded_tensor.values.data(), coded_tensor.scales.data(), nullptr});
-    });
-    detail::ValueTable table(format, constants.amax, constants.encode_constant, canonical);
-    if (with_dequantize) dequantization(coded_tensor, table, coded);
-    add({"eval", format.name, name, "F32", engine.name}, chunk_elements, 4.0, [&] {
-      ErrorStatistics sums;
-      engine.measure(constants, run, *scratch_, table, sums);
-      keep(sums);
-    });
-  }
-
-  /// Without the table of values where a vector kernel reads it: its few dozen microseconds are
-  /// spent once per tensor, and tensors are larger than this one.
-  void dequantization(const BlockTensor& tensor, detail::ValueTable& table, double coded) {
-    const BlockFormat& format = *tensor.format;
-    const auto size = static_cast<std::size_t>(format.block_size);
-    std::vector<float> out(chunk_elements);
-    const bool vector = size % 16 == 0;
-    add({"dequantize", format.name, "", "F32",
-         vector ? detail::vector_target_name() : std::string_view("scalar")},
-        chunk_elements, 4.0 + coded, [&] {
-          if (!vector) return dequantize(tensor, out);
-          detail::expand(format, tensor.values.data(), tensor.scales.data(), tensor.scales.size(),
-                         table, out.data());
-        });
+  /// Narrow inputs and dequantization do not depend on the rule: they are measured with the first.
+  void one_rule(const BlockFormat& format, ScaleRule rule, bool is_first) {
+    for (const Dtype* const dtype : {&dtype_f32, &dtype_f16, &dtype_bf16}) {
+      if (dtype != &dtype_f32 && !is_first) continue;
+      detail::KernelCase kernel(format, rule, chunk_elements, *dtype);
+      const std::string_view name = lowbit::name_of(rule);
+      add({"quantize", format.name, name, dtype->name, kernel.engine()}, chunk_elements,
+          kernel.stored_bytes() + kernel.coded_bytes(), [&] { kernel.quantize(); });
+      add({"eval", format.name, name, dtype->name, kernel.engine()}, chunk_elements,
+          kernel.stored_bytes(), [&] { keep(kernel.measure()); });
+      if (dtype != &dtype_f32 || !is_first) continue;
+      std::vector<float> out(chunk_elements);
+      add({"dequantize", format.name, "", dtype->name,
+           format.block_size % 16 == 0 ? detail::vector_target_name() : std::string_view("scalar")},
+          chunk_elements, 4.0 + kernel.coded_bytes(), [&] { kernel.dequantize(out); });
+    }
   }
 
   double seconds_;
   const std::function<void(const BenchResult&)>& done_;
   std::vector<float> values_;
-  float amax_ = 0.0F;
-  std::unique_ptr<detail::BlockScratch> scratch_ = std::make_unique<detail::BlockScratch>();
   std::vector<BenchResult> results_;
 };
 
