@@ -5,12 +5,38 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <vector>
 
 #include "commands.hpp"
 #include "help.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/version.hpp"
 #include "stop_signals.hpp"
+
+namespace {
+
+using namespace lowbit::cli;
+
+struct SubcommandGroup {
+  const char* name;
+  std::vector<void (*)(CLI::App&)> add_subcommands;
+};
+
+/// The subcommands as `lowbit --help` lists them: by what a user wants to do.
+const std::vector<SubcommandGroup> subcommand_groups{
+    {"Evaluate and quantize", {add_eval, add_plan, add_quantize, add_dequantize}},
+    {"Verify a kernel or a dump",
+     {add_verify, add_explain, add_distinguish, add_vectors, add_diff, add_gemm, add_gpu}},
+    {"Quantized checkpoints", {add_inspect, add_lint, add_convert}},
+    {"Hardware", {add_mac}},
+    {"What lowbit knows", {add_formats, add_dialects, add_mma}},
+    {"This program", {add_bench, add_help}},
+};
+
+/// The group that CLI11 gives to a subcommand.
+constexpr const char* default_group = "Subcommands";
+
+}  // namespace
 
 int main(int argc, char** argv) {
   lowbit::cli::remove_temporary_files_on_stop();
@@ -20,26 +46,12 @@ int main(int argc, char** argv) {
   app.footer(
       "Exit codes: 0 ok, 1 mismatch or threshold exceeded, 2 usage, 3 unreadable or invalid\n"
       "input, 4 internal error, 5 hardware or tool not available.");
-  lowbit::cli::add_formats(app);
-  lowbit::cli::add_dialects(app);
-  lowbit::cli::add_bench(app);
-  lowbit::cli::add_inspect(app);
-  lowbit::cli::add_eval(app);
-  lowbit::cli::add_explain(app);
-  lowbit::cli::add_distinguish(app);
-  lowbit::cli::add_plan(app);
-  lowbit::cli::add_quantize(app);
-  lowbit::cli::add_dequantize(app);
-  lowbit::cli::add_lint(app);
-  lowbit::cli::add_convert(app);
-  lowbit::cli::add_diff(app);
-  lowbit::cli::add_gpu(app);
-  lowbit::cli::add_mma(app);
-  lowbit::cli::add_mac(app);
-  lowbit::cli::add_gemm(app);
-  lowbit::cli::add_vectors(app);
-  lowbit::cli::add_verify(app);
-  lowbit::cli::add_help(app);
+  for (const auto& [group, add_subcommands] : subcommand_groups) {
+    for (const auto add_subcommand : add_subcommands) add_subcommand(app);
+    // What is not yet in a group of its own was added just now.
+    for (CLI::App* subcommand : app.get_subcommands(nullptr))
+      if (subcommand->get_group() == default_group) subcommand->group(group);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& verdict) {

@@ -158,7 +158,9 @@ def check_registries(lowbit):
     while todo:
         words = todo.pop()
         text = subprocess.run([lowbit, *words, "--help"], capture_output=True, text=True, check=True).stdout
-        for name in re.findall(r"^  ([a-z]+) ", text.partition("\nSubcommands:\n")[2], re.MULTILINE):
+        # `lowbit --help` lists the subcommands in groups of several names.
+        listed = text.partition("\nSubcommands:\n")[2] if words else text
+        for name in re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE):
             command = " ".join(["lowbit", *words, name])
             check(re.search(rf"\b{command}\b", every_page), f"no page has `{command}`")
             todo.append([*words, name])
