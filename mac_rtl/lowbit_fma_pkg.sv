@@ -26,7 +26,6 @@ package lowbit_fma_pkg;
     logic [68:0] other;
     logic [69:0] sum;
     logic [68:0] m;
-    logic [68:0] lost;
     logic [10:0] field;     // two's complement: exponent field were bit 68 the leading one
     logic [6:0]  zeros;
     logic        up;
@@ -61,12 +60,10 @@ package lowbit_fma_pkg;
       field = at - 11'd400 + 11'd194;  // of bit 68: 2^(at - 400 + 67)
       zeros = 7'd0;
       for (int i = 0; i < 69; i++) if (m[i]) zeros = 7'd68 - 7'(i);
-      lost = '0;
       if (field[10] || field == 11'd0) begin
         // Subnormal whatever the sum: right, by 1 - field.
         field = 11'd1 - field;
         zeros = (field > 11'd69) ? 7'd69 : field[6:0];
-        lost  = m & ~({69{1'b1}} << zeros);
         m     = m >> zeros;
         field = 11'd0;
       end else begin
@@ -79,7 +76,9 @@ package lowbit_fma_pkg;
           field = field - {4'd0, zeros};
         end
       end
-      up     = m[44] & (m[45] | (m[43:0] != 44'd0) | (lost != '0));
+      // What a subnormal loses on its way right cannot decide: c is a multiple of 2^-149, so round bit and all below
+      // it are the product's, 16 bits in one piece.
+      up     = m[44] & (m[45] | (m[43:0] != 44'd0));
       // A carry out of the significand steps the field, into the normal numbers and up to infinity.
       result = {negative, field[7:0], m[67:45]} + {31'd0, up};
       if (field >= 11'd255 || result[30:23] == 8'hFF) result = {negative, 8'hFF, 23'd0};

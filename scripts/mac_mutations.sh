@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Plants bugs in the RTL of the MAC units, one at a time, and runs tests/mac/test_mac_units.cpp on
-# the unit that has it: every bug must be caught. Prints the first test case that caught it.
+# the unit that has it, or tests/mac/test_mac_fma.cpp or test_mac_lanes.cpp: every bug must be caught. Prints the first test case that
+# caught it.
 # usage: scripts/mac_mutations.sh [BUILD_DIR [NAME...]]   (BUILD_DIR, default build/dev, must hold
-# a finished build of test_mac_units)
+# a finished build of test_mac_units, test_mac_fma and test_mac_lanes)
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "${1:-$root/build/dev}" && pwd)
@@ -64,7 +65,7 @@ CPP
       "$build"/tests/mac/CMakeFiles/test_mac_units.dir/*.o \
       "$(find "$build/mac_rtl" -name 'simulator.cpp.o')" "$build/mac_rtl/liblowbit_verilated.a" \
       "$build/sim/liblowbit_sim.a" "$build/formats/liblowbit_formats.a" \
-      $(find /usr/lib /usr/local/lib -name 'libCatch2*.a' 2> /dev/null | tr '\n' ' ') -lfmt -lzip -ltbb -lhwy -lpthread -o mutant
+      $(libraries) -o mutant
   ) > "$work/log" 2>&1 || { echo "NOT BUILT $name"; tail -5 "$work/log"; missed=$((missed + 1)); return; }
   local caught=""
   while IFS= read -r test; do
@@ -76,6 +77,41 @@ CPP
     missed=$((missed + 1))
   else
     echo "caught $name ($unit $format): $caught"
+  fi
+}
+
+# libraries: what every test links.
+libraries() { find /usr/lib /usr/local/lib -name 'libCatch2*.a' 2> /dev/null | tr '\n' ' '; echo -lfmt -lzip -ltbb -lhwy -lpthread; }
+
+# mutate_class NAME TEST CASES CLASS FILE SED-EXPRESSION VERILATOR-ARGUMENTS...: the bug in one Verilated class of TEST. CASES: its
+# test cases that are run. The class replaces the one in the library of all.
+mutate_class() {
+  local name=$1 test=$2 cases=$3 class=$4 file=$5 expression=$6 caught
+  shift 6
+  if [ ${#only[@]} -gt 0 ] && [[ ! " ${only[*]} " == *" $name "* ]]; then return; fi
+  planted=$((planted + 1))
+  rm -rf "$work"/*
+  cp -r "$root"/mac_rtl/*.sv "$root/mac_rtl/tb" "$root/mac_rtl/formal" "$work"
+  sed -i -E "$expression" "$work/$file"
+  if cmp -s "$root/mac_rtl/$file" "$work/$file"; then
+    echo "NOT PLANTED $name: the pattern is not in $file"
+    missed=$((missed + 1))
+    return
+  fi
+  (
+    cd "$work" || exit 1
+    verilator --cc -O3 --x-assign fast --x-initial fast --noassert -Wno-WIDTH -Wno-UNUSED --Mdir v --prefix "$class" "$@" || exit 1
+    cmake -DDIR="$work/v" -DCLASS="$class" -DOUT="$work/v/${class}__all.cpp" -P "$root/scripts/cmake/one_source.cmake"
+    g++ -std=c++20 -O1 -w -DVL_TIME_CONTEXT -DVM_SC=0 -DVM_TRACE=1 -DVM_TRACE_VCD=1 -DVM_COVERAGE=0 -Iv -I"$include" -I"$include/vltstd" \
+      "v/${class}__all.cpp" "$build/tests/mac/CMakeFiles/$test.dir/"*.o $(find "$build/tests/mac" -name 'liblowbit_lane_models.a') \
+      "$build/mac_rtl/liblowbit_verilated.a" "$build/sim/liblowbit_sim.a" "$build/formats/liblowbit_formats.a" $(libraries) -o mutant
+  ) > "$work/log" 2>&1 || { echo "NOT BUILT $name"; tail -5 "$work/log"; missed=$((missed + 1)); return; }
+  if timeout 300 "$work/mutant" "$cases" > "$work/log" 2>&1; then
+    echo "MISSED $name"
+    missed=$((missed + 1))
+  else
+    caught=$(grep -m1 -B3 '^\.\.\.*$' "$work/log" | head -1)
+    echo "caught $name ($test $class): ${caught:-$cases}"
   fi
 }
 
@@ -132,5 +168,23 @@ mutate bf16_tree bf16_fma bf16 $t "s/node_q\[2\*n\], node_q\[2\*n\+1\]/node_q[n 
 mutate bf16_first bf16_fma bf16 $t "s/start \? 32'd0 : node_q/1'b0 ? 32'd0 : node_q/"
 mutate fp8_truncated fp8_fp32 fp8_e4m3 $v "s/10'\(UNIT\), 1'b1\)/10'(UNIT), 1'b0)/"
 mutate fp8_nan fp8_fp32 fp8_e4m3 $v "s/nan_q\[1\] \? lowbit_fp32_pkg::QuietNan/1'b0 ? lowbit_fp32_pkg::QuietNan/"
+# The fused multiply-add by itself, and the lanes by exhaustion.
+fma() { mutate_class "$1" test_mac_fma "fma*" Vlowbit_fma_tb lowbit_fma_pkg.sv "$2" --top-module lowbit_fma_tb lowbit_fma_pkg.sv tb/lowbit_fma_tb.sv; }
+fma fma_sticky "s/\(m\[43:0\] != 44'd0\)/m[43]/"
+fma fma_zero_product "s/if \(product == 16'd0 \&\& c\[30:0\] != 31'd0\) result = c;//"
+fma fma_zero_sign "s/result = \{c\[31\] \& sign, 31'd0\}/result = {c[31], 31'd0}/"
+fma fma_difference_sign "s/negative = sign;/negative = c[31];/"
+# lanes NAME CASES CLASS FILE SED TOP LIST ARGUMENTS...
+lanes() { mutate_class "$1" test_mac_lanes "$2" "$3" "$4" "$5" --top-module "$6" $(cat "$root/mac_rtl/$7.f") "${@:8}"; }
+number() { sed -n "s/.*localparam int $1 = \([0-9]*\);.*/\1/p" "$root/mac_rtl/lowbit_formats.sv"; }
+lane_of() { lanes "$1" "lanes of*" "Vlane_$2" "$3" "$4" lane_case lowbit_mac_exact_core formal/lane.sv -GFORMAT="$(number "${2^^}")"; }
+lane_of lane_infinity_finite mxfp8_e5m2 lowbit_decode.sv "s/assign special_o = \&field;/assign special_o = \&code_i[BITS-2:0];/"
+lane_of lane_sign_not_shifted mxfp8_e4m3 lowbit_lane.sv "s/\(\{PROD_W\{negative\}\} \& ~\(\{PROD_W\{1'b1\}\} << \(1 << s\)\)\)/PROD_W'(0)/"
+lane_of lane_sum_of_shifts mxfp6_e3m2 lowbit_lane.sv "s/assign total = \{1'b0, a_shift\} \+ \{1'b0, w_shift\}/assign total = {1'b0, a_shift | w_shift}/"
+lanes int8_unsigned "INT8*" Vint8_core lowbit_mac_integer_core.sv "s/\\\$signed\(a_codes_i/\\\$unsigned(a_codes_i/" lowbit_mac_integer_core lowbit_mac_integer_core
+lanes lut2_top_plane "lookup*" Vlut2_core lowbit_lut_lookup.sv "s/signs\[3\] == \(b == W_BITS - 1\)/signs[3] == 1'b0/" lowbit_mac_lut_core lowbit_mac_lut_core -GW_BITS=2
+lanes lut1_table "lookup*" Vlut1_core lowbit_lut_table.sv "s/above - difference, above - sum/above - sum, above - difference/" lowbit_mac_lut_core lowbit_mac_lut_core -GW_BITS=1
+lanes fp8_unit "FP8*" Vfp8_core lowbit_mac_fp8_fp32_core.sv "s/10'\(UNIT\), 1'b1/10'(UNIT + 1), 1'b1/" lowbit_mac_fp8_fp32_core lowbit_mac_fp8_fp32_core
+lanes fp8_lane_crossed "FP8*" Vfp8_core lowbit_block_sum.sv "s/\.w_i\(w_codes_i\[BITS\*l/.w_i(w_codes_i[BITS*(l ^ (l == 9))/" lowbit_mac_fp8_fp32_core lowbit_mac_fp8_fp32_core
 echo "$planted planted, $missed missed"
 exit $((missed > 0))

@@ -114,8 +114,18 @@ stream_bug "a segment open after reset" "s/open_q       <= 1'b0;/open_q       <=
 stream_bug "a result given twice" "s/if \(given\) read_q/if (given \& ~ended) read_q/"
 stream_bug "two results exchanged" "s/fifo_q\[read_q\[PTR_W-1:0\]\]/fifo_q[read_q[PTR_W-1:0] ^ PTR_W'(read_q[1])]/"
 
-# --- The lookup-table baseline: a group of four, table and lookups, against multiplications. Wider ones are beyond the tools ---
+# --- The lookup-table baseline: a group of four activations of 8 bits = four multiplications, in the three steps of formal/lut.sv ---
 lut="lowbit_lut_table.sv lowbit_lut_lookup.sv formal/lut.sv"
-cec proved "lookup of 4 activations of 3 bits x 4 weights of 1 bit = dot product" lut_case "-chparam BITS 3 -chparam W_BITS 1" "$lut"
+cec proved "lookup: every entry of the table = signed sum of 4 activations of 8 bits" lut_table_case "" "$lut"
+planted lowbit_lut_table.sv 's/below - difference, below - sum/below - sum, below - sum/'
+cec refuted "  bug: an entry of another sign" lut_table_case "" "${lut/lowbit_lut_table.sv/$bug}"
+weight_bits="4 2 1"
+[ $short = 1 ] && weight_bits=4
+for n in $weight_bits; do
+  cec proved "lookup: weights of $n bits, of any table = signed sum of its entries" lut_lookup_case "-chparam W_BITS $n" "$lut"
+  cec proved "lookup: weights of $n bits, for each basis vector = twice the dot product" lut_basis_case "-chparam W_BITS $n" "$lut"
+done
 planted lowbit_lut_lookup.sv 's/signs\[3\] == \(b == W_BITS - 1\)/signs[3] == 1'"'"'b0/'
-cec refuted "  bug: the top plane counts positive" lut_case "-chparam BITS 3 -chparam W_BITS 1" "${lut/lowbit_lut_lookup.sv/$bug}"
+cec refuted "  bug: the top plane counts positive" lut_lookup_case "" "${lut/lowbit_lut_lookup.sv/$bug}"
+planted lowbit_lut_lookup.sv 's/doubled_o = -activations/doubled_o = activations/'
+cec refuted "  bug: the sum of the activations added" lut_basis_case "" "${lut/lowbit_lut_lookup.sv/$bug}"
