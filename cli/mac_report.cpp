@@ -33,6 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Baselines last.
 const std::vector<std::string> all_units{"exact",   "block_fp32", "gst",      "published",
                                          "integer", "bf16_fma",   "fp8_fp32", "lut"};
 
@@ -196,7 +197,13 @@ nlohmann::ordered_json plain_entry(const Options& o, const BlockFormat& format,
 void report(Options o) {
   // Without units named, these parameters are of exact.
   const bool only_exact = o.sweep || o.accumulator_width != 0 || o.pipeline.has_value();
-  if (o.units.empty()) o.units = only_exact ? std::vector<std::string>{"exact"} : all_units;
+  if (o.units.empty()) {
+    // Without formats named either, the baselines are left out: they take as long as all others.
+    const auto first = all_units.begin(), baselines = first + 4;
+    o.units = only_exact          ? std::vector<std::string>{"exact"}
+              : o.formats.empty() ? std::vector<std::string>(first, baselines)
+                                  : all_units;
+  }
   if (o.formats.empty()) {
     o.formats = {"if4", "nvfp4"};
     if (!o.sweep) {
@@ -273,7 +280,7 @@ void add_mac_report(CLI::App& mac) {
   app->add_option(
          "--units,--unit", o->units,
          "exact, block_fp32, gst, published, and baselines: integer, bf16_fma, fp8_fp32, lut "
-         "(default: all)")
+         "(default: the first four; all that have the --formats)")
       ->delimiter(',')
       ->check(CLI::IsMember(all_units));
   app->add_option("--formats,--format", o->formats,

@@ -12,7 +12,7 @@ libraries=${1:-}
 lowbit=${2:-build/dev/cli/lowbit}
 shift $(($# < 2 ? $# : 2))
 if [ $# -eq 0 ]; then
-  "$lowbit" mac report --glitches --wire 10 --markdown docs/mac_report.md --json docs/mac_report/rows.json --plots docs/mac_report
+  "$lowbit" mac report --units exact,block_fp32,gst,published,integer,bf16_fma,fp8_fp32,lut --glitches --wire 10 --markdown docs/mac_report.md --json docs/mac_report/rows.json --plots docs/mac_report
   "$lowbit" mac report --sweep --formats if4 --no-energy --markdown docs/mac_sweep.md --plots docs/mac_report
 fi
 if [ -n "$libraries" ]; then

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+import units
 from cache import atomically
 
 SCALING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scaling.json")
@@ -57,7 +58,7 @@ def arguments(node, folder):
 
 # What is measured where the call does not say: everything for area, and the recipes of the node where the clock is at stake.
 def default_calls(node):
-    return [["--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", ",".join(node["recipes"])]]
+    return [["--units", ",".join(units.UNITS), "--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", ",".join(node["recipes"])]]
 
 
 def ratios(rows):

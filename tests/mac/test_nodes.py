@@ -44,7 +44,7 @@ def main():
               "a node's files and options")
         with open(os.path.join(folder, "b.lib"), "w", encoding="utf-8") as f:
             f.write("c")
-        check(nodes.default_calls(node) == [["--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", "area,balanced@900"]], "what a node is asked for")
+        check(nodes.default_calls(node) == [["--units", "exact,block_fp32,gst,published,integer,bf16_fma,fp8_fp32,lut", "--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", "area,balanced@900"]], "what a node is asked for")
         refused(node, folder, ["b.lib", "SHA-256 is " + hashlib.sha256(b"c").hexdigest()])
     with open(nodes.NODES, encoding="utf-8") as f:
         known = json.load(f)
