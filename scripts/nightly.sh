@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for every change. Each part is a function; with names, only those run.
 # usage: scripts/nightly.sh [PART...]    parts: vector_engines, scale_search, python_from_source, python_wheels,
-#                                        python_asan, minimal_roots, mac_baselines
+#                                        python_asan, minimal_roots, compilers, mac_baselines
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=build/nightly
@@ -55,6 +55,12 @@ minimal_roots() {
   scripts/minimal_root.sh trixie "$work/trixie"
 }
 
+# The compilers of Debian 12 and 13, with warnings as errors, in the same systems. LOWBIT_COMPILERS="g++-14" names some.
+compilers() {
+  scripts/minimal_root.sh bookworm "$work/bookworm" compilers
+  scripts/minimal_root.sh trixie "$work/trixie" compilers
+}
+
 # The [.nightly] cases of one test of the formats.
 nightly_cases() {
   cmake -S . -B "$work/dev" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLOWBIT_BUILD_CLI=OFF -DLOWBIT_BUILD_TESTS=ON \
@@ -77,7 +83,7 @@ mac_baselines() {
 }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(vector_engines scale_search python_from_source python_wheels python_asan minimal_roots mac_baselines)
+[ ${#parts[@]} -gt 0 ] || parts=(vector_engines scale_search python_from_source python_wheels python_asan minimal_roots compilers mac_baselines)
 for part in "${parts[@]}"; do
   echo "== $part"
   "$part"
