@@ -122,6 +122,7 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   report.totals.resize(report.formats.size());
   const Evaluator evaluator(options.evaluator, report.formats, recipe);
   report.has_outputs = evaluator.has_inputs();
+  report.has_gains = options.evaluator.optimum;
   report.transform = options.evaluator.transform;
   if (!options.html.empty()) {
     report.details.emplace();
@@ -165,6 +166,10 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
                                                     report.details ? &*report.details : nullptr);
         for (std::size_t k = 0; k < done.results.size(); ++k) {
           report.totals[k].errors.add(done.results[k].errors);
+          if (done.results[k].gain) {
+            if (!report.totals[k].gain) report.totals[k].gain.emplace();
+            report.totals[k].gain->add(*done.results[k].gain);
+          }
           if (!done.results[k].cost) continue;
           if (!report.totals[k].cost) report.totals[k].cost.emplace();
           report.totals[k].cost->bits += done.results[k].cost->bits;
@@ -292,10 +297,16 @@ void run(Options& options) {
                                     : options.evaluator.activations.empty() ? "sqnr_db"
                                                                             : "output_sqnr_db");
   summary.worst = options.worst;
-  if (summary.sort->of_output != nullptr && options.evaluator.activations.empty()) {
+  if (summary.sort->source == MetricSource::output && options.evaluator.activations.empty()) {
     throw Error(ErrorKind::usage, fmt::format("--sort {} needs --activations", options.sort));
   }
+  if (summary.sort->source == MetricSource::gain && !options.evaluator.optimum) {
+    throw Error(ErrorKind::usage, fmt::format("--sort {} needs --optimum", options.sort));
+  }
   const bool is_stored = !options.reference.empty();
+  if (is_stored && options.evaluator.optimum) {
+    throw Error(ErrorKind::usage, "--optimum is for weights to quantize, not with --reference");
+  }
   if (options.formats.empty() && options.recipe.empty() && !is_stored) {
     options.formats = default_formats;
   }
@@ -392,6 +403,9 @@ void add_eval(CLI::App& app) {
       ->add_option("--transform", options->evaluator.transform,
                    "Remedies before and while weights are quantized, with commas between")
       ->type_name("LIST");
+  command->add_flag("--optimum", options->evaluator.optimum,
+                    "Also which share each rule gets of what the best scale of every block gains "
+                    "over static_6");
   command->add_flag("--per-tensor", options->per_tensor, "Every tensor instead of the summary");
   command->add_option("--sort", options->sort, "By which metric tensors are ordered, worst first")
       ->type_name("METRIC");

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <string_view>
 
 #include "lowbit/printable.hpp"
 
@@ -27,6 +28,31 @@ std::string fitted(const std::string& text, std::size_t width) {
   return text.substr(0, width - 2 - tail) + ".." + text.substr(text.size() - tail);
 }
 
+/// A tensor's name in at most `width` columns: its longest words are cut, numbers of layers stay.
+std::string fitted_name(const std::string& name, std::size_t width) {
+  constexpr std::size_t shortest_word = 3;
+  std::vector<std::string> words{""};
+  for (const char c : name) {
+    words.back() += c;
+    if (c == '.' || c == '/') words.emplace_back();
+  }
+  const auto letters = [](const std::string& word) {
+    return word.size() - (word.ends_with('.') || word.ends_with('/') ? 1 : 0);
+  };
+  std::size_t size = name.size();
+  while (size > width) {
+    const auto longest =
+        std::max_element(words.begin(), words.end(),
+                         [&](const auto& a, const auto& b) { return letters(a) < letters(b); });
+    if (letters(*longest) <= shortest_word) break;
+    longest->erase(letters(*longest) - 1, 1);
+    --size;
+  }
+  std::string text;
+  for (const std::string& word : words) text += word;
+  return fitted(text, width);
+}
+
 /// Short forms of cells, for narrow columns.
 std::string short_cell(const EvalMetric& metric, const EvalResult& result) {
   const std::optional<double> v = metric.value(result);
@@ -41,9 +67,10 @@ std::string totals(const EvalReport& report) {
   std::size_t width = 8;
   for (const FormatSpec& format : report.formats) width = std::max(width, format.label().size());
   width = std::min<std::size_t>(width, 24);
-  constexpr std::string_view shown[] = {"bits_per_element", "sqnr_db",       "rel_l2",
-                                        "cosine",           "max_abs_error", "clipped_share",
-                                        "zeroed_share"};
+  // One more column than these would not fit the page.
+  const std::string_view fourth = report.has_gains ? "gain_share" : "max_abs_error";
+  const std::string_view shown[] = {"bits_per_element", "sqnr_db",     "rel_l2", "cosine", fourth,
+                                    "clipped_share",    "zeroed_share"};
   std::string text = fmt::format("  {:<{}}", "format", width);
   for (const std::string_view name : shown) {
     text += fmt::format("{:>{}}", find_eval_metric(name)->heading, 10);
@@ -52,7 +79,8 @@ std::string totals(const EvalReport& report) {
   for (std::size_t k = 0; k < std::min(most_formats, report.formats.size()); ++k) {
     text += fmt::format("  {:<{}}", fitted(report.formats[k].label(), width), width);
     for (const std::string_view name : shown) {
-      text += fmt::format("{:>{}}", find_eval_metric(name)->cell(report.totals[k]), 10);
+      const std::string cell = find_eval_metric(name)->cell(report.totals[k]);
+      text += fmt::format("{:>{}}", cell.empty() ? "-" : cell, 10);
     }
     text += "\n";
   }
@@ -63,6 +91,19 @@ std::string totals(const EvalReport& report) {
   return text;
 }
 
+/// The format that tensors are ordered by: the first one, but not one whose share of the possible
+/// gain is the same for all of them.
+std::size_t sort_format(const EvalReport& report, const EvalMetric& metric) {
+  if (metric.source != MetricSource::gain) return 0;
+  for (std::size_t k = 0; k < report.formats.size(); ++k) {
+    const ScaleRule rule = report.formats[k].rule;
+    if (report.totals[k].gain && rule != ScaleRule::static_6 && rule != ScaleRule::optimal) {
+      return k;
+    }
+  }
+  return 0;
+}
+
 std::string worst(const EvalReport& report, const SummaryOptions& options) {
   const EvalMetric& metric = *options.sort;
   const std::size_t count = std::min(options.worst, report.tensors.size());
@@ -71,7 +112,7 @@ std::string worst(const EvalReport& report, const SummaryOptions& options) {
   const std::size_t name_width = page_width - 2 - formats * column;
   std::string text =
       fmt::format("worst {} of {} tensors by {} ({}) under {}:\n", count, report.tensors.size(),
-                  metric.name, metric.heading, report.formats.front().label());
+                  metric.name, metric.heading, report.formats[sort_format(report, metric)].label());
   std::string head(2 + name_width, ' ');
   for (std::size_t k = 0; k < formats; ++k) {
     // "nvfp4:mse" does not fit: the column's number stands for it.
@@ -81,7 +122,8 @@ std::string worst(const EvalReport& report, const SummaryOptions& options) {
   const std::vector<std::size_t> order = worst_first(report, metric);
   for (std::size_t i = 0; i < count; ++i) {
     const EvalTensor& tensor = report.tensors[order[i]];
-    text += fmt::format("  {:<{}}", fitted(printable(tensor.name), name_width - 1), name_width);
+    text +=
+        fmt::format("  {:<{}}", fitted_name(printable(tensor.name), name_width - 1), name_width);
     for (std::size_t k = 0; k < formats; ++k) {
       text += fmt::format("{:>{}}", short_cell(metric, tensor.results[k]), column);
     }
@@ -125,9 +167,10 @@ std::vector<std::size_t> worst_first(const EvalReport& report, const EvalMetric&
   std::vector<std::size_t> order(report.tensors.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (report.formats.empty()) return order;
+  const std::size_t format = sort_format(report, metric);
   // NaN is the worst of all, a missing value no value at all.
   const auto key = [&](std::size_t i) {
-    const std::optional<double> v = metric.value(report.tensors[i].results.front());
+    const std::optional<double> v = metric.value(report.tensors[i].results[format]);
     if (!v) return std::pair(1, 0.0);
     if (std::isnan(*v)) return std::pair(-1, 0.0);
     return std::pair(0, metric.low_is_bad ? *v : -*v);

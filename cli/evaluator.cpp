@@ -72,7 +72,16 @@ Evaluator::Evaluator(const EvaluatorOptions& options, std::vector<FormatSpec> fo
   } else if (!options.activation_map.empty()) {
     throw Error(ErrorKind::usage, "--activation-map needs --activations");
   }
+  if (options.optimum &&
+      !is_valid_rule(*find_block_format("nvfp4"), ScaleRule::optimal, &options.chosen_dialect())) {
+    throw Error(ErrorKind::usage, fmt::format("--optimum: the search of scales knows the dialect "
+                                              "canonical, not {}",
+                                              options.dialect));
+  }
   if (!remedies_.empty()) {
+    if (options.optimum) {
+      throw Error(ErrorKind::usage, "--optimum is for rules without remedies: no --transform");
+    }
     for (const FormatSpec& spec : formats_) {
       if (spec.format != nullptr) continue;
       throw Error(ErrorKind::usage, fmt::format("--transform {}: {} is no block format",
@@ -142,11 +151,47 @@ EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::st
   how.view = entry.view;
   how.threads = options_.threads;
   how.progress = progress;
-  for (const ErrorStatistics& errors : evaluate(tensor, formats, requests, nonfinite_, how)) {
-    out.results.push_back({errors});
+  // What the rules lie between is measured beside them, in the same pass.
+  std::vector<FormatSpec> measured = formats;
+  const std::vector<std::optional<GainPlaces>> gains =
+      add_gain_formats(importance, measured, requests);
+  const std::vector<ErrorStatistics> found = evaluate(tensor, measured, requests, nonfinite_, how);
+  for (std::size_t k = 0; k < formats.size(); ++k) out.results.push_back({found[k]});
+  for (std::size_t k = 0; k < gains.size(); ++k) {
+    if (!gains[k]) continue;
+    out.results[k].gain = PossibleGain{found[gains[k]->of_static].squared_error,
+                                       found[gains[k]->of_optimal].squared_error};
   }
   if (inputs_) add_outputs(entry, formats, importance, out, progress);
   return out;
+}
+
+std::vector<std::optional<Evaluator::GainPlaces>> Evaluator::add_gain_formats(
+    std::span<const float> importance, std::vector<FormatSpec>& formats,
+    std::vector<QuantizeOptions>& requests) const {
+  std::vector<std::optional<GainPlaces>> places(formats.size());
+  if (!options_.optimum) return places;
+  const auto place_of = [&](const BlockFormat& format, ScaleRule rule) {
+    // Weighted by the columns, a search is not what rules are measured by.
+    const bool may_be_there = importance.empty() || !searches(rule);
+    for (std::size_t i = 0; may_be_there && i < formats.size(); ++i) {
+      if (formats[i].format == &format && formats[i].rule == rule) return i;
+    }
+    FormatSpec spec;
+    spec.format = &format;
+    spec.rule = rule;
+    formats.push_back(spec);
+    requests.push_back(request_of(spec, {}));
+    return formats.size() - 1;
+  };
+  for (std::size_t k = 0; k < formats_.size(); ++k) {
+    const BlockFormat* const base =
+        formats_[k].format == nullptr ? nullptr : static_base(*formats_[k].format);
+    if (base == nullptr) continue;
+    places[k] = GainPlaces{place_of(*base, ScaleRule::static_6),
+                           place_of(*formats_[k].format, ScaleRule::optimal)};
+  }
+  return places;
 }
 
 EvalResult Evaluator::with_remedies(const SelectedTensor& entry, const FormatSpec& spec,

@@ -27,6 +27,7 @@ struct EvaluatorOptions {
   std::string activation_map;
   std::string importance;
   std::string transform;  ///< remedies; eval only
+  bool optimum = false;   ///< whether possible gains are measured; eval only
   unsigned threads = 1;
 
   EvaluatorOptions();
@@ -52,6 +53,16 @@ class Evaluator {
                                            EvalDetails* details = nullptr) const;
 
  private:
+  /// Which of the measured formats a format's rules lie between.
+  struct GainPlaces {
+    std::size_t of_static;
+    std::size_t of_optimal;
+  };
+  /// Adds those that are not among the formats yet, with their requests; nothing for formats that
+  /// have no such gain.
+  [[nodiscard]] std::vector<std::optional<GainPlaces>> add_gain_formats(
+      std::span<const float> importance, std::vector<FormatSpec>& formats,
+      std::vector<QuantizeOptions>& requests) const;
   [[nodiscard]] QuantizeOptions request_of(const FormatSpec& spec,
                                            std::span<const float> importance) const;
   [[nodiscard]] std::vector<float> through(const FormatSpec& spec, const std::vector<float>& x,

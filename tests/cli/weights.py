@@ -194,12 +194,49 @@ def searches(lowbit, folder, check):
         code, _, err = lowbit("eval", "model.safetensors", "--format", text, folder=folder)
         check(code == 2 and err.count("\n") == 1, f"--format {text}: {code} {err}")
     check(lowbit("eval", "model.safetensors", "--format", "nvfp4:optimal", "--dialect", "fos_triton", folder=folder)[0] == 2, "canonical only")
+    gains(lowbit, folder, check)
     code, _, err = lowbit("quantize", "model.safetensors", "-o", "s.safetensors", "--format", "nvfp4", "--rule", "search:3", folder=folder)
     _, metadata = tensors.read(folder / "s.safetensors")
     check(code == 0 and metadata["layer.0.dense.weight.rule"] == "search" and metadata["layer.0.dense.weight.search_radius"] == "3", f"the record of a search: {err}")
     codecs = rows_of(lowbit, "eval", folder / "model.safetensors", *(a for f in ("q4_0", "q8_0", "nf4", "keep") for a in ("--format", f)))
     total = {r["format"]: r for r in codecs if r["tensor"] == "(total)"}
     check(total["q8_0"]["bits_per_element"] == "8.5" and float(total["q4_0"]["sqnr_db"]) > 12 and total["keep"]["mse"] == "0", f"codecs: {total}")
+
+
+def gains(lowbit, folder, check):
+    """--optimum: shares are those of squared errors that other runs print, tensor by tensor and in total."""
+    def errors(*formats, extra=()):
+        rows = rows_of(lowbit, "eval", folder / "model.safetensors", *(a for f in formats for a in ("--format", f)), *extra)
+        return {(r["tensor"], f"{r['format']}:{r['rule']}".rstrip(":")): r for r in rows}
+    plain = errors("nvfp4:static_6", "nvfp4:optimal", "if4:optimal", "nvfp4:mse", "if4:mse", "nvint4:static_6")
+    check("gain_share" not in next(iter(plain.values())), "no shares without --optimum")
+    # Formats whose yardsticks are not among those that were asked for; an importance changes rules, not yardsticks.
+    shares = errors("nvfp4:mse", "if4:mse", "mxfp4:floor", "q4_k", "nvfp4:static_4", extra=["--optimum"])
+    names = {tensor for tensor, _ in shares}
+    mse = lambda tensor, label: float(plain[tensor, label]["mse"])
+    check(len(names) == 7, f"six tensors and the total: {names}")
+    for tensor in names:
+        for label, base, best in (("nvfp4:mse", "nvfp4:static_6", "nvfp4:optimal"), ("if4:mse", "nvfp4:static_6", "if4:optimal")):
+            wanted = (mse(tensor, base) - mse(tensor, label)) / (mse(tensor, base) - mse(tensor, best))
+            got = float(shares[tensor, label]["gain_share"])
+            check(abs(got - wanted) < 1e-6 and 0 < got < 1, f"{tensor} {label}: share {got}, by other runs {wanted}")
+        check(shares[tensor, "mxfp4:floor"]["gain_share"] == shares[tensor, "q4_k"]["gain_share"] == "", "no share of MX formats and codecs")
+        check(float(shares[tensor, "nvfp4:static_4"]["gain_share"]) < 0, "static_4 loses")
+    ends = errors("nvfp4:static_6", "nvfp4:optimal", "if4:optimal", extra=["--optimum"])
+    check([float(ends["(total)", label]["gain_share"]) for label in ("nvfp4:static_6", "nvfp4:optimal", "if4:optimal")] == [0, 1, 1], "the ends of the scale")
+    weighted = errors("nvfp4:optimal", extra=["--optimum", "--include", "layer", "--exclude", "Norm|bias", "--importance", folder / "inputs.safetensors"])
+    check(float(weighted["(total)", "nvfp4:optimal"]["gain_share"]) < 1, "weighted by the columns, optimal is not the yardstick")
+    code, out, _ = lowbit("eval", "model.safetensors", "--optimum", "--sort", "gain_share", folder=folder)
+    lines = out.splitlines()
+    check(code == 0 and len(lines) <= 40 and max(map(len, lines)) <= 100 and "gain %" in lines[1] and "by gain_share (gain %) under nvfp4:mse" in out, f"the summary: {out}")
+    code, _, err = lowbit("eval", "model.safetensors", "--format", "nvfp4:mse", "--optimum", "--fail-below", "gain_share=0.99", folder=folder)
+    check(code == 1 and "gain_share" in err, f"a threshold of the share: {err}")
+    code, out, _ = lowbit("eval", "model.safetensors", "--optimum", "--html", "-", folder=folder)
+    check(code == 0 and "Share of the possible gain" in out and "if6_e2m3:mse" in out, "the page")
+    for arguments, part in ((["--sort", "gain_share"], "needs --optimum"), (["--optimum", "--dialect", "fos_triton"], "canonical"),
+                            (["--optimum", "--transform", "hadamard"], "--transform"), (["--optimum", "--reference", "model.safetensors"], "--reference")):
+        code, _, err = lowbit("eval", "model.safetensors", *arguments, folder=folder)
+        check(code == 2 and err.count("\n") == 1 and part in err, f"{arguments}: {code} {err}")
 
 
 def plans(lowbit, folder, check):

@@ -119,13 +119,17 @@ TEST_CASE("text and Markdown have no control characters of a name") {
   CHECK(has(as_text(report()), "f: a,\"b\""));
 }
 
-TEST_CASE("errors of outputs are in every form where inputs were recorded, and in none elsewhere") {
+TEST_CASE(
+    "errors of outputs and shares of gains are in every form where inputs were recorded, and in "
+    "none elsewhere") {
   EvalReport r = report();
   for (const bool recorded : {false, true}) {
     r.has_outputs = recorded;
+    r.has_gains = recorded;
     if (recorded) r.tensors[0].results[0].output.emplace();
+    if (recorded) r.tensors[0].results[0].gain = PossibleGain{2.0, 1.0};
     for (const EvalMetric& metric : eval_metrics()) {
-      if (metric.of_tensor != nullptr) continue;
+      if (metric.source == MetricSource::tensor) continue;
       CAPTURE(metric.name, recorded);
       CHECK(find_eval_metric(metric.name) == &metric);
       CHECK(has(as_json(r), std::string(metric.name)) == recorded);
@@ -138,4 +142,39 @@ TEST_CASE("errors of outputs are in every form where inputs were recorded, and i
     }
   }
   CHECK(find_eval_metric("psnr") == nullptr);
+}
+
+TEST_CASE("the share of a gain is that of squared errors, and none where nothing can be gained") {
+  const EvalMetric& metric = *find_eval_metric("gain_share");
+  EvalResult result;
+  CHECK_FALSE(metric.value(result).has_value());
+  result.errors.squared_error = 7.0;
+  result.gain = PossibleGain{10.0, 6.0};
+  CHECK(metric.value(result) == 0.75);
+  result.gain->add({1.0, 1.0});
+  CHECK(metric.value(result) == 1.0);
+  CHECK(metric.cell(result) == "100.000");
+  result.errors.squared_error = 12.0;
+  CHECK(metric.value(result) == -0.25);
+  result.gain = PossibleGain{6.0, 6.0};
+  CHECK_FALSE(metric.value(result).has_value());
+}
+
+TEST_CASE(
+    "an IF format is measured from static_6 of its float elements, an MX format from nothing") {
+  std::size_t adaptive = 0;
+  for (const BlockFormat& format : block_formats()) {
+    CAPTURE(format.name);
+    const BlockFormat* const base = static_base(format);
+    CHECK((base == nullptr) == (format.family() == ScaleFamily::mx));
+    if (base == nullptr) continue;
+    CHECK(is_valid_rule(*base, ScaleRule::static_6));
+    CHECK(base->block_size == format.block_size);
+    CHECK(*base->element == *format.element);
+    CHECK((base == &format) == !format.is_adaptive());
+    adaptive += format.is_adaptive() ? 1 : 0;
+  }
+  CHECK(adaptive == 6);
+  CHECK(static_base(*find_block_format("if4")) == find_block_format("nvfp4"));
+  CHECK(static_base(*find_block_format("if4_bs8")) == find_block_format("nvfp4_bs8"));
 }

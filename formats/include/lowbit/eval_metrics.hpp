@@ -4,11 +4,14 @@
 /// where inputs of its layer were recorded, of the layer's output.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "lowbit/block_format.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/output_error.hpp"
 
@@ -21,13 +24,30 @@ struct OutputErrors {
   OutputSums both;          ///< X and W
 };
 
+/// Squared errors that a format's rules lie between: those of `static_6` and of `optimal`.
+struct PossibleGain {
+  double static_error = 0.0;   ///< of `static_6`; of IF formats that of their float elements
+  double optimal_error = 0.0;  ///< of `optimal`, without importance
+
+  /// Adds what another tensor gave.
+  void add(const PossibleGain& other);
+};
+
+/// The format whose `static_6` a format's rules are measured from: itself, or the format of its
+/// float elements. \return null for MX formats, whose rules are not measured from it.
+[[nodiscard]] const BlockFormat* static_base(const BlockFormat& format);
+
 /// What an evaluation of one tensor under one format gives.
 struct EvalResult {
   ErrorStatistics errors;                ///< of the tensor
   std::optional<OutputErrors> output{};  ///< of the layer's output, where inputs were recorded
   /// What remedies add to the layer; the bits are in `errors`, too
   std::optional<TransformCost> cost{};
+  std::optional<PossibleGain> gain{};  ///< where somebody asked for it and the format has it
 };
+
+/// What a number of the report is computed from.
+enum class MetricSource : std::uint8_t { tensor, output, gain };
 
 /// One number of the report; `lowbit eval --help`, every form of the report and docs/eval.md are
 /// made from these records.
@@ -37,10 +57,11 @@ struct EvalMetric {
   MetricStyle style;         ///< how tables write it
   std::string_view formula;  ///< in words of the original x and the dequantized q
   bool low_is_bad;           ///< as with SQNR
-  const Metric* of_tensor;   ///< null for a metric of the output
-  double (*of_output)(const OutputSums&);  ///< of the output with both operands quantized, or null
+  MetricSource source;       ///< which part of a result it needs
+  /// Computes it; that of an output is of both operands quantized
+  std::function<std::optional<double>(const EvalResult&)> compute;
 
-  /// The number; nothing where the result has no output errors and the metric needs them.
+  /// The number; nothing where the result lacks what the metric needs.
   [[nodiscard]] std::optional<double> value(const EvalResult& result) const;
   /// The number as tables write it; empty where there is none.
   [[nodiscard]] std::string cell(const EvalResult& result) const;

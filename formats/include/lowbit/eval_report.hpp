@@ -48,8 +48,12 @@ struct EvalReport {
   std::vector<EvalResult> totals;        ///< one per format, without output errors
   std::vector<std::string> notes;        ///< one line each, for people
   bool has_outputs = false;              ///< whether inputs were recorded
+  bool has_gains = false;                ///< whether possible gains were measured
   std::string transform{};               ///< the list of remedies; empty: none
   std::optional<EvalDetails> details{};  ///< of the blocks, where somebody asked for them
+
+  /// Whether the report has what the metric is computed from.
+  [[nodiscard]] bool shows(const EvalMetric& metric) const;
 };
 
 // Each function is thread-safe and gives a whole document that ends with a line break. Names cannot

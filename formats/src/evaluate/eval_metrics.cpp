@@ -8,32 +8,69 @@
 namespace lowbit {
 namespace {
 
+using Compute = std::function<std::optional<double>(const EvalResult&)>;
+
+Compute of_output(double (*metric)(const OutputSums&)) {
+  return [metric](const EvalResult& result) {
+    return result.output ? std::optional(metric(result.output->both)) : std::nullopt;
+  };
+}
+
+std::optional<double> share_of_gain(const EvalResult& result) {
+  if (!result.gain) return std::nullopt;
+  const double possible = result.gain->static_error - result.gain->optimal_error;
+  // Where nothing can be gained there is no share of it.
+  if (!(possible > 0.0)) return std::nullopt;
+  return (result.gain->static_error - result.errors.squared_error) / possible;
+}
+
 std::vector<EvalMetric> all_metrics() {
   std::vector<EvalMetric> list;
   for (const Metric& metric : metrics()) {
     const bool low_is_bad = metric.name == "sqnr_db" || metric.name == "cosine";
-    list.push_back(
-        {metric.name, metric.heading, metric.style, metric.formula, low_is_bad, &metric, nullptr});
+    list.push_back({metric.name, metric.heading, metric.style, metric.formula, low_is_bad,
+                    MetricSource::tensor,
+                    [&metric](const EvalResult& r) { return metric.value(r.errors); }});
   }
+  list.push_back(
+      {"gain_share", "gain %", MetricStyle::percent,
+       "(error of static_6 - error) / (error of static_6 - error of optimal), in sum (q - x)^2",
+       true, MetricSource::gain, share_of_gain});
   list.push_back(
       {"output_rel_l2", "out L2", MetricStyle::six_places,
        "sqrt(sum (z - y)^2 / sum y^2), with y of Y = X W^T and z of the quantized X and W", false,
-       nullptr, [](const OutputSums& s) { return s.rel_l2(); }});
+       MetricSource::output, of_output([](const OutputSums& s) { return s.rel_l2(); })});
   list.push_back({"output_sqnr_db", "out dB", MetricStyle::decibel,
-                  "10 log10(sum y^2 / sum (z - y)^2); infinite where z = y", true, nullptr,
-                  [](const OutputSums& s) { return s.sqnr_db(); }});
+                  "10 log10(sum y^2 / sum (z - y)^2); infinite where z = y", true,
+                  MetricSource::output,
+                  of_output([](const OutputSums& s) { return s.sqnr_db(); })});
   list.push_back({"output_cosine", "out cosine", MetricStyle::six_places,
                   "sum y z / sqrt(sum y^2 sum z^2); 1 where z = y, 0 where all z = 0", true,
-                  nullptr, [](const OutputSums& s) { return s.cosine(); }});
+                  MetricSource::output, of_output([](const OutputSums& s) { return s.cosine(); })});
   return list;
 }
 
 }  // namespace
 
+void PossibleGain::add(const PossibleGain& other) {
+  static_error += other.static_error;
+  optimal_error += other.optimal_error;
+}
+
+const BlockFormat* static_base(const BlockFormat& format) {
+  if (format.family() != ScaleFamily::nv) return nullptr;
+  if (!format.is_adaptive()) return &format;
+  for (const BlockFormat& base : block_formats()) {
+    if (!base.is_adaptive() && base.family() == format.family() &&
+        *base.element == *format.element && base.block_size == format.block_size) {
+      return &base;
+    }
+  }
+  return nullptr;
+}
+
 std::optional<double> EvalMetric::value(const EvalResult& result) const {
-  if (of_tensor != nullptr) return of_tensor->value(result.errors);
-  if (!result.output) return std::nullopt;
-  return of_output(result.output->both);
+  return compute(result);
 }
 
 std::string EvalMetric::cell(const EvalResult& result) const {

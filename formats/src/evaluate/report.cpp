@@ -18,11 +18,11 @@ using nlohmann::ordered_json;
 
 constexpr int metric_width = 11;
 
-/// The metrics that the report has: those of outputs only where inputs were recorded.
+/// The metrics that the report has.
 std::vector<const EvalMetric*> shown_metrics(const EvalReport& report) {
   std::vector<const EvalMetric*> shown;
   for (const EvalMetric& metric : eval_metrics()) {
-    if (metric.of_tensor != nullptr || report.has_outputs) shown.push_back(&metric);
+    if (report.shows(metric)) shown.push_back(&metric);
   }
   return shown;
 }
@@ -166,6 +166,11 @@ std::string tensor_title(const EvalReport& report, const EvalTensor& tensor) {
 }
 
 }  // namespace
+
+bool EvalReport::shows(const EvalMetric& metric) const {
+  if (metric.source == MetricSource::output) return has_outputs;
+  return metric.source == MetricSource::tensor || has_gains;
+}
 
 std::string as_text(const EvalReport& report) {
   std::size_t width = 8;
