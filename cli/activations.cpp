@@ -49,27 +49,69 @@ RecordedInput RecordedInputs::checked(const TensorInfo& tensor, const std::strin
   return {&tensor, tensor.rows()};
 }
 
+namespace {
+
+/// The names that a layer's recording may have.
+std::vector<std::string> recorded_names(const std::string& weight,
+                                        std::initializer_list<std::string_view> endings) {
+  constexpr std::string_view ending = ".weight";
+  const std::string stem =
+      weight.ends_with(ending) ? weight.substr(0, weight.size() - ending.size()) : weight;
+  std::vector<std::string> names;
+  for (const std::string_view each : endings) {
+    names.push_back(fmt::format("{}{}", stem, each));
+    names.push_back(fmt::format("{}{}", weight, each));
+  }
+  return names;
+}
+
+/// The file's only float tensor of that many columns that is not the weight itself, or null.
+const TensorInfo* only_of_columns(const TensorFile& file, const std::string& weight,
+                                  std::size_t columns) {
+  const TensorInfo* only = nullptr;
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (!tensor.dtype->is_float() || tensor.elements() == 0 || tensor.name == weight) continue;
+    if (tensor.columns() != columns) continue;
+    if (only != nullptr) return nullptr;
+    only = &tensor;
+  }
+  return only;
+}
+
+}  // namespace
+
 std::optional<RecordedInput> RecordedInputs::find(const std::string& weight,
                                                   std::size_t columns) const {
-  constexpr std::string_view ending = ".weight";
   if (const auto entry = map_.find(weight); entry != map_.end()) {
     return checked(file_.at(entry->second), weight, columns);
   }
-  const std::string stem =
-      weight.ends_with(ending) ? weight.substr(0, weight.size() - ending.size()) : weight;
-  for (const std::string& name :
-       {stem + ending_, weight + ending_, stem + ".input", weight + ".input"}) {
+  for (const std::string& name : recorded_names(weight, {ending_, ".input"})) {
     if (const TensorInfo* tensor = file_.find(name)) return checked(*tensor, weight, columns);
   }
-  const TensorInfo* only = nullptr;
-  for (const TensorInfo& tensor : file_.tensors()) {
-    if (!tensor.dtype->is_float() || tensor.elements() == 0 || tensor.name == weight) continue;
-    if (tensor.columns() != columns) continue;
-    if (only != nullptr) return std::nullopt;
-    only = &tensor;
+  const TensorInfo* const only = only_of_columns(file_, weight, columns);
+  return only == nullptr ? std::nullopt : std::optional(checked(*only, weight, columns));
+}
+
+RecordedOutputs::RecordedOutputs(const std::string& path)
+    : path_(path), file_(TensorFile::open(path)) {}
+
+std::vector<float> RecordedOutputs::find(const std::string& weight, std::size_t tokens,
+                                         std::size_t outputs) const {
+  const TensorInfo* found = nullptr;
+  for (const std::string& name : recorded_names(weight, {".output"})) {
+    if (found == nullptr) found = file_.find(name);
   }
-  if (only == nullptr) return std::nullopt;
-  return checked(*only, weight, columns);
+  if (found == nullptr) found = only_of_columns(file_, weight, outputs);
+  if (found == nullptr) return {};
+  if (!found->dtype->is_float() || found->columns() != outputs || found->rows() != tokens) {
+    throw Error(
+        ErrorKind::invalid_input,
+        fmt::format("{}: tensor \"{}\", {} of {} x {}, cannot be the output of \"{}\", which "
+                    "is {} x {}; record it with the inputs of --activations",
+                    printable(path_), printable(found->name), found->dtype->name, found->rows(),
+                    found->columns(), printable(weight), tokens, outputs));
+  }
+  return read_matrix(*found, {tokens, outputs, 1}, NonFinite::error);
 }
 
 std::vector<float> column_importance(const RecordedInputs& inputs, const std::string& weight,

@@ -43,6 +43,23 @@ class RecordedInputs {
   std::string ending_;
 };
 
+/// What a kernel computed: NAME.output [tokens x outputs] for NAME.weight (or NAME), or the file's
+/// only float tensor of that many columns.
+class RecordedOutputs {
+ public:
+  /// \throws Error for what cannot be read.
+  explicit RecordedOutputs(const std::string& path);
+
+  /// The values, row-major; empty where none fits. \throws Error(invalid_input) where the named one
+  /// has another shape, or holds NaN or infinities.
+  [[nodiscard]] std::vector<float> find(const std::string& weight, std::size_t tokens,
+                                        std::size_t outputs) const;
+
+ private:
+  std::string path_;
+  TensorFile file_;
+};
+
 /// Weights of the columns for the rules that search: the entry itself where it is one row that is
 /// not called NAME.input, else the mean of the squares of its rows. \throws Error where there is
 /// none for the weight, or it holds NaN or infinities.

@@ -2,6 +2,7 @@
 // lowbit eval: what formats do to the weights of a model, and to the outputs of its layers.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -123,6 +124,8 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   const Evaluator evaluator(options.evaluator, report.formats, recipe);
   report.has_outputs = evaluator.has_inputs();
   report.has_gains = options.evaluator.optimum;
+  report.accumulate = options.evaluator.accumulate;
+  report.has_kernel = !options.evaluator.output_dump.empty();
   report.transform = options.evaluator.transform;
   if (!options.html.empty()) {
     report.details.emplace();
@@ -138,6 +141,7 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   for (const LeftOutTensor& entry : selection.left_out) {
     report.skipped.push_back({paths[entry.file], entry.tensor->name, std::string(entry.reason)});
   }
+  for (const std::string& text : evaluator.notes()) report.notes.push_back(text);
   std::uint64_t elements = 0;
   std::map<std::string, bool> names;
   for (const SelectedTensor& entry : selection.taken) {
@@ -158,6 +162,7 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
     if (interrupted()) throw Interrupted{};
   };
   std::size_t paired = 0;
+  std::size_t dumped = 0;
   try {
     for (const SelectedTensor& entry : selection.taken) {
       const std::string& file = paths[entry.file];
@@ -176,6 +181,8 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
           report.totals[k].cost->multiply_adds += done.results[k].cost->multiply_adds;
         }
         paired += done.input.empty() ? 0 : 1;
+        dumped += std::any_of(done.results.begin(), done.results.end(),
+                              [](const EvalResult& r) { return r.output && r.output->kernel; });
         report.tensors.push_back(std::move(done));
       } catch (const NonFiniteInput&) {
         if (!evaluator.skips_nonfinite()) throw;
@@ -194,6 +201,11 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
                             "--activation-map",
                             printable(options.evaluator.activations)));
   }
+  if (report.has_kernel && dumped == 0) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: no recorded output fits a layer; name them NAME.output",
+                            printable(options.evaluator.output_dump)));
+  }
   if (held && report.tensors.empty()) {
     throw Error(ErrorKind::usage, "every tensor was skipped: nothing was held to the thresholds");
   }
@@ -206,7 +218,8 @@ EvalReport evaluate_stored(const Options& options) {
     throw Error(ErrorKind::usage, "--reference: one checkpoint at a time is scored");
   }
   if (!options.formats.empty() || !options.recipe.empty() ||
-      !options.evaluator.activations.empty() || options.raw.layout()) {
+      !options.evaluator.activations.empty() || !options.evaluator.accumulate.empty() ||
+      !options.evaluator.output_dump.empty() || options.raw.layout()) {
     throw Error(ErrorKind::usage,
                 "--reference scores weights as they are stored; it takes no --format, --recipe, "
                 "--activations or --dtype");
@@ -285,6 +298,19 @@ bool exceeds(const EvalReport& report, std::span<const Threshold> thresholds) {
   return count != 0;
 }
 
+/// \throws Error(usage) where tensors are to be sorted by what nobody asked for.
+void check_sort(const EvalMetric& metric, const Options& options) {
+  const EvaluatorOptions& o = options.evaluator;
+  const auto need = [&](MetricSource source, bool is_there, const char* option) {
+    if (metric.source != source || is_there) return;
+    throw Error(ErrorKind::usage, fmt::format("--sort {} needs {}", options.sort, option));
+  };
+  need(MetricSource::gain, o.optimum, "--optimum");
+  need(MetricSource::output, !o.activations.empty(), "--activations");
+  need(MetricSource::model, !o.accumulate.empty(), "--accumulate");
+  need(MetricSource::kernel, !o.output_dump.empty(), "--output-dump");
+}
+
 void run(Options& options) {
   std::vector<Threshold> thresholds;
   for (const std::string& text : options.fail_above) thresholds.push_back(threshold_of(text, true));
@@ -297,12 +323,7 @@ void run(Options& options) {
                                     : options.evaluator.activations.empty() ? "sqnr_db"
                                                                             : "output_sqnr_db");
   summary.worst = options.worst;
-  if (summary.sort->source == MetricSource::output && options.evaluator.activations.empty()) {
-    throw Error(ErrorKind::usage, fmt::format("--sort {} needs --activations", options.sort));
-  }
-  if (summary.sort->source == MetricSource::gain && !options.evaluator.optimum) {
-    throw Error(ErrorKind::usage, fmt::format("--sort {} needs --optimum", options.sort));
-  }
+  check_sort(*summary.sort, options);
   const bool is_stored = !options.reference.empty();
   if (is_stored && options.evaluator.optimum) {
     throw Error(ErrorKind::usage, "--optimum is for weights to quantize, not with --reference");
@@ -403,6 +424,15 @@ void add_eval(CLI::App& app) {
       ->add_option("--transform", options->evaluator.transform,
                    "Remedies before and while weights are quantized, with commas between")
       ->type_name("LIST");
+  command
+      ->add_option("--accumulate", options->evaluator.accumulate,
+                   "How layer outputs are summed: an instruction of `lowbit mma --list`, or a MAC "
+                   "unit (exact, published, block_fp32, gst)")
+      ->type_name("MODEL");
+  files
+      .reads(command->add_option("--output-dump", options->evaluator.output_dump,
+                                 "Outputs that a kernel computed: NAME.output for NAME.weight"))
+      ->type_name("FILE");
   command->add_flag("--optimum", options->evaluator.optimum,
                     "Also which share each rule gets of what the best scale of every block gains "
                     "over static_6");

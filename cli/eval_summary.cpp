@@ -63,10 +63,50 @@ std::string short_cell(const EvalMetric& metric, const EvalResult& result) {
   return fmt::format("{:.3g}", *v);
 }
 
+std::string more_formats(const EvalReport& report) {
+  if (report.formats.size() <= most_formats) return {};
+  return fmt::format("  .. and {} more formats: --per-tensor, --json or --csv show them\n",
+                     report.formats.size() - most_formats);
+}
+
+/// The error of outputs, split by what causes it, beside that of the weights.
+std::string split_totals(const EvalReport& report, std::size_t width) {
+  constexpr int wide = 10;
+  std::vector<const EvalMetric*> metrics{find_eval_metric("bits_per_element"),
+                                         find_eval_metric("sqnr_db")};
+  if (report.has_gains) metrics.push_back(find_eval_metric("gain_share"));
+  std::string text = fmt::format("  {:<{}}", "format", width);
+  for (const EvalMetric* metric : metrics) text += fmt::format("{:>{}}", metric->heading, wide);
+  std::size_t shown = metrics.size();
+  std::vector<const OutputPart*> parts;
+  for (const OutputPart& part : output_parts()) {
+    // A kernel's own sums are in the JSON where the page has no room.
+    if (!report.has(part.source) || 2 + width + (shown + 1) * wide > page_width) continue;
+    parts.push_back(&part);
+    ++shown;
+    text += fmt::format("{:>{}}", part.heading, wide);
+  }
+  text += "\n";
+  for (std::size_t k = 0; k < std::min(most_formats, report.formats.size()); ++k) {
+    text += fmt::format("  {:<{}}", fitted(report.formats[k].label(), width), width);
+    for (const EvalMetric* metric : metrics) {
+      const std::string cell = metric->cell(report.totals[k]);
+      text += fmt::format("{:>{}}", cell.empty() ? "-" : cell, wide);
+    }
+    for (const OutputPart* part : parts) {
+      const std::optional<double> mean = report.mean_output_db(k, *part);
+      text += mean ? fmt::format("{:>{}.2f}", *mean, wide) : fmt::format("{:>{}}", "-", wide);
+    }
+    text += "\n";
+  }
+  return text + more_formats(report);
+}
+
 std::string totals(const EvalReport& report) {
   std::size_t width = 8;
   for (const FormatSpec& format : report.formats) width = std::max(width, format.label().size());
   width = std::min<std::size_t>(width, 24);
+  if (report.has_outputs) return split_totals(report, width);
   // One more column than these would not fit the page.
   const std::string_view fourth = report.has_gains ? "gain_share" : "max_abs_error";
   const std::string_view shown[] = {"bits_per_element", "sqnr_db",     "rel_l2", "cosine", fourth,
@@ -84,11 +124,7 @@ std::string totals(const EvalReport& report) {
     }
     text += "\n";
   }
-  if (report.formats.size() > most_formats) {
-    text += fmt::format("  .. and {} more formats: --per-tensor, --json or --csv show them\n",
-                        report.formats.size() - most_formats);
-  }
-  return text;
+  return text + more_formats(report);
 }
 
 /// The format that tensors are ordered by: the first one, but not one whose share of the possible

@@ -93,11 +93,61 @@ Evaluator::Evaluator(const EvaluatorOptions& options, std::vector<FormatSpec> fo
                               printable(options.transform)));
     }
   }
+  if (!options.output_dump.empty()) {
+    if (!inputs_) throw Error(ErrorKind::usage, "--output-dump needs --activations");
+    dump_.emplace(options.output_dump);
+  }
+  if (!options.accumulate.empty()) probe_accumulation();
   if (options.importance.empty()) return;
   if (!any_searches) {
     throw Error(ErrorKind::usage, "--importance: only the rules optimal and search look at it");
   }
   importance_.emplace(options.importance, "", ".importance");
+}
+
+void Evaluator::probe_accumulation() {
+  if (!inputs_) throw Error(ErrorKind::usage, "--accumulate needs --activations");
+  if (!remedies_.empty()) {
+    throw Error(ErrorKind::usage,
+                "--accumulate sums the products of a layer as it is: no --transform");
+  }
+  accumulation_.emplace(options_.accumulate);
+  std::vector<FormatSpec> specs;
+  for (const FormatSpec& spec : formats_) specs.push_back(spec);
+  if (recipe_) {
+    for (const auto& [name, spec] : recipe_->layers()) specs.push_back(spec);
+  }
+  // Values of many magnitudes: an expansion that is not exact shows before the first layer.
+  constexpr std::size_t columns = 256;
+  std::vector<float> x(4 * columns);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    x[i] = std::ldexp(static_cast<float>(i * 37 % 101) - 50.0F, -static_cast<int>(i / 16 % 8));
+  }
+  std::string reason;
+  bool takes_any = false;
+  for (const FormatSpec& spec : specs) {
+    if (spec.format == nullptr) continue;
+    try {
+      const BlockTensor t = quantize(x, 4, columns, request_of(spec, {}));
+      static_cast<void>(accumulation_->outputs(t, t, 1, {}));
+      takes_any = true;
+    } catch (const Error& error) {
+      untaken_[spec.format] = reason = error.what();
+    }
+  }
+  if (!takes_any) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--accumulate {}: it takes no format of the report{}",
+                            printable(options_.accumulate), reason.empty() ? "" : ": " + reason));
+  }
+}
+
+std::vector<std::string> Evaluator::notes() const {
+  std::vector<std::string> lines;
+  for (const auto& [format, reason] : untaken_) {
+    lines.push_back(fmt::format("no sums of {}: {}", format->name, reason));
+  }
+  return lines;
 }
 
 QuantizeOptions Evaluator::request_of(const FormatSpec& spec,
@@ -225,7 +275,19 @@ EvalResult Evaluator::with_remedies(const SelectedTensor& entry, const FormatSpe
                                    layer.weight_operand(weights_too), layer.operand_columns(),
                                    options_.threads);
   };
-  result.output = OutputErrors{compare(false, true), compare(true, false), compare(true, true)};
+  OutputErrors& errors = result.output.emplace();
+  errors.weights_only = compare(false, true);
+  errors.inputs_only = compare(true, false);
+  errors.both = compare(true, true);
+  if (dump_) {
+    const std::vector<float> kernel = dump_->find(name, output.tokens(), output.outputs());
+    const LayerOutput products(layer.input_operand(inputs, true), layer.weight_operand(true),
+                               layer.operand_columns(), options_.threads);
+    if (!kernel.empty()) {
+      errors.kernel =
+          ComputedErrors{output.compare_outputs(kernel), products.compare_outputs(kernel)};
+    }
+  }
   return result;
 }
 
@@ -244,17 +306,17 @@ void Evaluator::add_details(const SelectedTensor& entry, const std::vector<Forma
 }
 
 /// A matrix through a format and back.
-std::vector<float> Evaluator::through(const FormatSpec& spec, const std::vector<float>& x,
-                                      std::size_t columns, const Dtype& dtype, OperandSide side,
-                                      std::span<const float> importance) const {
-  if (spec.keeps()) return x;
+Evaluator::Passed Evaluator::through(const FormatSpec& spec, const std::vector<float>& x,
+                                     std::size_t columns, const Dtype& dtype, OperandSide side,
+                                     std::span<const float> importance) const {
+  if (spec.keeps()) return {x, {}};
   const std::size_t rows = x.size() / columns;
-  if (spec.codec != nullptr) return round_trip(*spec.codec, x, rows, columns);
+  if (spec.codec != nullptr) return {round_trip(*spec.codec, x, rows, columns), {}};
   QuantizeOptions request = request_of(spec, importance);
   request.input_type = input_type_of(dtype);
   request.side = side;
-  std::vector<float> out(x.size());
-  dequantize(quantize(x, rows, columns, request), out, request.dialect);
+  Passed out{std::vector<float>(x.size()), quantize(x, rows, columns, request)};
+  dequantize(out.blocks, out.values, request.dialect);
   return out;
 }
 
@@ -268,16 +330,33 @@ void Evaluator::add_outputs(const SelectedTensor& entry, const std::vector<Forma
   const std::vector<float> w = read_matrix(*entry.tensor, entry.view, nonfinite_);
   const std::vector<float> x = read_matrix(*input->tensor, {input->tokens, columns, 1}, nonfinite_);
   const LayerOutput layer(x, w, columns, options_.threads);
+  const std::vector<float> kernel =
+      dump_ ? dump_->find(out.name, layer.tokens(), layer.outputs()) : std::vector<float>{};
+  sim::Watch watch;
+  watch.report = [&](std::string_view, std::uint64_t, std::uint64_t) { progress(0); };
   for (std::size_t k = 0; k < formats.size(); ++k) {
     progress(0);
-    const std::vector<float> wq =
+    const Passed wq =
         through(formats[k], w, columns, *entry.tensor->dtype, OperandSide::weights, importance);
     // The importance of the columns of weights says nothing about inputs.
-    const std::vector<float> xq =
+    const Passed xq =
         through(formats[k], x, columns, *input->tensor->dtype, OperandSide::inputs, {});
-    out.results[k].output = OutputErrors{layer.compare({}, wq, options_.threads),
-                                         layer.compare(xq, {}, options_.threads),
-                                         layer.compare(xq, wq, options_.threads)};
+    OutputErrors& errors = out.results[k].output.emplace();
+    errors.weights_only = layer.compare({}, wq.values, options_.threads);
+    errors.inputs_only = layer.compare(xq.values, {}, options_.threads);
+    errors.both = layer.compare(xq.values, wq.values, options_.threads);
+    const bool is_summed =
+        accumulation_ && formats[k].format != nullptr && !untaken_.contains(formats[k].format);
+    if (!is_summed && kernel.empty()) continue;
+    const LayerOutput products(xq.values, wq.values, columns, options_.threads);
+    const auto errors_of = [&](const std::vector<float>& z) {
+      return ComputedErrors{layer.compare_outputs(z), products.compare_outputs(z)};
+    };
+    if (is_summed) {
+      errors.model =
+          errors_of(accumulation_->outputs(xq.blocks, wq.blocks, options_.threads, watch));
+    }
+    if (!kernel.empty()) errors.kernel = errors_of(kernel);
   }
 }
 

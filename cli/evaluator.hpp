@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "accumulation.hpp"
 #include "activations.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/eval_report.hpp"
@@ -26,8 +28,10 @@ struct EvaluatorOptions {
   std::string activations;
   std::string activation_map;
   std::string importance;
-  std::string transform;  ///< remedies; eval only
-  bool optimum = false;   ///< whether possible gains are measured; eval only
+  std::string transform;    ///< remedies; eval only
+  bool optimum = false;     ///< whether possible gains are measured; eval only
+  std::string accumulate;   ///< a model of the sums; eval only
+  std::string output_dump;  ///< outputs that a kernel computed; eval only
   unsigned threads = 1;
 
   EvaluatorOptions();
@@ -44,6 +48,8 @@ class Evaluator {
 
   [[nodiscard]] bool skips_nonfinite() const { return skips_nonfinite_; }
   [[nodiscard]] bool has_inputs() const { return inputs_.has_value(); }
+  /// Lines for people: formats that the model of the sums cannot take.
+  [[nodiscard]] std::vector<std::string> notes() const;
 
   /// \param file  the path that the report names
   /// \param progress  called with the elements done; what it throws comes out
@@ -65,10 +71,16 @@ class Evaluator {
       std::vector<QuantizeOptions>& requests) const;
   [[nodiscard]] QuantizeOptions request_of(const FormatSpec& spec,
                                            std::span<const float> importance) const;
-  [[nodiscard]] std::vector<float> through(const FormatSpec& spec, const std::vector<float>& x,
-                                           std::size_t columns, const Dtype& dtype,
-                                           OperandSide side,
-                                           std::span<const float> importance) const;
+  /// A matrix through a format and back; `blocks` is empty for what is no block format.
+  struct Passed {
+    std::vector<float> values;
+    BlockTensor blocks;
+  };
+  [[nodiscard]] Passed through(const FormatSpec& spec, const std::vector<float>& x,
+                               std::size_t columns, const Dtype& dtype, OperandSide side,
+                               std::span<const float> importance) const;
+  /// Finds out which formats the model of the sums cannot take, and why.
+  void probe_accumulation();
   void add_outputs(const SelectedTensor& entry, const std::vector<FormatSpec>& formats,
                    std::span<const float> importance, EvalTensor& out,
                    const std::function<void(std::uint64_t)>& progress) const;
@@ -86,6 +98,9 @@ class Evaluator {
   bool skips_nonfinite_ = false;
   std::optional<RecordedInputs> inputs_;
   std::optional<RecordedInputs> importance_;
+  std::optional<RecordedOutputs> dump_;
+  std::optional<Accumulation> accumulation_;
+  std::map<const BlockFormat*, std::string> untaken_;  ///< by the model of the sums, and why
 };
 
 }  // namespace lowbit::cli

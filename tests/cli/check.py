@@ -20,6 +20,7 @@ import names
 import outputs
 import pages
 import progress
+import sums
 import tensors
 import verify
 import weights
@@ -326,6 +327,7 @@ def main():
             round_trips(lowbit, folder)
             shipped_golden(lowbit, folder)
             weights.run(lowbit, folder, check, SAMPLE)
+            sums.run(lowbit, folder, check, SAMPLE)
             pages.run(lowbit, folder, check)
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)

@@ -219,7 +219,8 @@ def gains(lowbit, folder, check):
         for label, base, best in (("nvfp4:mse", "nvfp4:static_6", "nvfp4:optimal"), ("if4:mse", "nvfp4:static_6", "if4:optimal")):
             wanted = (mse(tensor, base) - mse(tensor, label)) / (mse(tensor, base) - mse(tensor, best))
             got = float(shares[tensor, label]["gain_share"])
-            check(abs(got - wanted) < 1e-6 and 0 < got < 1, f"{tensor} {label}: share {got}, by other runs {wanted}")
+            # Another C than the search's lets 4/6 beat it: by a third in layer 3, whose largest elements are all in one column.
+            check(abs(got - wanted) < 1e-9 and 0 < got < (1.4 if label == "nvfp4:mse" else 1), f"{tensor} {label}: share {got}, by other runs {wanted}")
         check(shares[tensor, "mxfp4:floor"]["gain_share"] == shares[tensor, "q4_k"]["gain_share"] == "", "no share of MX formats and codecs")
         check(float(shares[tensor, "nvfp4:static_4"]["gain_share"]) < 0, "static_4 loses")
     ends = errors("nvfp4:static_6", "nvfp4:optimal", "if4:optimal", extra=["--optimum"])
@@ -233,7 +234,7 @@ def gains(lowbit, folder, check):
     check(code == 1 and "gain_share" in err, f"a threshold of the share: {err}")
     code, out, _ = lowbit("eval", "model.safetensors", "--optimum", "--html", "-", folder=folder)
     check(code == 0 and "Share of the possible gain" in out and "if6_e2m3:mse" in out, "the page")
-    for arguments, part in ((["--sort", "gain_share"], "needs --optimum"), (["--optimum", "--dialect", "fos_triton"], "canonical"),
+    for arguments, part in ((["--sort", "gain_share"], "needs --optimum"), (["--format", "nvfp4", "--optimum", "--dialect", "fos_triton"], "canonical"),
                             (["--optimum", "--transform", "hadamard"], "--transform"), (["--optimum", "--reference", "model.safetensors"], "--reference")):
         code, _, err = lowbit("eval", "model.safetensors", *arguments, folder=folder)
         check(code == 2 and err.count("\n") == 1 and part in err, f"{arguments}: {code} {err}")

@@ -17,11 +17,19 @@
 
 namespace lowbit {
 
-/// Errors of Y = X W^T by which operand is quantized.
+/// Errors of outputs that something else computed from the quantized X and W.
+struct ComputedErrors {
+  OutputSums total;  ///< against the original Y
+  OutputSums sums;   ///< against the products of the quantized X and W in binary64
+};
+
+/// Errors of Y = X W^T by which operand is quantized, and by what computes it.
 struct OutputErrors {
-  OutputSums weights_only;  ///< W
-  OutputSums inputs_only;   ///< X
-  OutputSums both;          ///< X and W
+  OutputSums weights_only;                 ///< W
+  OutputSums inputs_only;                  ///< X
+  OutputSums both;                         ///< X and W
+  std::optional<ComputedErrors> model{};   ///< of a model of the accumulation
+  std::optional<ComputedErrors> kernel{};  ///< of a kernel's recorded output
 };
 
 /// Squared errors that a format's rules lie between: those of `static_6` and of `optimal`.
@@ -47,7 +55,7 @@ struct EvalResult {
 };
 
 /// What a number of the report is computed from.
-enum class MetricSource : std::uint8_t { tensor, output, gain };
+enum class MetricSource : std::uint8_t { tensor, gain, output, model, kernel };
 
 /// One number of the report; `lowbit eval --help`, every form of the report and docs/eval.md are
 /// made from these records.
@@ -66,6 +74,17 @@ struct EvalMetric {
   /// The number as tables write it; empty where there is none.
   [[nodiscard]] std::string cell(const EvalResult& result) const;
 };
+
+/// One part of the split of an output's error.
+struct OutputPart {
+  std::string_view name;     ///< in JSON
+  std::string_view heading;  ///< in tables
+  MetricSource source;       ///< output, model or kernel
+  /// Its sums, or null where the result lacks them
+  const OutputSums* (*find)(const OutputErrors&);
+};
+/// Weights, inputs, both; the sums of a model alone and with the quantized operands; a kernel's.
+[[nodiscard]] std::span<const OutputPart> output_parts();
 
 /// Those of the tensor, then those of the output, in the order in which reports list them.
 [[nodiscard]] std::span<const EvalMetric> eval_metrics();

@@ -50,10 +50,18 @@ struct EvalReport {
   bool has_outputs = false;              ///< whether inputs were recorded
   bool has_gains = false;                ///< whether possible gains were measured
   std::string transform{};               ///< the list of remedies; empty: none
+  std::string accumulate{};              ///< what sums products, by its name; empty: nothing does
+  bool has_kernel = false;               ///< whether outputs of a kernel were recorded
   std::optional<EvalDetails> details{};  ///< of the blocks, where somebody asked for them
 
-  /// Whether the report has what the metric is computed from.
-  [[nodiscard]] bool shows(const EvalMetric& metric) const;
+  /// Whether the report has what a metric is computed from.
+  [[nodiscard]] bool has(MetricSource source) const;
+  /// The mean over layers of the squared relative error of one part of the output's error, as
+  /// -10 log10 of it. \return nothing where no layer has that part
+  /// \param format  of the report's formats
+  /// \param part  of output_parts()
+  [[nodiscard]] std::optional<double> mean_output_db(std::size_t format,
+                                                     const OutputPart& part) const;
 };
 
 // Each function is thread-safe and gives a whole document that ends with a line break. Names cannot

@@ -24,6 +24,13 @@ std::optional<double> share_of_gain(const EvalResult& result) {
   return (result.gain->static_error - result.errors.squared_error) / possible;
 }
 
+const OutputSums* total_of(const std::optional<ComputedErrors>& errors) {
+  return errors ? &errors->total : nullptr;
+}
+const OutputSums* sums_of(const std::optional<ComputedErrors>& errors) {
+  return errors ? &errors->sums : nullptr;
+}
+
 std::vector<EvalMetric> all_metrics() {
   std::vector<EvalMetric> list;
   for (const Metric& metric : metrics()) {
@@ -47,10 +54,38 @@ std::vector<EvalMetric> all_metrics() {
   list.push_back({"output_cosine", "out cosine", MetricStyle::six_places,
                   "sum y z / sqrt(sum y^2 sum z^2); 1 where z = y, 0 where all z = 0", true,
                   MetricSource::output, of_output([](const OutputSums& s) { return s.cosine(); })});
+  const auto decibels = [&](std::string_view name, std::string_view heading,
+                            std::string_view formula, MetricSource source, auto member) {
+    list.push_back({name, heading, MetricStyle::decibel, formula, true, source,
+                    [member](const EvalResult& result) -> std::optional<double> {
+                      if (!result.output || !((*result.output).*member)) return std::nullopt;
+                      return ((*result.output).*member)->total.sqnr_db();
+                    }});
+  };
+  decibels("output_model_sqnr_db", "model dB",
+           "output_sqnr_db, with z as the model of --accumulate sums it", MetricSource::model,
+           &OutputErrors::model);
+  decibels("output_kernel_sqnr_db", "kernel dB", "output_sqnr_db, with z of --output-dump",
+           MetricSource::kernel, &OutputErrors::kernel);
   return list;
 }
 
 }  // namespace
+
+std::span<const OutputPart> output_parts() {
+  using Errors = const OutputErrors&;
+  static const OutputPart parts[] = {
+      {"weights_only", "W dB", MetricSource::output, [](Errors e) { return &e.weights_only; }},
+      {"inputs_only", "X dB", MetricSource::output, [](Errors e) { return &e.inputs_only; }},
+      {"both", "both dB", MetricSource::output, [](Errors e) { return &e.both; }},
+      {"accumulation", "sums dB", MetricSource::model, [](Errors e) { return sums_of(e.model); }},
+      {"model", "model dB", MetricSource::model, [](Errors e) { return total_of(e.model); }},
+      {"kernel", "kernel dB", MetricSource::kernel, [](Errors e) { return total_of(e.kernel); }},
+      {"kernel_sums", "its sums dB", MetricSource::kernel,
+       [](Errors e) { return sums_of(e.kernel); }},
+  };
+  return parts;
+}
 
 void PossibleGain::add(const PossibleGain& other) {
   static_error += other.static_error;

@@ -22,7 +22,7 @@ constexpr int metric_width = 11;
 std::vector<const EvalMetric*> shown_metrics(const EvalReport& report) {
   std::vector<const EvalMetric*> shown;
   for (const EvalMetric& metric : eval_metrics()) {
-    if (report.shows(metric)) shown.push_back(&metric);
+    if (report.has(metric.source)) shown.push_back(&metric);
   }
   return shown;
 }
@@ -61,9 +61,10 @@ ordered_json metrics_json(const FormatSpec& format, const EvalResult& result) {
     if (metric.name == "rel_l2") json[std::string(old_name_of_rel_l2)] = number(*value);
   }
   if (result.output) {
-    json["output"] = {{"weights_only", output_json(result.output->weights_only)},
-                      {"inputs_only", output_json(result.output->inputs_only)},
-                      {"both", output_json(result.output->both)}};
+    for (const OutputPart& part : output_parts()) {
+      const OutputSums* const sums = part.find(*result.output);
+      if (sums != nullptr) json["output"][std::string(part.name)] = output_json(*sums);
+    }
   }
   if (result.cost) {
     json["remedies"] = {{"bits", result.cost->bits}, {"multiply_adds", result.cost->multiply_adds}};
@@ -167,9 +168,35 @@ std::string tensor_title(const EvalReport& report, const EvalTensor& tensor) {
 
 }  // namespace
 
-bool EvalReport::shows(const EvalMetric& metric) const {
-  if (metric.source == MetricSource::output) return has_outputs;
-  return metric.source == MetricSource::tensor || has_gains;
+bool EvalReport::has(MetricSource source) const {
+  switch (source) {
+    case MetricSource::tensor:
+      return true;
+    case MetricSource::gain:
+      return has_gains;
+    case MetricSource::output:
+      return has_outputs;
+    case MetricSource::model:
+      return !accumulate.empty();
+    case MetricSource::kernel:
+      return has_kernel;
+  }
+  return false;
+}
+
+std::optional<double> EvalReport::mean_output_db(std::size_t format, const OutputPart& part) const {
+  double sum = 0.0;
+  std::size_t layers = 0;
+  for (const EvalTensor& tensor : tensors) {
+    const std::optional<OutputErrors>& output = tensor.results[format].output;
+    const OutputSums* const sums = output ? part.find(*output) : nullptr;
+    if (sums == nullptr) continue;
+    const double error = sums->rel_l2();
+    sum += error * error;
+    ++layers;
+  }
+  if (layers == 0) return std::nullopt;
+  return -10.0 * std::log10(sum / static_cast<double>(layers));
 }
 
 std::string as_text(const EvalReport& report) {
@@ -207,6 +234,7 @@ std::string as_json(const EvalReport& report) {
                     {"weight_layout", report.weight_layout},
                     {"files", report.files}};
   if (!report.transform.empty()) json["transform"] = report.transform;
+  if (!report.accumulate.empty()) json["accumulate"] = report.accumulate;
   json["metrics"] = ordered_json::array();
   for (const EvalMetric* metric : shown_metrics(report)) {
     json["metrics"].push_back({{"name", metric->name}, {"formula", metric->formula}});

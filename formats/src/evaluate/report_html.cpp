@@ -260,7 +260,7 @@ std::string as_html(const EvalReport& report) {
   }
   html::Table formulas{{{"metric", false}, {"formula", false}}, {}};
   for (const EvalMetric& metric : eval_metrics()) {
-    if (!report.shows(metric)) continue;
+    if (!report.has(metric.source)) continue;
     formulas.rows.push_back({std::string(metric.name), std::string(metric.formula)});
   }
   page.section("Metrics");

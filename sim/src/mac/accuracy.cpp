@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "lowbit/detail/parallel.hpp"
 #include "lowbit/sim/exact.hpp"
 #include "lowbit/sim/mac_model.hpp"
 #include "lowbit/sim/mac_stimulus.hpp"
@@ -23,6 +24,15 @@ long double approximate(const WideInteger& integer) {
   return integer.is_negative() ? -sum : sum;
 }
 
+/// What a result stands for, before any tensor scale.
+long double value_of(const MacResult& result, MacUnit unit, const MacUnitScale& scale) {
+  const long double count =
+      unit == MacUnit::exact
+          ? std::ldexp(approximate(WideInteger(result.acc)), scale.accumulator_exponent)
+          : static_cast<long double>(std::bit_cast<float>(result.fp32));
+  return count / scale.denominator;
+}
+
 }  // namespace
 
 AccumulatorError accumulator_error(const MacShape& shape, const BlockTensor& a,
@@ -38,11 +48,7 @@ AccumulatorError accumulator_error(const MacShape& shape, const BlockTensor& a,
       const ExactValue exact = exact_dot(a, row, w, n, NanScale::largest);
       const long double wanted =
           std::ldexp(approximate(exact.integer), exact.exponent) / exact.denominator;
-      const long double got =
-          shape.unit == MacUnit::exact
-              ? std::ldexp(approximate(WideInteger(results[n].acc)), scale.accumulator_exponent) /
-                    scale.denominator
-              : static_cast<long double>(std::bit_cast<float>(results[n].fp32)) / scale.denominator;
+      const long double got = value_of(results[n], shape.unit, scale);
       ++error.outputs;
       error.inexact += got != wanted ? 1 : 0;
       squares += (got - wanted) * (got - wanted);
@@ -51,6 +57,32 @@ AccumulatorError accumulator_error(const MacShape& shape, const BlockTensor& a,
   }
   if (squares > 0) error.relative_rmse = static_cast<double>(std::sqrt(squares / energy));
   return error;
+}
+
+std::vector<float> unit_outputs(const MacShape& shape, const BlockTensor& a, const BlockTensor& w,
+                                unsigned threads, const Watch& watch) {
+  constexpr std::size_t rows_at_once = 8;
+  const MacUnitScale scale = mac_unit_scale(shape.unit, *shape.format);
+  const long double tensor_scale = static_cast<long double>(a.amax) / a.encode_constant *
+                                   static_cast<long double>(w.amax) / w.encode_constant;
+  std::vector<float> out(a.rows * w.rows);
+  for (std::size_t first = 0; first < a.rows; first += rows_at_once) {
+    if (watch.stopped()) {
+      out.resize(first * w.rows);
+      break;
+    }
+    const std::size_t count = std::min(rows_at_once, a.rows - first);
+    lowbit::detail::parallel_chunks(count, 1, threads, [&](std::size_t begin, std::size_t end) {
+      const std::vector<MacResult> results =
+          mac_model(product_stream(shape, a, w, first + begin, first + end));
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        out[(first + begin) * w.rows + i] =
+            static_cast<float>(value_of(results[i], shape.unit, scale) * tensor_scale);
+      }
+    });
+    watch.tell("rows", first + count, a.rows);
+  }
+  return out;
 }
 
 }  // namespace lowbit::sim
