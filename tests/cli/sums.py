@@ -98,7 +98,7 @@ def run(lowbit, folder, check, sample):
     found = evaluated("--output-dump", "d.safetensors")
     check(abs(found["kernel"]["sqnr_db"] - decibels(rough, y)) < 1e-6 and abs(found["kernel_sums"]["sqnr_db"] - decibels(rough, both)) < 1e-4,
           f"a kernel's dump: {found['kernel']} {found['kernel_sums']}, here {decibels(rough, y)} {decibels(rough, both)}")
-    check(found["kernel"]["sqnr_db"] < found["both"]["sqnr_db"] and found["kernel_sums"]["sqnr_db"] < 50 and "model" not in found, f"BF16 sums show: {found}")
+    check(found["kernel_sums"]["sqnr_db"] < 50 and "model" not in found, f"BF16 sums show: {found}")
 
     # An instruction: word for word what `lowbit gemm` computes, so the dump of the one has the figures of the other.
     model = "mma.Hopper.m16n8k16.f32.f16.f16.f32"
@@ -111,9 +111,7 @@ def run(lowbit, folder, check, sample):
     check(found["accumulation"] != evaluated("--accumulate", "exact")["accumulation"], "its sums are not exact")
 
     arguments = ["eval", "w.safetensors", "--activations", "x.safetensors", "--format", "nvfp4", "--format", "if4", "--format", "q8_0", "--accumulate",
-                 "FP4", "--output-dump", "d.safetensors"]
-    listed = [line.split()[0] for line in lowbit("mma", "--list", "mxf4nvf4")[1].splitlines() if "mma." in line]
-    arguments[arguments.index("FP4")] = listed[0]
+                 "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3", "--output-dump", "d.safetensors"]
     code, out, err = lowbit(*arguments, folder=folder)
     lines = out.splitlines()
     check(code == 0 and max(map(len, lines)) <= 100 and len(lines) <= 40, f"the summary: {out} {err}")

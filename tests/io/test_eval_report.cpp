@@ -126,7 +126,13 @@ TEST_CASE(
   for (const bool recorded : {false, true}) {
     r.has_outputs = recorded;
     r.has_gains = recorded;
-    if (recorded) r.tensors[0].results[0].output.emplace();
+    r.has_kernel = recorded;
+    r.accumulate = recorded ? "exact" : "";
+    if (recorded) {
+      r.tensors[0].results[0].output.emplace();
+      r.tensors[0].results[0].output->model.emplace();
+      r.tensors[0].results[0].output->kernel.emplace();
+    }
     if (recorded) r.tensors[0].results[0].gain = PossibleGain{2.0, 1.0};
     for (const EvalMetric& metric : eval_metrics()) {
       if (metric.source == MetricSource::tensor) continue;
@@ -177,4 +183,28 @@ TEST_CASE(
   CHECK(adaptive == 6);
   CHECK(static_base(*find_block_format("if4")) == find_block_format("nvfp4"));
   CHECK(static_base(*find_block_format("if4_bs8")) == find_block_format("nvfp4_bs8"));
+}
+
+TEST_CASE("parts of an output's error are averaged over the layers that have them") {
+  EvalReport r = report();
+  const auto with = [](double error, double norm) {
+    OutputSums sums;
+    sums.squared_error = error;
+    sums.squared_output = norm;
+    return sums;
+  };
+  OutputErrors& first = r.tensors[0].results[0].output.emplace();
+  first.both = with(1.0, 100.0);
+  first.model = ComputedErrors{with(4.0, 100.0), with(1.0, 10000.0)};
+  r.tensors[1].results[0].output.emplace().both = with(300.0, 10000.0);
+  std::vector<std::optional<double>> means;
+  for (const OutputPart& part : output_parts()) means.push_back(r.mean_output_db(0, part));
+  REQUIRE(means.size() == 7);
+  CHECK(*means[2] == Approx(-10.0 * std::log10(0.02)));  // of 0.01 and 0.03: not of the sums
+  CHECK(*means[3] == Approx(40.0));
+  CHECK(*means[4] == Approx(-10.0 * std::log10(0.04)));
+  CHECK_FALSE(means[5].has_value());
+  CHECK_FALSE(means[6].has_value());
+  CHECK(std::isinf(*means[0]));
+  CHECK_FALSE(r.mean_output_db(1, output_parts()[2]).has_value());
 }
