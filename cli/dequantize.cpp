@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // lowbit dequantize: what `lowbit quantize` wrote, back to floating point.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 #include <set>
@@ -53,9 +54,12 @@ void run(const Options& options) {
                   fmt::format("{}: tensor \"{}\": {}", printable(options.input), printable(name),
                               error.what()));
     }
-    if (named.record.is_hadamard_transformed()) {
+    if (named.record.transforms == std::vector<std::string>{"hadamard"}) {
       note(fmt::format("tensor \"{}\" stays Hadamard-transformed, as it was quantized",
                        printable(name)));
+    } else if (!named.record.transforms.empty()) {
+      note(fmt::format("tensor \"{}\" stays as it was quantized, after {}", printable(name),
+                       fmt::join(named.record.transforms, ",")));
     }
     for (const char* part : {".values", ".scales", ".amax"}) parts.insert(name + part);
   }

@@ -29,8 +29,10 @@ std::string fitted(const std::string& text, std::size_t width) {
 }
 
 /// A tensor's name in at most `width` columns: its longest words are cut, numbers of layers stay.
-std::string fitted_name(const std::string& name, std::size_t width) {
+std::string fitted_name(std::string name, std::size_t width) {
   constexpr std::size_t shortest_word = 3;
+  constexpr std::string_view ending = ".weight";
+  if (name.size() > width && name.ends_with(ending)) name.resize(name.size() - ending.size());
   std::vector<std::string> words{""};
   for (const char c : name) {
     words.back() += c;

@@ -132,7 +132,8 @@ void Evaluator::probe_accumulation() {
       static_cast<void>(accumulation_->outputs(t, t, 1, {}));
       takes_any = true;
     } catch (const Error& error) {
-      untaken_[spec.format] = reason = error.what();
+      untaken_.insert(spec.format);
+      reason = error.what();
     }
   }
   if (!takes_any) {
@@ -143,11 +144,13 @@ void Evaluator::probe_accumulation() {
 }
 
 std::vector<std::string> Evaluator::notes() const {
-  std::vector<std::string> lines;
-  for (const auto& [format, reason] : untaken_) {
-    lines.push_back(fmt::format("no sums of {}: {}", format->name, reason));
+  if (untaken_.empty()) return {};
+  std::string names;
+  for (const BlockFormat& format : block_formats()) {
+    if (untaken_.contains(&format))
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", format.name);
   }
-  return lines;
+  return {fmt::format("no sums of {}: the model cannot take them", names)};
 }
 
 QuantizeOptions Evaluator::request_of(const FormatSpec& spec,

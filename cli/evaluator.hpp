@@ -4,8 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
-#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,7 +79,7 @@ class Evaluator {
   [[nodiscard]] Passed through(const FormatSpec& spec, const std::vector<float>& x,
                                std::size_t columns, const Dtype& dtype, OperandSide side,
                                std::span<const float> importance) const;
-  /// Finds out which formats the model of the sums cannot take, and why.
+  /// Finds out which formats the model of the sums cannot take.
   void probe_accumulation();
   void add_outputs(const SelectedTensor& entry, const std::vector<FormatSpec>& formats,
                    std::span<const float> importance, EvalTensor& out,
@@ -100,7 +100,7 @@ class Evaluator {
   std::optional<RecordedInputs> importance_;
   std::optional<RecordedOutputs> dump_;
   std::optional<Accumulation> accumulation_;
-  std::map<const BlockFormat*, std::string> untaken_;  ///< by the model of the sums, and why
+  std::set<const BlockFormat*> untaken_;  ///< by the model of the sums
 };
 
 }  // namespace lowbit::cli

@@ -19,6 +19,7 @@
 #include "progress.hpp"
 #include "quantize_input.hpp"
 #include "recipe.hpp"
+#include "remedied_file.hpp"
 #include "selection_options.hpp"
 #include "tensor_options.hpp"
 
@@ -32,6 +33,9 @@ struct Options {
   std::string rule;
   std::string recipe;
   std::string importance;
+  std::string transform;
+  std::string activations;
+  std::string activation_map;
   std::string dialect = "canonical";
   std::vector<std::string> axes;
   std::vector<std::string> tensors;
@@ -74,6 +78,7 @@ QuantizeOptions request_of(const Options& options) {
   request.amax = options.amax;
   request.block_2d = options.block_2d;
   if (options.hadamard) request.transforms = {hadamard()};
+  if (!options.transform.empty()) request.transforms = Remedies::parse(options.transform).fixed();
   request.nonfinite = nonfinite_named(options.nonfinite);
   if (options.stochastic) request.rounding = ElementRounding::stochastic;
   if (options.stochastic_unbiased) request.rounding = ElementRounding::stochastic_unbiased;
@@ -153,6 +158,47 @@ TensorToQuantize to_quantize(const SelectedTensor& entry, const Options& options
   return t;
 }
 
+/// The inputs that remedies learn from. \throws Error(usage) for options that do not go together.
+std::optional<RecordedInputs> remedy_inputs(const Options& options) {
+  if (options.transform.empty()) {
+    if (!options.activations.empty() || !options.activation_map.empty()) {
+      throw Error(ErrorKind::usage, "--activations is what --transform learns from: name remedies");
+    }
+    return std::nullopt;
+  }
+  const Remedies remedies = Remedies::parse(options.transform);
+  const std::string list = printable(options.transform);
+  if (options.hadamard) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--transform {} and --rht: name hadamard in the list", list));
+  }
+  if (remedies.fixed().empty() && (options.block_2d || options.transposed || options.stochastic ||
+                                   options.stochastic_unbiased)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--transform {} takes rows of the weight to nearest: no --block-2d, "
+                            "--transpose, --stochastic or --stochastic-unbiased",
+                            list));
+  }
+  if (options.activations.empty()) {
+    if (!remedies.needs_inputs()) return std::nullopt;
+    throw Error(ErrorKind::usage,
+                fmt::format("--transform {} learns from inputs: give --activations", list));
+  }
+  return std::optional<RecordedInputs>(std::in_place, options.activations, options.activation_map,
+                                       ".input");
+}
+
+/// One line of what remedies add to the layers.
+void note_cost(const std::string& transform, const TransformCost& cost,
+               const std::vector<SelectedTensor>& chosen) {
+  std::uint64_t elements = 0;
+  for (const SelectedTensor& entry : chosen) elements += entry.tensor->elements();
+  note(fmt::format(
+      "{} adds {:.4f} bits per element and {:.6g} multiply-adds per token to {} tensors",
+      printable(transform), cost.bits / static_cast<double>(elements), cost.multiply_adds,
+      chosen.size()));
+}
+
 void run(Options& options) {
   if (!find_scale_layout(options.scale_layout)) {
     std::string known;
@@ -169,6 +215,7 @@ void run(Options& options) {
     throw Error(ErrorKind::usage,
                 "--recipe names tensors and rules itself: no --tensor, no --rule");
   }
+  const std::optional<RecordedInputs> inputs = remedy_inputs(options);
   QuantizeOptions request = request_of(options);
   std::optional<Recipe> recipe;
   if (!options.recipe.empty()) recipe = Recipe::read(options.recipe, *request.dialect);
@@ -220,7 +267,22 @@ void run(Options& options) {
       others.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
     }
   }
-  quantize_to_file(options.output, wanted, metadata, others, options.threads);
+  const Remedies remedies = Remedies::parse(options.transform);
+  TransformCost cost;
+  if (remedies.empty() || !remedies.fixed().empty()) {
+    quantize_to_file(options.output, wanted, metadata, others, options.threads);
+    for (const SelectedTensor& entry : chosen) {
+      for (const auto& transform : request.transforms) {
+        const TransformCost added = transform->cost(entry.view.rows(), entry.view.length);
+        cost.bits += added.bits;
+        cost.multiply_adds += added.multiply_adds;
+      }
+    }
+  } else {
+    cost = write_remedied(options.output, remedies, chosen, wanted, inputs ? &*inputs : nullptr,
+                          metadata, others);
+  }
+  if (!remedies.empty()) note_cost(options.transform, cost, chosen);
   for (const std::string& text : notes) note(text);
 }
 
@@ -263,6 +325,19 @@ void add_quantize(CLI::App& app) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   options->selection.add_to(*command);
+  command
+      ->add_option("--transform", options->transform,
+                   "Remedies before and while weights are quantized, with commas between; the file "
+                   "says what its layers need")
+      ->type_name("LIST");
+  files
+      .reads(command->add_option("--activations", options->activations,
+                                 "What remedies learn from: NAME.input for NAME.weight"))
+      ->type_name("FILE");
+  files
+      .reads(command->add_option("--activation-map", options->activation_map,
+                                 "JSON object of weight names and input names"))
+      ->type_name("FILE");
   command->add_flag("--block-2d", options->block_2d,
                     "One scale for each square block (16x16, MX 32x32)");
   command->add_flag("--rht", options->hadamard, "The 16-point random Hadamard transform first");
@@ -298,7 +373,8 @@ void add_quantize(CLI::App& app) {
       ->capture_default_str();
   options->raw.add_to(*command);
   add_quiet(*command);
-  command->footer("Which tensors:\n" + std::string(selection_help()));
+  command->footer("Which tensors:\n" + std::string(selection_help()) +
+                  "\nRemedies for --transform:\n" + std::string(remedy_help()));
   command->callback([options] { run(*options); });
 }
 

@@ -132,9 +132,17 @@ std::optional<std::vector<std::uint64_t>> dimensions(const std::string& text) {
   });
 }
 
+/// A plain name with values behind colons, such as "smooth:0.5".
+std::optional<std::string> transform_name(const std::string& text) {
+  std::string plain = text;
+  std::replace_if(
+      plain.begin(), plain.end(), [](char c) { return c == ':' || c == '.'; }, '_');
+  return plain_name(plain) ? std::optional(text) : std::nullopt;
+}
+
 std::optional<std::vector<std::string>> names(const std::string& text) {
   return list<std::string>(text, [](const nlohmann::json& n) {
-    return n.is_string() ? plain_name(n.get<std::string>()) : std::nullopt;
+    return n.is_string() ? transform_name(n.get<std::string>()) : std::nullopt;
   });
 }
 
@@ -260,8 +268,8 @@ QuantizeOptions request_of(const QuantizeRecord& record, float amax) {
     request.transforms.push_back(find_transform(name));
     if (request.transforms.back() != nullptr) continue;
     throw Error(ErrorKind::usage,
-                fmt::format("transforms [{}]: '{}' is not known; use the version of lowbit that "
-                            "wrote the file",
+                fmt::format("transforms [{}]: '{}' depends on more than the weights, or is of "
+                            "another version of lowbit; the bytes cannot be computed again",
                             fmt::join(record.transforms, ", "), name));
   }
   return request;

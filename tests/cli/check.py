@@ -20,6 +20,7 @@ import names
 import outputs
 import pages
 import progress
+import remedies
 import sums
 import tensors
 import verify
@@ -328,6 +329,7 @@ def main():
             shipped_golden(lowbit, folder)
             weights.run(lowbit, folder, check, SAMPLE)
             sums.run(lowbit, folder, check, SAMPLE)
+            remedies.run(lowbit, folder, check, SAMPLE)
             pages.run(lowbit, folder, check)
             outputs.same_file(lowbit, folder, check)
             outputs.stopped(lowbit, folder, check)

@@ -17,7 +17,8 @@
 ///   "last" where absent: the
 ///                             last one is the input dimension. Kept, not interpreted here
 ///   nonfinite, rounding       names
-///   transforms                JSON list of names of what was applied first, in order;
+///   transforms                JSON list of names of what was applied, in order, with their values
+///                             behind colons (transform.hpp; RemediedLayer::steps());
 ///   hadamard                  true or false: the same, as files without `transforms` say it
 ///   shape, dtype              of the tensor before quantization; shape as a JSON list
 /// Keys other than format may be absent, and then have the values below: early files lack
@@ -64,7 +65,7 @@ struct QuantizeRecord {
   std::string weight_layout = "last";      ///< how the dimensions are meant; kept, not interpreted
   NonFinite nonfinite = NonFinite::error;  ///< the policy
   ElementRounding rounding = ElementRounding::nearest;  ///< of elements
-  std::vector<std::string> transforms{};                ///< "hadamard" or none so far
+  std::vector<std::string> transforms{};                ///< as transform.hpp names them
   /// Of the tensor before quantization, where the file says it
   std::optional<std::vector<std::uint64_t>> shape{};
   const Dtype* dtype = nullptr;  ///< null where the file does not say

@@ -32,6 +32,18 @@ class RemediedLayer {
   [[nodiscard]] const std::vector<float>& dequantized() const { return dequantized_; }
   /// Bits and multiply-adds that the remedies add to the layer.
   [[nodiscard]] TransformCost cost() const { return cost_; }
+  /// What was done, in order, as a quantized file's record names it: the transforms of rows by
+  /// their names (`arc` with the number of residual columns), then `svd:RANK`, `gptq` or
+  /// `gptq:act`.
+  [[nodiscard]] const std::vector<std::string>& steps() const { return steps_; }
+  /// Those of rows, fitted; the first entries of steps().
+  [[nodiscard]] const TransformList& transforms() const { return transforms_; }
+  /// Columns of the branch; 0 without one.
+  [[nodiscard]] std::size_t rank() const { return rank_; }
+  /// L of the branch, outputs x rank BF16 numbers.
+  [[nodiscard]] const std::vector<float>& branch_left() const { return left_; }
+  /// R of the branch, rank x K BF16 numbers.
+  [[nodiscard]] const std::vector<float>& branch_right() const { return right_; }
   /// K + E.
   [[nodiscard]] std::size_t operand_columns() const;
   /// outputs x (K + E) values.
@@ -48,6 +60,7 @@ class RemediedLayer {
   TransformList transforms_;
   BlockTensor quantized_;
   std::vector<BlockChoice> choices_;
+  std::vector<std::string> steps_;
   std::vector<float> weights_;
   std::vector<float> dequantized_;
   std::size_t rank_ = 0;      // of the branch
@@ -67,6 +80,9 @@ class Remedies {
   [[nodiscard]] bool empty() const { return steps_.empty(); }
   /// Whether one of them learns from inputs.
   [[nodiscard]] bool needs_inputs() const;
+  /// The list as transforms that depend on nothing but their names, so that anybody can quantize to
+  /// the same bytes; empty where a remedy learns, has a branch or changes codes.
+  [[nodiscard]] TransformList fixed() const;
   /// The list, as parse() takes it.
   [[nodiscard]] const std::string& text() const { return text_; }
   /// A layer through the remedies and a format. Allocates several copies of the weights; GPTQ and

@@ -47,6 +47,9 @@ class Transform {
   virtual void apply_to_weights(std::span<float> row, InputType type) const = 0;
   /// One row of inputs, in place; each result is rounded to the type.
   virtual void apply_to_inputs(std::span<float> row, InputType type) const = 0;
+  /// What fit() learned, one number per column: the factor of the weights, or the column that is
+  /// taken to this place. Empty where the name says all.
+  [[nodiscard]] virtual std::vector<float> learned() const { return {}; }
   /// \param rows, columns  of the weight matrix
   [[nodiscard]] virtual TransformCost cost(std::size_t rows, std::size_t columns) const = 0;
 };
@@ -54,7 +57,8 @@ class Transform {
 /// Applied one after another.
 using TransformList = std::vector<std::shared_ptr<const Transform>>;
 
-/// The transform of that name that needs no fit(), or null.
+/// The transform of that name that needs no fit(), or null: `hadamard`, `hadamard:N:SEED` and
+/// `hadamard:full:SEED` with N a power of two from 16.
 [[nodiscard]] std::shared_ptr<const Transform> find_transform(std::string_view name);
 
 }  // namespace lowbit

@@ -14,6 +14,9 @@ class ColumnOrder : public Transform {
   [[nodiscard]] std::size_t group_columns() const override { return 0; }
   void apply_to_weights(std::span<float> row, InputType) const override { apply(row); }
   void apply_to_inputs(std::span<float> row, InputType) const override { apply(row); }
+  [[nodiscard]] std::vector<float> learned() const override {
+    return {order_.begin(), order_.end()};
+  }
   [[nodiscard]] TransformCost cost(std::size_t, std::size_t columns) const override {
     return {32.0 * static_cast<double>(columns), 0.0};
   }

@@ -27,6 +27,9 @@ class ColumnScale : public Transform {
       row[j] = round_to_input_type(static_cast<float>(row[j] / scales_[j]), type);
     }
   }
+  [[nodiscard]] std::vector<float> learned() const override {
+    return {scales_.begin(), scales_.end()};
+  }
   [[nodiscard]] TransformCost cost(std::size_t, std::size_t columns) const override {
     return {32.0 * static_cast<double>(columns), static_cast<double>(columns)};
   }

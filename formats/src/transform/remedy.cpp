@@ -161,6 +161,20 @@ bool Remedies::needs_inputs() const {
   });
 }
 
+TransformList Remedies::fixed() const {
+  TransformList list;
+  for (const Step& step : steps_) {
+    if (step.name != "hadamard") return {};
+    if (step.number < 0.0) {
+      list.push_back(hadamard());
+    } else {
+      list.push_back(
+          detail::rotation(step.flag ? 0 : static_cast<std::size_t>(step.number), step.seed));
+    }
+  }
+  return list;
+}
+
 RemediedLayer Remedies::apply(const MatrixView& weights, const MatrixView& inputs,
                               const QuantizeOptions& request) const {
   if (needs_inputs() && inputs.values.empty()) {
@@ -184,6 +198,7 @@ RemediedLayer Remedies::apply(const MatrixView& weights, const MatrixView& input
     layer.cost_.bits += cost.bits;
     layer.cost_.multiply_adds += cost.multiply_adds;
     layer.transforms_.push_back(transform);
+    layer.steps_.push_back(transform->name());
   };
   for (const Step& step : steps_) {
     if (step.name == "hadamard" && step.number < 0.0) {
@@ -192,6 +207,7 @@ RemediedLayer Remedies::apply(const MatrixView& weights, const MatrixView& input
       apply_rows(*hadamard(), false, columns, x);
       layer.cost_.multiply_adds += hadamard()->cost(outputs, columns).multiply_adds;
       layer.transforms_.push_back(hadamard());
+      layer.steps_.push_back(hadamard()->name());
     } else if (step.name == "hadamard") {
       const auto transform = detail::rotation(static_cast<std::size_t>(step.number), step.seed);
       transform->check(columns);
@@ -214,6 +230,7 @@ RemediedLayer Remedies::apply(const MatrixView& weights, const MatrixView& input
       layer.left_ = std::move(branch.left);
       layer.right_ = std::move(branch.right);
       layer.weights_ = std::move(branch.rest);
+      layer.steps_.push_back(fmt::format("svd:{}", layer.rank_));
       layer.cost_.bits += 16.0 * static_cast<double>(layer.rank_) * (o + k);
       layer.cost_.multiply_adds += static_cast<double>(layer.rank_) * (o + k);
     } else if (step.name == "arc") {
@@ -224,12 +241,14 @@ RemediedLayer Remedies::apply(const MatrixView& weights, const MatrixView& input
           std::count_if(amax.begin(), amax.end(), [&](double a) { return a > threshold; }));
       const auto size = static_cast<std::size_t>(request.format->block_size);
       layer.residual_ = std::min((above + size - 1) / size * size, columns / size * size);
+      layer.steps_.back() = fmt::format("arc:{}", layer.residual_);
       const double extra = o * static_cast<double>(layer.residual_);
       layer.cost_.bits += extra * request.format->bits_per_element();
       layer.cost_.multiply_adds += extra;
     } else {
       compensates = true;
       by_diagonal = step.flag;
+      layer.steps_.emplace_back(step.flag ? "gptq:act" : "gptq");
     }
   }
   const auto size = static_cast<std::size_t>(request.format->block_size);
