@@ -59,9 +59,9 @@ TransformCost write_remedied(const std::filesystem::path& path, const Remedies& 
     const TensorToQuantize& t = wanted[i];
     const NonFinite policy = t.request.nonfinite;
     const std::vector<float> w = read_matrix(*chosen[i].tensor, view, policy);
-    const std::optional<RecordedInput> input =
-        inputs == nullptr ? std::nullopt : inputs->find(t.name, view.length);
-    if (remedies.needs_inputs() && !input) {
+    RecordedInput input;
+    if (inputs != nullptr) input = inputs->find(t.name, view.length).value_or(input);
+    if (remedies.needs_inputs() && input.tensor == nullptr) {
       throw Error(
           ErrorKind::usage,
           fmt::format("--transform {}: no recorded input fits \"{}\"; record it or leave the "
@@ -69,11 +69,13 @@ TransformCost write_remedied(const std::filesystem::path& path, const Remedies& 
                       remedies.text(), printable(t.name)));
     }
     std::vector<float> x;
-    if (input) x = read_matrix(*input->tensor, {input->tokens, view.length, 1}, policy);
+    if (input.tensor != nullptr) {
+      x = read_matrix(*input.tensor, {input.tokens, view.length, 1}, policy);
+    }
     QuantizeOptions request = t.request;
     request.importance = t.importance;
-    const RemediedLayer layer = remedies.apply(
-        {w, view.rows(), view.length}, {x, input ? input->tokens : 0, view.length}, request);
+    const RemediedLayer layer =
+        remedies.apply({w, view.rows(), view.length}, {x, input.tokens, view.length}, request);
     cost.bits += layer.cost().bits;
     cost.multiply_adds += layer.cost().multiply_adds;
     NamedBlockTensor named{t.name, layer.quantized(), t.record, {}};
