@@ -4,6 +4,7 @@
 // hold of each.
 #include "lowbit/remedy.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <sstream>
@@ -104,6 +105,97 @@ TEST_CASE("transforms alone leave the layer's output as it is") {
     const double error = error_of(layer, w, x, true, true).rel_l2();
     CHECK(error > 1e-3);
     CHECK(error < 0.3);
+  }
+}
+
+TEST_CASE("AWQ takes the best of its twenty exponents, above one half too") {
+  constexpr std::size_t outputs = 16, columns = 64, tokens = 64;
+  const QuantizeOptions request = request_of("nvfp4", "mse");
+  int smallest = 20;
+  int largest = 0;
+  for (unsigned seed = 1; seed <= 8; ++seed) {
+    const std::vector<float> w = normal(outputs * columns, seed);
+    std::vector<float> x = normal(tokens * columns, seed + 100);
+    // One salient column in each block.
+    for (std::size_t i = 3; i < x.size(); i += 16) x[i] *= 3.0F;
+    std::vector<double> mean(columns, 0.0);
+    for (std::size_t i = 0; i < x.size(); ++i) mean[i % columns] += std::fabs(x[i]);
+    int best = 0;
+    long double least = 0;
+    std::vector<double> wanted;
+    for (int step = 0; step < 20; ++step) {
+      std::vector<double> s(columns);
+      for (std::size_t j = 0; j < columns; ++j) {
+        s[j] = std::max(std::pow(mean[j] / tokens, step / 20.0), 1e-4);
+      }
+      const double middle =
+          std::sqrt(*std::max_element(s.begin(), s.end()) * *std::min_element(s.begin(), s.end()));
+      std::vector<float> scaled(w.size()), back(w.size());
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        s[i % columns] /= i < columns ? middle : 1.0;
+        scaled[i] = static_cast<float>(w[i] * s[i % columns]);
+      }
+      dequantize(quantize(scaled, outputs, columns, request), back);
+      long double error = 0;
+      for (std::size_t t = 0; t < tokens; ++t) {
+        for (std::size_t o = 0; o < outputs; ++o) {
+          long double sum = 0;
+          for (std::size_t j = 0; j < columns; ++j) {
+            const std::size_t i = o * columns + j;
+            sum += (back[i] / s[j] - static_cast<double>(w[i])) * x[t * columns + j];
+          }
+          error += sum * sum;
+        }
+      }
+      if (step != 0 && error >= least) continue;
+      best = step;
+      least = error;
+      wanted = s;
+    }
+    const RemediedLayer layer =
+        Remedies::parse("awq").apply({w, outputs, columns}, {x, tokens, columns}, request);
+    const std::vector<float> found = layer.transforms()[0]->learned();
+    INFO(seed << ": best at step " << best);
+    REQUIRE(found.size() == columns);
+    for (std::size_t j = 0; j < columns; ++j) CHECK(found[j] == Approx(wanted[j]).epsilon(1e-6));
+    smallest = std::min(smallest, best);
+    largest = std::max(largest, best);
+  }
+  CHECK(smallest < 10);
+  CHECK(largest > 10);
+}
+
+TEST_CASE(
+    "a remedy's steps are named with their values, and those that depend on names are found") {
+  const std::vector<float> weights = normal(4 * 64, 5);
+  const std::vector<float> inputs = normal(8 * 64, 6);
+  const QuantizeOptions request = request_of("nvfp4", "mse");
+  const RemediedLayer layer = Remedies::parse("smooth:0.25,hadamard:32:7,sort,svd:2,gptq:act")
+                                  .apply({weights, 4, 64}, {inputs, 8, 64}, request);
+  CHECK(layer.steps() ==
+        std::vector<std::string>{"smooth:0.25", "hadamard:32:7", "sort", "svd:2", "gptq:act"});
+  REQUIRE(layer.transforms().size() == 3);
+  CHECK(layer.transforms()[0]->learned().size() == 64);
+  CHECK(layer.transforms()[1]->learned().empty());
+  CHECK(layer.transforms()[2]->learned().size() == 64);
+  CHECK(layer.rank() == 2);
+  for (const char* name :
+       {"hadamard", "hadamard:16:0", "hadamard:64:4294967295", "hadamard:full:3"}) {
+    INFO(name);
+    const auto found = find_transform(name);
+    REQUIRE(found != nullptr);
+    CHECK(found->name() == name);
+  }
+  for (const char* name :
+       {"hadamard:16", "hadamard:8:1", "hadamard:48:1", "hadamard:16:4294967296", "hadamard:16:x",
+        "hadamard:full", "hadamard::1", "smooth:0.5", "awq", "sort", "", "hadamard:16:1:1"}) {
+    INFO(name);
+    CHECK(find_transform(name) == nullptr);
+  }
+  CHECK(Remedies::parse("hadamard,hadamard:full:2").fixed().size() == 2);
+  for (const char* list : {"hadamard,sort", "smooth", "svd:2", "hadamard,gptq", "arc", ""}) {
+    INFO(list);
+    CHECK(Remedies::parse(list).fixed().empty());
   }
 }
 
