@@ -10,7 +10,7 @@ build=(g++ cmake ninja-build pkg-config git
   libcli11-dev libfmt-dev nlohmann-json3-dev libzip-dev libboost-dev libeigen3-dev libtbb-dev libhwy-dev)
 mac=(verilator libsystemc-dev)
 python=(python3-dev python3-venv)
-test=(catch2 python3 make "${python[@]}")
+test=(catch2 python3 python3-numpy make "${python[@]}")
 # Without these the rest still builds and the command says what is missing.
 optional=(clang-format-14 doxygen "${mac[@]}" iverilog yosys berkeley-abc opensta valgrind libbenchmark-dev
   qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
