@@ -90,7 +90,7 @@ def notes(rows, spec):
              f"{spec['accumulator_rows']} rows of the input times all weights.",
              "OpenSTA: report_power with its default activity, not that of the operands: a second method, within a factor of 2 for the exact unit, "
              "no check of the others (docs/mac_area.md)."]
-    for tools in {json.dumps(r["tools"]) for r in rows}:
+    for tools in dict.fromkeys(json.dumps(r["tools"]) for r in rows):
         lines.append("Tools: " + ", ".join(f"{k} {v}" for k, v in json.loads(tools).items()) + ".")
     for r in rows:
         if r.get("stored"):
