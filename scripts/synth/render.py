@@ -6,6 +6,7 @@ import io
 import json
 
 import plot
+import units
 
 # key, heading of the page and of Markdown, format of a number
 COLUMNS = (
@@ -43,6 +44,11 @@ def cell(value, form=""):
     return format(value, form) if form else str(value)
 
 
+def named(row):
+    """The format, and the lanes where they are not the unit's own."""
+    return row["format"] + (f", {row['lanes']} lanes" if row["lanes"] != units.UNITS[row["unit"]].lanes else "")
+
+
 def columns(rows):
     """Those that some row has; a sweep's front besides."""
     shown = [c for c in COLUMNS if any(r.get(c[0]) not in (None, False) for r in rows)]
@@ -66,11 +72,11 @@ def tables(rows):
     split = [(r, prefix) for r in rows for prefix in ("", "glitch_") if r.get(prefix + "switching_pj_per_mac") is not None]
     if split:
         out.append(("Where the energy goes, pJ per MAC", ["unit", "format", "recipe", "delays", *SPLIT, "sum"],
-                    [[r["unit"], r["format"], r["recipe"], "cells" if prefix else "zero"]
+                    [[r["unit"], named(r), r["recipe"], "cells" if prefix else "zero"]
                      + [format(r[f"{prefix}{part}_pj_per_mac"], ".4f" if part == "leakage" else ".2f") for part in SPLIT]
                      + [f"{r[prefix + 'pj_per_mac']:.2f}"] for r, prefix in split]))
     out.append(("Critical paths", ["unit", "format", "recipe", "from", "to", "ns"],
-                [[r["unit"], r["format"], r["recipe"], r["critical_start"], r["critical_end"], f"{1000 / r['fmax_mhz']:.2f}"] for r in rows]))
+                [[r["unit"], named(r), r["recipe"], r["critical_start"], r["critical_end"], f"{1000 / r['fmax_mhz']:.2f}"] for r in rows]))
     return out
 
 

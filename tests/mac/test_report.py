@@ -218,6 +218,7 @@ def test_forms(work):
     check("| published | if4 | 16 | area | 88,660 |" in text and "8.50e-08" in text and "| if4/nvfp4 | 1.250 | 1.190 |" in text, "Markdown has the figures")
     check("figures/area.svg" in text and "Yosys 0.23" in text and "lowbit mac report --no-stored" in text and "s.safetensors" in text,
           "Markdown names plots, tools, operands and the stored result's command")
+    check(render.named(row("exact", "mxfp4", 1, lanes=32)) == "mxfp4, 32 lanes" and render.named(row("gst", "nvfp4", 1, lanes=64)) == "nvfp4", "lanes are named where they are not the unit's own")
     page = render.render("html", rows, spec)
     check(not re.search(r"(src|href)=|@import|url\(|<script", page), "the page asks for nothing from a network")
     check(page.count("<svg") == 2 and "88,660" in page and "Yosys 0.23" in page and "Library stdcells" in page, "the page has plots, tables and tools")
