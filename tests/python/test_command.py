@@ -154,7 +154,7 @@ def test_evaluate_prints_what_eval_prints(command):
     ({"include": ["query", "output"], "exclude": "bias"}, ["--include", "query", "--include", "output", "--exclude", "bias"]),
     ({"weight_layout": "io"}, ["--weight-layout", "io"]),
     ({"axis": 0}, ["--axis", "0"]),
-    ({"dialect": "te_ge_2.14"}, ["--dialect", "te_ge_2.14"]),
+    ({"dialect": "torchao"}, ["--dialect", "torchao"]),
 ], ids=str)
 def test_evaluate_takes_the_tensors_of_eval(command, options, arguments):
     sample = DATA / "minilm_sample.safetensors"
@@ -174,6 +174,19 @@ def test_evaluate_skips_nan(command, tmp_path, x):
     assert table.to_json() == command("eval", path, "--format", "nvfp4", "--all", "--nonfinite", "skip", "--json", "-")
     with pytest.raises(lowbit.UsageError):
         lowbit.evaluate(path, ["nvfp4"], nonfinite="propagate")
+    table = lowbit.evaluate(path, ["nvfp4", "q8_0"], all=True, nonfinite="saturate")
+    assert table.to_json() == command("eval", path, "--format", "nvfp4", "--format", "q8_0", "--all", "--nonfinite", "saturate",
+                                      "--json", "-")
+
+
+def test_evaluate_says_what_it_took(command, tmp_path, x):
+    """Notes: a file without weights is taken as a whole, and rows of 80 fill blocks of 32 with padding."""
+    path = write(tmp_path / "in.safetensors", a=x, b=x[:3])
+    table = lowbit.evaluate(path, ["nvfp4", "mxfp4"])
+    assert table.to_json() == command("eval", path, "--format", "nvfp4", "--format", "mxfp4", "--json", "-")
+    assert len(table.notes) == 3 and "padding" in table.notes[1]
+    with pytest.raises(lowbit.UsageError, match="no float tensor"):
+        lowbit.evaluate(path, ["nvfp4"], include="nothing")
 
 
 def test_evaluate_of_an_array(command, tmp_path, x):

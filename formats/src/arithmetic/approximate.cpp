@@ -46,7 +46,6 @@ std::uint32_t reciprocal_of_significand(std::uint32_t fraction) {
   return static_cast<std::uint32_t>(sum >> 16);
 }
 
-constexpr std::uint32_t sign_bit = 0x80000000U;
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 /// \param scaled  x times 2^shift, a normal number. The exact power of two comes off the result.

@@ -105,18 +105,23 @@ void grouped_any(const GroupedLanes& s) {
 }
 
 #if defined(__x86_64__)
+// GCC keeps to vectors of 256 bits unless it is asked; clang does not know the word.
+#if defined(__clang__)
+#define LOWBIT_TARGET_AVX512 gnu::target("avx512f,avx512bw,avx512dq,avx512vl")
+#else
+#define LOWBIT_TARGET_AVX512 \
+  gnu::target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
+#endif
 [[gnu::target("avx2")]] void aligned_avx2(const AlignedLanes& s) {
   aligned_body(s);
 }
 [[gnu::target("avx2")]] void grouped_avx2(const GroupedLanes& s) {
   grouped_body(s);
 }
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")]] void aligned_avx512(
-    const AlignedLanes& s) {
+[[LOWBIT_TARGET_AVX512]] void aligned_avx512(const AlignedLanes& s) {
   aligned_body(s);
 }
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")]] void grouped_avx512(
-    const GroupedLanes& s) {
+[[LOWBIT_TARGET_AVX512]] void grouped_avx512(const GroupedLanes& s) {
   grouped_body(s);
 }
 #endif
