@@ -296,9 +296,10 @@ void add_mac_report(CLI::App& mac) {
   files.reads(app->add_option("--models", o->models,
                               "Verilog models of the cells for --simulator icarus (default: beside "
                               "the Liberty file, else made from it)"));
-  app->add_option("--recipes", o->recipes,
-                  "area, default, speed, balanced, fastest, or NAME@PICOSECONDS; comma separated "
-                  "(default: area, and speed for exact IF4 and NVFP4)");
+  app->add_option(
+      "--recipes", o->recipes,
+      "area, default, speed, balanced, compact, fastest, or NAME@PICOSECONDS; comma separated "
+      "(default: area, and speed for exact IF4 and NVFP4)");
   app->add_option("--lanes", o->lanes,
                   "Products per beat (default: 16, MX also 32; 64 for gst); at most the block size")
       ->check(CLI::Range(1, 64));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Exact signed sum of the lanes' products: SUM_W = product_bits + log2(LANES) + 1 bits never
-// overflow. Combinational, or with PIPELINE a register between the lanes and their sum.
+// overflow. Combinational, or with PIPELINE a register between the lanes and their sum, or behind the first
+// LEVELS levels of the sum.
 `default_nettype none
 module lowbit_block_sum #(
     parameter int FORMAT = lowbit_formats::IF4,
     parameter bit INT_EN = 1'b1,
     parameter int LANES = 16,
     parameter int PIPELINE = 0,
+    parameter int LEVELS = 0,
     localparam int BITS = lowbit_formats::element_bits(FORMAT),
     localparam int PROD_W = lowbit_formats::product_bits(FORMAT),
     localparam int SUM_W = PROD_W + $clog2(LANES) + 1
@@ -40,7 +42,7 @@ module lowbit_block_sum #(
     );
     lowbit_delay #(
         .W(PROD_W + 2),
-        .N(PIPELINE)
+        .N(LEVELS == 0 ? PIPELINE : 0)
     ) u_register (
         .clk_i,
         .data_i({increment, row}),
@@ -59,8 +61,11 @@ module lowbit_block_sum #(
 
   lowbit_row_sum #(
       .ROWS(LANES),
-      .W(SUM_W)
+      .W(SUM_W),
+      .PIPELINE(LEVELS == 0 ? 0 : PIPELINE),
+      .LEVELS(LEVELS)
   ) u_sum (
+      .clk_i,
       .rows_i(rows),
       .bits_i(increments),
       .sum_o(sum)

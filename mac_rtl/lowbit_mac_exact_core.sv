@@ -17,6 +17,7 @@ module lowbit_mac_exact_core #(
     parameter int ACC_W = lowbit_formats::accumulator_bits(FORMAT),
     parameter int SEGMENT = 12,
     parameter int PIPELINE = 0,
+    parameter int LEVELS = 0,  // with PIPELINE: levels of the sum of products before its first register
     parameter int WINDOW_LSB = -48,
     parameter bit FLAGS = 1'b1,
     localparam int BITS = lowbit_formats::element_bits(FORMAT)
@@ -61,7 +62,8 @@ module lowbit_mac_exact_core #(
       .FORMAT(FORMAT),
       .INT_EN(HAS_INT),
       .LANES(LANES),
-      .PIPELINE(PIPELINE)
+      .PIPELINE(PIPELINE),
+      .LEVELS(LEVELS)
   ) u_block_sum (
       .clk_i,
       .a_codes_i,

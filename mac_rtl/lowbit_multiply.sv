@@ -30,6 +30,7 @@ module lowbit_multiply #(
       .ROWS(B_W),
       .W(P_W)
   ) u_sum (
+      .clk_i(1'b0),
       .rows_i(rows),
       .bits_i({B_W{1'b0}}),
       .sum_o(sum)

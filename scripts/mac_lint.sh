@@ -59,6 +59,7 @@ check lowbit_mac_exact "FORMAT=$(number IF4) LANES=16" "${exact_unit[@]}"
 check lowbit_mac_exact "FORMAT=$(number IF4) LANES=64 INT_EN=1'b0 PIPELINE=1 ACC_W=64" "${exact_unit[@]}"
 check lowbit_mac_exact "FORMAT=$(number IF4) LANES=2 PIPELINE=1 ACC_W=96" "${exact_unit[@]}"
 check lowbit_mac_exact "FORMAT=$(number MXFP4) LANES=32 PIPELINE=1 ACC_W=128 WINDOW_LSB=0" "${exact_unit[@]}"
+check lowbit_mac_exact_core "FORMAT=$(number IF4) PIPELINE=1 LEVELS=2" "${exact[@]}"
 check lowbit_mac_exact "FORMAT=$(number MXFP8_E4M3) LANES=16" "${exact_unit[@]}"
 for format in IF4 IF6_E3M2; do
   check lowbit_mac_block_fp32 "FORMAT=$(number $format) LANES=4" "${block[@]}" lowbit_stream.sv lowbit_unit_stream.sv \

@@ -20,7 +20,7 @@ for f in $formats; do
       "-chparam FORMAT $(number $f) -chparam LANES $n -chparam INT_EN $(sed -n "s/^ *$(number $f): has_integers = \(.\);/\1/p" lowbit_formats.sv | grep . || echo 0)" "$exact" "$bits $product"
   done
 done
-planted lowbit_row_sum.sv 's/\{carry\[W-2:0\], bits_i\[k\]\}/{carry[W-1:1], bits_i[k]}/'
+planted lowbit_row_sum.sv 's/\{carry\[W-2:0\], k < BEFORE/{carry[W-1:1], k < BEFORE/'
 rows refuted "  bug: carries one place too low" block_sum lowbit_block_sum "-chparam FORMAT 13 -chparam LANES 16" "${exact/lowbit_row_sum.sv/$bug}" "4 8"
 planted lowbit_row_sum.sv 's/row\[0\] = W.\(bits_i\[ROWS-1\]\)/row[0] = W'"'"'(bits_i[ROWS-2])/'
 rows refuted "  bug: one lane's increment twice, another's not" block_sum lowbit_block_sum "-chparam FORMAT 13 -chparam LANES 16" "${exact/lowbit_row_sum.sv/$bug}" "4 8"

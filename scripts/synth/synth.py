@@ -30,12 +30,15 @@ RECIPES = {
     "default": (None, 3000, True),
     "speed": ("strash; dch; map; topo; buffer -c; upsize; dnsize; stime -p", 3000, True),
     "balanced": ("strash; dch; amap; topo; buffer -c; upsize; dnsize; stime -p", 5000, False),
+    "compact": ("strash; dch; amap; topo; buffer -c; upsize; dnsize; stime -p", 5000, False),
     "fastest": ("strash; " + "dch; if -g -K 6 -C 8; strash; " * 3 + "dch; map -B 0.9; topo; buffer -c; upsize; dnsize -D {D}; stime -p", 100, False),
 }
 # Final adders are left to yosys (LOWBIT_FAST_ADD) instead of chains of full adders.
-FAST_ADDERS = ("speed", "balanced", "fastest")
+FAST_ADDERS = ("speed", "balanced", "compact", "fastest")
 # After abc, which sees neither the flip-flops' delays nor their loads: cells of OpenSTA's worst path are exchanged (resize.py).
-RESIZED = ("balanced", "fastest")
+RESIZED = ("balanced", "compact", "fastest")
+# With the exact unit's deeper pipeline, so many levels of the sum of products stand before its first register: fewer flip-flops.
+LEVELS = {"compact": 2}
 
 
 class FlowError(Exception):

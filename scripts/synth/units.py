@@ -70,5 +70,6 @@ def parameters(unit, fmt, point):
     out = [f"FORMAT={fmt['id']}"] + wide
     if unit == "exact":
         # Counted from operands to the raw accumulator; 0x7F reads as 448, without the sticky flags.
-        out += ["FLAGS=0", f"PIPELINE={point.pipeline}"] + ([f"ACC_W={point.acc_width}"] if point.acc_width else [])
+        levels = synth.LEVELS.get(point.recipe) if point.pipeline else None
+        out += ["FLAGS=0", f"PIPELINE={point.pipeline}"] + ([f"LEVELS={levels}"] if levels else []) + ([f"ACC_W={point.acc_width}"] if point.acc_width else [])
     return out
