@@ -220,7 +220,9 @@ nb::list cells(const EvalReport& report) {
   nb::list head;
   head.append("tensor");
   head.append("format");
-  for (const Metric& metric : metrics()) head.append(std::string(metric.heading));
+  for (const EvalMetric& metric : eval_metrics()) {
+    if (report.has(metric.source)) head.append(std::string(metric.heading));
+  }
   nb::list out;
   out.append(head);
   for (const EvalTensor& tensor : report.tensors) {
@@ -229,7 +231,7 @@ nb::list cells(const EvalReport& report) {
       row.append(utf8(tensor.name));
       row.append(report.formats[k].label());
       for (const EvalMetric& metric : eval_metrics()) {
-        if (metric.of_tensor != nullptr) row.append(metric.cell(tensor.results[k]));
+        if (report.has(metric.source)) row.append(metric.cell(tensor.results[k]));
       }
       out.append(row);
     }
