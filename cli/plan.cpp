@@ -215,6 +215,14 @@ std::string as_recipe(const Options& options, const Planned& found) {
                        {"bits", choice.bits},
                        {"error", choice.error}};
     if (!layer.group.empty()) entry["group"] = layer.group;
+    entry["choices"] = ordered_json::array();
+    for (const PlanChoice& each : layer.choices) {
+      // A number that JSON lacks is null: the format cannot be chosen.
+      entry["choices"].push_back({{"format", each.format},
+                                  {"bits", each.bits},
+                                  {"error", std::isfinite(each.error) ? ordered_json(each.error)
+                                                                      : ordered_json(nullptr)}});
+    }
     json["layers"].push_back(std::move(entry));
   }
   json["pareto"] = ordered_json::array();
