@@ -123,6 +123,30 @@ TEST_CASE("single upgrades spend what the steps leave, off the hull too") {
   CHECK(plan.lower_bound == Approx(10.0 - 9.0 * 25 / 40));
 }
 
+TEST_CASE("a single upgrade may take the last bit, and what saves nothing takes none") {
+  const std::vector<PlanLayer> exact{
+      {"a", 10, {{"lo", 40, 10.0}, {"mid", 65, 8.0}, {"hi", 80, 1.0}}, {}}};
+  CHECK(make_plan(exact, 6.5).chosen == std::vector<std::size_t>{1});
+  CHECK(make_plan(exact, 6.4).chosen == std::vector<std::size_t>{0});
+  const std::vector<PlanLayer> equal{
+      {"a", 10, {{"lo", 40, 2.0}, {"same", 60, 2.0}, {"hi", 80, 1.0}, {"like", 90, 1.0}}, {}}};
+  const Plan plan = make_plan(equal, 100.0);
+  CHECK(plan.chosen == std::vector<std::size_t>{2});
+  CHECK(plan.bits == 80);
+  CHECK(plan.pareto.size() == 2);
+}
+
+TEST_CASE("the bound takes a part of one step only") {
+  // By error per bit: a (9 / 40), b (3 / 40), c (1 / 40). 50 bits: all of a and a quarter of b.
+  const std::vector<PlanLayer> layers{{"a", 10, {{"lo", 40, 10.0}, {"hi", 80, 1.0}}, {}},
+                                      {"b", 10, {{"lo", 40, 5.0}, {"hi", 80, 2.0}}, {}},
+                                      {"c", 10, {{"lo", 40, 2.0}, {"hi", 80, 1.0}}, {}}};
+  const Plan plan = make_plan(layers, 170.0 / 30);
+  CHECK(plan.chosen == std::vector<std::size_t>{1, 0, 0});
+  CHECK(plan.error == 8.0);
+  CHECK(plan.lower_bound == Approx(17.0 - 9.0 - 3.0 / 4));
+}
+
 TEST_CASE("ties go to the layer that comes first") {
   const PlanLayer like{"x", 10, {{"lo", 40, 2.0}, {"hi", 60, 1.0}}, {}};
   const std::vector<PlanLayer> layers{like, like, like};

@@ -159,14 +159,16 @@ TEST_CASE("weights of layers are taken, the rest is left out with a reason") {
                                             {"narrow.weight", {100, 15}},
                                             {"few.weight", {31, 33}},
                                             {"one.weight", {1, 2048}},
+                                            {"two.weight", {2, 512}},
                                             {"ids", {64, 64}, &dtype_i64},
                                             {"empty.weight", {0, 64}}});
   const Selection s = select(file);
   CHECK(names_of(s) == std::vector<std::string>{"conv.weight", "conv1d.weight", "edge.weight",
                                                 "encoder.output.dense.weight",
-                                                "encoder.query.weight", "lm_head.weight"});
+                                                "encoder.query.weight", "lm_head.weight",
+                                                "two.weight"});
   CHECK(s.notes.empty());
-  CHECK(s.taken.size() + s.left_out.size() == 18);
+  CHECK(s.taken.size() + s.left_out.size() == 19);
   CHECK(s.taken[0].view.length == 144);
   CHECK(s.taken[1].view.length == 48);
   CHECK(reason_of(s, "wte.weight").find("embedding") != std::string::npos);

@@ -75,10 +75,10 @@ class ScaleSearch {
     const int last = std::min(highest, base + radius);
     upper_ = std::numeric_limits<double>::infinity();
     for (int byte = first; byte <= last; ++byte) {
-      if (try_byte(byte).zeroed) break;
+      if (try_byte<Walk::up>(byte)) break;
     }
     for (int byte = first - 1; byte >= std::max(lowest, base - radius); --byte) {
-      if (try_byte(byte).saturated) break;
+      if (try_byte<Walk::down>(byte)) break;
     }
     return decide();
   }
@@ -90,10 +90,8 @@ class ScaleSearch {
     std::array<double, 2> value;      ///< of an element of 1, rounded a few times
     std::array<double, 2> numerator;  ///< exact: value * C * the denominator of E; MX: the value
   };
-  struct Stop {
-    bool zeroed = true;
-    bool saturated = true;
-  };
+  /// Which bytes come next, and so which part of the error cannot shrink any more.
+  enum class Walk : std::uint8_t { up, down };
   struct Survivor {
     int byte = 0;
     bool integer = false;
@@ -101,8 +99,7 @@ class ScaleSearch {
   };
   struct Sums {
     float error;
-    float zeroed;
-    float saturated;
+    float kept;  ///< of elements whose error does not shrink along the walk
   };
 
   /// Computed when a block first asks for it.
@@ -135,8 +132,9 @@ class ScaleSearch {
     x_ = x;
     weights_ = weights;
     // The block's largest magnitude becomes 1 to 2, the largest weight 1: no square overflows.
-    shift_ = -std::ilogb(amax);
-    const double factor = std::ldexp(1.0, shift_);
+    const double factor = std::ldexp(1.0, -std::ilogb(amax));
+    power_ = factor;
+    mx_second_ = is_mx_ ? std::ldexp(1.0F, -t_.format->element_exponent) : 1.0F;
     float top = 0.0F;
     float least = std::numeric_limits<float>::infinity();
     for (int i = 0; weights != nullptr && i < count; ++i) {
@@ -160,12 +158,11 @@ class ScaleSearch {
   }
 
   /// \param second  R of integer blocks, or 2^-element_exponent of MX formats; else 1
-  template <const ElementFormat& Format>
+  template <Walk Way, const ElementFormat& Format>
   Sums sums(float inverse, float second, float factor) const {
     constexpr float largest = value_table<Format>[Format.max_code()];
     std::array<float, lanes> error{};
-    std::array<float, lanes> zeroed{};
-    std::array<float, lanes> saturated{};
+    std::array<float, lanes> kept{};
     for (int i = 0; i < padded_; i += lanes) {
       const float* const raw = raw_.data() + i;
       const float* const x = scaled_.data() + i;
@@ -177,18 +174,22 @@ class ScaleSearch {
         const float d = v - x[l];
         const float e = w[l] * (d * d);
         error[l] += e;
-        zeroed[l] += q == 0.0F ? e : 0.0F;
-        const bool beyond = std::fabs(y) >= largest && std::fabs(x[l]) >= std::fabs(v);
-        saturated[l] += beyond ? e : 0.0F;
+        if constexpr (Way == Walk::up) {
+          kept[l] += q == 0.0F ? e : 0.0F;
+        } else {
+          const bool beyond = std::fabs(y) >= largest && std::fabs(x[l]) >= std::fabs(v);
+          kept[l] += beyond ? e : 0.0F;
+        }
       }
     }
-    Sums out{0.0F, 0.0F, 0.0F};
-    for (int l = 0; l < lanes; ++l) {
-      out.error += error[l];
-      out.zeroed += zeroed[l];
-      out.saturated += saturated[l];
+    // In halves: a chain of additions would be most of the time of a block of 16.
+    for (int half = lanes / 2; half > 0; half /= 2) {
+      for (int l = 0; l < half; ++l) {
+        error[l] += error[l + half];
+        kept[l] += kept[l + half];
+      }
     }
-    return out;
+    return {error[0], kept[0]};
   }
 
   /// Bound on the error of sqrt(sum) in binary32: values carry a relative error of 2^-23, whose
@@ -198,41 +199,40 @@ class ScaleSearch {
     return 0x1p-22 * (norm_ + 2.0 * root) + root * (padded_ + 16) * 0x1p-24 + 0x1p-66;
   }
 
-  Stop try_byte(int byte) {
+  /// \return whether no byte further along the walk can be better
+  template <Walk Way>
+  bool try_byte(int byte) {
     const Scale& s = scale_of(byte);
-    Stop stop = try_candidate<Element>(byte, false, s);
+    bool stop = try_candidate<Way, Element>(byte, false, s);
     if constexpr (is_adaptive) {
-      const Stop integer = try_candidate<Integer>(byte, true, s);
-      stop.zeroed = stop.zeroed && integer.zeroed;
-      stop.saturated = stop.saturated && integer.saturated;
+      const bool stop_of_integers = try_candidate<Way, Integer>(byte, true, s);
+      stop = stop && stop_of_integers;
     }
     return stop;
   }
 
-  template <const ElementFormat& Format>
-  Stop try_candidate(int byte, bool integer, const Scale& s) {
+  template <Walk Way, const ElementFormat& Format>
+  bool try_candidate(int byte, bool integer, const Scale& s) {
     if (!prefilter_) {
       keep({byte, integer, 0.0});
-      return {false, false};
+      return false;
     }
-    const double wanted = std::ldexp(s.value[integer ? 1 : 0], shift_);
+    const double wanted = s.value[integer ? 1 : 0] * power_;
     // Values beyond this are far from the block, whose largest magnitude is below 2.
     const auto factor = static_cast<float>(std::min(wanted, 0x1p40));
-    const Sums found = sums<Format>(s.inverse, second_of(integer), factor);
+    const Sums found = sums<Way, Format>(s.inverse, second_of(integer), factor);
     const double root = std::sqrt(double{found.error});
     const double margin = slack(root);
     upper_ = std::min(upper_, root + margin);
     if (!(root - margin > upper_)) keep({byte, integer, root - margin});
-    const auto hopeless = [&](float part) {
-      const double least = std::sqrt(double{part});
-      return least - slack(least) > upper_;
-    };
-    return {hopeless(found.zeroed), hopeless(found.saturated)};
+    // What is below the bound itself is below it less the slack, which a root is not needed for.
+    if (double{found.kept} <= upper_ * upper_) return false;
+    const double least = std::sqrt(double{found.kept});
+    return least - slack(least) > upper_;
   }
 
   [[nodiscard]] float second_of(bool integer) const {
-    if (is_mx_) return std::ldexp(1.0F, -t_.format->element_exponent);
-    return integer ? t_.integer_shrink : 1.0F;
+    return integer ? t_.integer_shrink : mx_second_;
   }
 
   void keep(const Survivor& candidate) {
@@ -327,7 +327,8 @@ class ScaleSearch {
   int base_ = 0;
   int count_ = 0;
   int padded_ = 0;
-  int shift_ = 0;
+  double power_ = 1.0;      ///< what makes the block's largest magnitude 1 to 2
+  float mx_second_ = 1.0F;  ///< 2^-element_exponent of MX formats
   bool prefilter_ = true;
   double norm_ = 0.0;
   double upper_ = 0.0;  ///< of sqrt(least error)
