@@ -5,12 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
-#include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -19,8 +17,6 @@ namespace lowbit::cli {
 namespace {
 
 using sim::AlphaRule;
-using sim::DenseMatrix;
-using sim::GemmOperand;
 using sim::NanScale;
 using sim::TensorScale;
 
@@ -34,76 +30,6 @@ std::string read_text(const std::string& path) {
   }
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// The format of a dense matrix of that file type for an instruction that takes `wanted`.
-const ElementFormat* dense_format(const Dtype& dtype, const ElementFormat& wanted) {
-  if (dtype.name == "F16") return &f16;
-  if (dtype.name == "BF16") return &bf16;
-  if (dtype.name == "F32") return &tf32;
-  if (dtype.name == "F8_E4M3") return &e4m3;
-  if (dtype.name == "F8_E5M2") return &e5m2;
-  // Codes: packed two per byte for E2M1, one byte each for FP8 and FP6.
-  if (dtype.name == "U8") return &wanted;
-  return nullptr;
-}
-
-GemmOperand read_operand(const std::string& path, const std::string& name, const char* side,
-                         const sim::Instruction* instruction, const ElementFormat* wanted,
-                         std::string& text) {
-  const TensorFile file = TensorFile::open(path);
-  const std::vector<std::string> quantized = block_tensor_names(file);
-  const bool is_quantized =
-      name.empty() ? !quantized.empty()
-                   : std::find(quantized.begin(), quantized.end(), name) != quantized.end();
-  if (is_quantized) {
-    NamedBlockTensor named = read_block_tensor(file, path, name);
-    text = fmt::format("{} x {} {} ({}, {}{})", named.tensor.rows, named.tensor.columns,
-                       named.tensor.format->name, path, printable(named.name),
-                       named.record.is_hadamard_transformed() ? ", Hadamard-transformed" : "");
-    return std::move(named.tensor);
-  }
-  const TensorInfo* tensor = nullptr;
-  if (!name.empty()) {
-    tensor = &file.at(name);
-  } else if (file.tensors().size() == 1) {
-    tensor = &file.tensors()[0];
-  } else {
-    throw Error(ErrorKind::usage,
-                fmt::format("{}: {} tensors in it; name operand {} with --{}-tensor", path,
-                            file.tensors().size(), side, side[0] == 'A' ? 'a' : 'b'));
-  }
-  const auto fail = [&](const std::string& what) {
-    throw Error(ErrorKind::invalid_input,
-                fmt::format("{}: tensor '{}': {}", path, printable(tensor->name), what));
-  };
-  if (tensor->shape.size() != 2)
-    fail(fmt::format("has {} dimensions where 2 are needed", tensor->shape.size()));
-  const auto plain = output_type_of_dtype(tensor->dtype->name);
-  const ElementFormat* format = wanted != nullptr ? dense_format(*tensor->dtype, *wanted)
-                                : plain           ? plain->format
-                                                  : nullptr;
-  if (instruction == nullptr && format == nullptr) {
-    fail(
-        fmt::format("dtype {} where the exact model takes F32, F16 and BF16 matrices, and files "
-                    "that `lowbit quantize` writes",
-                    tensor->dtype->name));
-  }
-  if (instruction != nullptr && (format == nullptr || *format != *wanted)) {
-    fail(fmt::format("dtype {} where {} takes {} for {}", tensor->dtype->name, instruction->name,
-                     wanted->name, side));
-  }
-  if (tensor->fortran_order) fail("is stored column by column; store it row by row");
-  DenseMatrix m;
-  m.format = format;
-  m.rows = tensor->shape[0];
-  m.columns = tensor->shape[1];
-  if (sim::container_bits(*format) == 4) m.columns *= 2;
-  m.bytes.resize(tensor->bytes.size());
-  if (!m.bytes.empty()) std::memcpy(m.bytes.data(), tensor->bytes.data(), m.bytes.size());
-  text = fmt::format("{} x {} {} ({}, {})", m.rows, m.columns, format->name, path,
-                     printable(tensor->name));
-  return m;
 }
 
 }  // namespace
@@ -121,19 +47,10 @@ const Dtype& dtype_of_output(const ElementFormat& format) {
 }
 
 void GemmOptions::add_to(CLI::App& command, FileArguments& files) {
-  files
-      .reads(command.add_option("--a", a_,
-                                "A, M x K: a file of `lowbit quantize`, or a plain matrix: of the "
-                                "instruction's type, or, "
-                                "for the exact model, F32, F16 or BF16"))
-      ->type_name("FILE")
-      ->required();
-  files.reads(command.add_option("--b", b_, "B, N x K (the weight; blocks along K): D = A * B^T"))
-      ->type_name("FILE")
-      ->required();
-  command.add_option("--a-tensor", a_tensor_, "Tensor of A's file, where it has several")
-      ->type_name("NAME");
-  command.add_option("--b-tensor", b_tensor_, "Tensor of B's file")->type_name("NAME");
+  a_.add_to(command, files,
+            "A, M x K: a file of `lowbit quantize`, a weight of a quantized checkpoint, or a plain "
+            "matrix: of the instruction's type, or, for the exact model, F32, F16 or BF16");
+  b_.add_to(command, files, "B, N x K (the weight; blocks along K): D = A * B^T");
   command.add_option("--model", model_, "exact, or an instruction of `lowbit mma --list`")
       ->type_name("exact|INSTRUCTION")
       ->required();
@@ -221,10 +138,8 @@ GemmOptions::Problem GemmOptions::load() const {
     s.epilogue.alpha = alpha_;
   }
   const sim::Instruction* instruction = p.exact ? nullptr : &p.instruction;
-  p.a =
-      read_operand(a_, a_tensor_, "A", instruction, p.exact ? nullptr : p.instruction.a, p.text_a);
-  p.b =
-      read_operand(b_, b_tensor_, "B", instruction, p.exact ? nullptr : p.instruction.b, p.text_b);
+  p.a = a_.load(instruction, p.exact ? nullptr : p.instruction.a, p.text_a);
+  p.b = b_.load(instruction, p.exact ? nullptr : p.instruction.b, p.text_b);
   const std::size_t m = sim::rows_of(p.a);
   const std::size_t n = sim::rows_of(p.b);
   if (sim::columns_of(p.a) != sim::columns_of(p.b)) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "file_arguments.hpp"
+#include "gemm_operand.hpp"
 #include "lowbit/dtype.hpp"
 #include "lowbit/sim/gemm_model.hpp"
 
@@ -43,8 +44,8 @@ class GemmOptions {
   [[nodiscard]] static std::string describe_k(const Problem& problem);
 
  private:
-  std::string a_, b_, c_;
-  std::string a_tensor_, b_tensor_, c_tensor_;
+  GemmOperandOptions a_{'a'}, b_{'b'};
+  std::string c_, c_tensor_;
   std::string model_;
   std::vector<std::string> alternatives_;
   std::string schedule_;

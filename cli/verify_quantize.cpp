@@ -59,13 +59,9 @@ void apply(const Options& o, const DeclaredDump& dump, VerifyRequest& request) {
   }
   request.search_layout = is_auto(o.layout);
   if (!o.layout.empty() && !is_auto(o.layout)) {
-    Layout layout = parse_layout(o.layout);
     // Words that say nothing of the tensor scale leave it open, where the file says nothing either.
-    const bool says =
-        o.layout.find("amax") != o.layout.npos || o.layout.find("multiplier") != o.layout.npos ||
-        o.layout.find("divisor") != o.layout.npos || o.layout.find("none") != o.layout.npos;
-    if (says) request.tensor_scale_declared = true;
-    request.layout = layout;
+    if (says_tensor_scale(o.layout)) request.tensor_scale_declared = true;
+    request.layout = parse_layout(o.layout);
   }
   if (o.amax) declared.amax = o.amax;
   if (!o.nonfinite.empty()) declared.nonfinite = nonfinite_named(o.nonfinite);

@@ -82,6 +82,114 @@ def dequantized(path, name):
     return result
 
 
+def packed(codes, order, block):
+    """4-bit codes of one row, two per byte, computed here."""
+    if order == "halves":
+        return bytes(codes[b + j] | codes[b + block // 2 + j] << 4 for b in range(0, len(codes), block) for j in range(block // 2))
+    return bytes(codes[i] << 4 | codes[i + 1] if order == "high_first" else codes[i] | codes[i + 1] << 4 for i in range(0, len(codes), 2))
+
+
+def scale_place(order, row, block, rows, blocks):
+    """Where the scale byte of (row, block) lies, and how many bytes there are."""
+    wide, tall = (blocks + 3) // 4 * 4, (rows + 127) // 128 * 128
+    if order == "128x4":
+        return (row // 128 * (wide // 4) + block // 4) * 512 + row % 32 * 16 + row % 128 // 32 * 4 + block % 4, tall * wide
+    if order == "8x4":
+        return (row // 8 * (wide // 4) + block // 4) * 32 + row % 8 * 4 + block % 4, (rows + 7) // 8 * 8 * wide
+    if order == "transposed":
+        return block * rows + row, rows * blocks
+    if order == "padded":
+        return row * wide + block, tall * wide
+    if order == "padded_transposed":
+        return block * tall + row, tall * wide
+    return row * blocks + block, rows * blocks
+
+
+def layouts(run, folder):
+    """Operands in every order of codes and scale bytes, with every kind of tensor scale, in names and dtypes of other programs:
+    the product is that of the fractions."""
+    rows, columns = 5, 256
+    for form, block in (("nvfp4", 16), ("mxfp4", 32), ("mxfp8_e4m3", 32)):
+        data = struct.pack(f"<{rows * columns}f", *[math.sin(i * 0.37) * 2.0 ** (3 * math.sin(i // 16 * 1.9)) for i in range(rows * columns)])
+        write(folder / "l.safetensors", {"w": ("F32", [rows, columns], data)})
+        run(f"quantize l.safetensors -o l.q.safetensors --format {form}")
+        held, metadata = read(folder / "l.q.safetensors")
+        (amax,) = struct.unpack("<f", held["w.amax"][2])
+        wide = form == "mxfp8_e4m3"
+        codes = [list(held["w.values"][2][r * columns:][:columns]) if wide else
+                 [b >> s & 15 for b in held["w.values"][2][r * columns // 2:][:columns // 2] for s in (0, 4)] for r in range(rows)]
+        blocks = columns // block
+        scales = held["w.scales"][2]
+        values = [[(float_code(codes[r][c], 4, 3, 7) if wide else float_code(codes[r][c], 2, 1, 1)) *
+                   (float_code(scales[r * blocks + c // block], 4, 3, 7) if form == "nvfp4" else Fraction(2) ** (scales[r * blocks + c // block] - 127))
+                   for c in range(columns)] for r in range(rows)]
+        number = struct.unpack("<f", struct.pack("<f", amax / 2688))[0]
+        kinds = [("amax", amax, Fraction(amax) / 2688), ("multiplier", number, Fraction(number)), ("divisor", 1.5, Fraction(2, 3))]
+        # Each order with one kind of tensor scale, the kinds in turn.
+        orders = ["low_first"] if wide else ["low_first", "high_first", "halves"]
+        places = ["linear", "128x4", "8x4", "transposed", "padded", "padded_transposed", "fused"]
+        for i, (order, place) in enumerate((o, p) for o in orders for p in places):
+            rows_of_codes = [bytes(codes[r]) if wide else packed(codes[r], order, block) for r in range(rows)]
+            fused = 4 if form == "nvfp4" else 1
+            kind, stored, factor = kinds[i % 3] if form == "nvfp4" else ("amax", None, Fraction(1))
+            words_, parts = f"{order},{kind}", ""
+            if place == "fused":
+                unit = len(rows_of_codes[0]) // blocks * fused
+                body = b"".join(scales[r * blocks + g * fused:][:fused] + rows_of_codes[r][g * unit:][:unit] for r in range(rows) for g in range(blocks // fused))
+                entries = {"codes": ("U8", [rows, len(body) // rows], body)}
+                words_ += f",fused={fused}"
+            else:
+                arranged = bytearray(scale_place(place, 0, 0, rows, blocks)[1])
+                for r in range(rows):
+                    for b in range(blocks):
+                        arranged[scale_place(place, r, b, rows, blocks)[0]] = scales[r * blocks + b]
+                body = b"".join(rows_of_codes)
+                # Codes as bytes, or as words of 32 bits.
+                shape = ("U32", [rows, len(body) // rows // 4]) if i % 2 else ("U8", [rows, len(body) // rows])
+                entries = {"codes": (*shape, body), "sf": ("F8_E4M3" if form == "nvfp4" else "U8", [len(arranged)], bytes(arranged))}
+                words_ += f",{place}"
+                parts = "--b-scales sf "
+            if stored is not None:
+                entries["gs"] = ("F32", [1], struct.pack("<f", stored))
+                parts += "--b-tensor-scale gs "
+            write(folder / "dump.safetensors", entries)
+            text = run(f"gemm --a l.safetensors --b dump.safetensors --b-values codes --b-format {form} {parts}--b-layout {words_} --model exact --out l.d.safetensors")
+            a = [[Fraction(x) for x in struct.unpack(f"<{columns}f", data[r * columns * 4:][:columns * 4])] for r in range(rows)]
+            expected = [f32_word(sum(x * y for x, y in zip(ra, rb)) * factor) for ra in a for rb in values]
+            check(words(folder / "l.d.safetensors") == expected, f"{form} in {words_}: {text}")
+    # An amax is divided by the C of the rule that is named.
+    held, _ = read(folder / "l.q.safetensors")
+    run("quantize l.safetensors -o l.q.safetensors --format nvfp4:mse")
+    held, _ = read(folder / "l.q.safetensors")
+    for form, same in (("nvfp4:mse", True), ("nvfp4:static_6", False)):
+        run("gemm --a l.safetensors --b l.q.safetensors --model exact --out l.d.safetensors")
+        expected = words(folder / "l.d.safetensors")
+        run(f"gemm --a l.safetensors --b l.q.safetensors --b-values w.values --b-scales w.scales --b-tensor-scale w.amax --b-format {form} --b-layout amax --model exact --out l.e.safetensors")
+        check((words(folder / "l.e.safetensors") == expected) == same, f"C of {form}")
+    dump = "gemm --a l.safetensors --b dump.safetensors --model exact --out x.safetensors"
+    write(folder / "dump.safetensors", {"codes": ("U8", [5, 128], bytes(640)), "sf": ("U8", [5, 16], bytes(80)), "gs": ("F32", [1], struct.pack("<f", math.nan)),
+                                        "two": ("F32", [2], bytes(8)), "zero": ("F32", [], bytes(4)), "floats": ("F32", [5, 128], bytes(2560))})
+    for words_, code, part in (
+            ("", 2, "6 tensors in it; name operand B with --b-tensor"),
+            ("--b-values codes", 2, "--b-format must be given too"),
+            ("--b-scales sf --b-tensor-scale gs", 2, "--b-values and --b-format and --b-layout with amax, multiplier or divisor must be given too"),
+            ("--b-values codes --b-format nvfp4", 2, "name its scale bytes too"),
+            ("--b-values codez --b-scales sf --b-format nvfp4", 2, 'no tensor "codez"'),
+            ("--b-values codes --b-scales sf --b-format nvfp5", 2, "nvfp4"),
+            ("--b-values codes --b-scales sf --b-format nvfp4 --b-layout sideways", 2, "sideways"),
+            ("--b-values codes --b-scales sf --b-format mxfp4", 3, "takes 640 value bytes and 40 scale bytes, not 640 and 80"),
+            ("--b-values floats --b-scales sf --b-format nvfp4", 3, "dtype F32 holds no codes"),
+            ("--b-values codes --b-format nvfp4 --b-layout fused=4", 3, "rows of 128 bytes, no multiple of the 36 of 4 fused blocks"),
+            ("--b-values codes --b-scales sf --b-tensor-scale gs --b-format nvfp4 --b-layout amax", 3, "a tensor scale of nan"),
+            ("--b-values codes --b-scales sf --b-tensor-scale two --b-format nvfp4 --b-layout amax", 3, "2 elements of F32"),
+            ("--b-values codes --b-scales sf --b-tensor-scale zero --b-format nvfp4 --b-layout divisor", 3, "must be finite and positive"),
+            ("--b-tensor floats --b-layout divisor", 2, "--b-layout is for tensors in blocks")):
+        text = run(f"{dump} {words_}", code)
+        check(part in text and text.count("\n") == 1, f"{words_}: {text}")
+    text = run("gemm --a l.safetensors --b l.q.safetensors --b-layout divisor --model exact --out x.safetensors", 2)
+    check("the metadata of tensor" in text, text)
+
+
 def f32_word(x):
     """The nearest binary32, ties to even."""
     if x == 0:
@@ -240,6 +348,8 @@ def main():
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=120)
         check(process.returncode == -signal.SIGINT and "mismatches    0" in out and "interrupted" in out and "also fits" in out, f"Ctrl-C: {process.returncode} {out}")
+
+        layouts(run, folder)
 
         # Refusals.
         for text, code, part in (

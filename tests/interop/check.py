@@ -109,6 +109,7 @@ def stored(lowbit, folder):
         check(counts == formats and len(quantized) == 7, f"inspect {name}: {counts}, not {formats}")
         check(all(q["convention"] == name.replace("_", "-") for q in quantized), f"inspect {name}: conventions")
         check(same_values(lowbit, where, DATA / "expected" / f"{name}.safetensors", folder, bound) == 3, f"{name}: three weights expected")
+        products(lowbit, folder, where, DATA / "expected" / f"{name}.safetensors", bound)
         code, out, _ = lowbit("lint", where, "--reference", ORIGINAL, "--json", "-")
         found = json.loads(out)["findings"]
         kinds = {f["kind"] for f in found}
@@ -118,6 +119,59 @@ def stored(lowbit, folder):
         check(len(figures) == 7 and all(12 < v < 40 for _, v in figures.values()), f"eval --reference {name}: {figures}")
         mine = own_sqnr(dequantized(lowbit, where, folder), figures)
         check(all(abs(mine[n] - figures[n][1]) < 1e-9 for n in figures), f"eval --reference {name}: not the SQNR of its values")
+
+
+def products(lowbit, folder, checkpoint, expected_path, ulps):
+    """gemm takes a weight of a checkpoint as it is stored: times the identity it gives what the library dequantizes."""
+    expected, _ = tensors.read(expected_path)
+    for name, (_, (rows, columns), data) in expected.items():
+        identity = tensors.pack([float(i % (columns + 1) == 0) for i in range(columns * columns)])
+        tensors.write(folder / "one.safetensors", {"one": ("F32", [columns, columns], identity)})
+        command = ["gemm", "--a", folder / "one.safetensors", "--b", checkpoint, "--b-tensor", name, "--model", "exact", "--out", folder / "d.safetensors"]
+        code, out, err = lowbit(*command)
+        check(code == 0, f"gemm {checkpoint} {name}: {out}{err}")
+        if code != 0:
+            continue
+        d, wanted = tensors.floats(tensors.read(folder / "d.safetensors")[0]["D"][2]), tensors.floats(data)
+        worst = max(abs(d[c * rows + r] - wanted[r * columns + c]) / (abs(wanted[r * columns + c]) or 1) for r in range(rows) for c in range(columns))
+        check(any(d) and worst <= ulps(name), f"gemm {checkpoint} {name}: off by {worst:.3g}")
+        code, out, err = lowbit("verify", *command[:-2], "--output", folder / "d.safetensors")
+        check(code == 0 and "mismatches    0" in out, f"verify gemm {checkpoint} {name}: {out}{err}")
+
+
+def operands(lowbit, folder):
+    """Weights of checkpoints as operands: under an instruction, with orders that the file does not declare, damaged and ambiguous ones."""
+    q = "model.layers.0.self_attn.q_proj."
+    instruction = "mma_block_scale.RTX_Blackwell.m16n8k64.block16.f32.e2m1.e2m1.f32.ue4m3"
+    lowbit("convert", DATA / "modelopt", "-o", folder / "own.safetensors", "--to", "lowbit")
+
+    def product(a, b, model, *more):
+        code, out, err = lowbit("gemm", "--a", a, "--a-tensor", q + "weight", "--b", b, "--b-tensor", q + "weight", "--model", model, "--out", folder / "d.safetensors", *more)
+        check(code == 0, f"gemm {a} {b} {more}: {out}{err}")
+        return tensors.read(folder / "d.safetensors")[0]["D"] if code == 0 else None
+
+    for model in ("exact", instruction):
+        wanted = product(folder / "own.safetensors", folder / "own.safetensors", model)
+        check(product(DATA / "modelopt", DATA / "modelopt/model.safetensors", model) == wanted, f"a folder and a file under {model}")
+    # Plain weights of a folder.
+    product(ORIGINAL, DATA / "torchao", "exact")
+    entries, metadata = tensors.read(DATA / "modelopt/model.safetensors")
+    dtype, shape, data = entries[q + "weight"]
+    entries[q + "weight"] = (dtype, shape, bytes((b << 4 | b >> 4) & 0xFF for b in data))
+    # The other weights' faults do not matter to this one.
+    del entries["model.layers.0.self_attn.k_proj.weight_scale_2"]
+    tensors.write(folder / "swapped.safetensors", entries, metadata)
+    swapped = folder / "swapped.safetensors"
+    check(product(swapped, DATA / "modelopt", instruction) != wanted, "swapped nibbles give the same product")
+    check(product(swapped, DATA / "modelopt", instruction, "--a-layout", "high_first") == wanted, "--a-layout high_first")
+    for words, code, part in ((["--a", swapped, "--a-tensor", "model.layers.0.self_attn.k_proj.weight"], 3, "has a second scale"),
+                              (["--a", swapped, "--a-tensor", "nothing"], 3, "has a second scale"),
+                              (["--a", DATA / "modelopt", "--a-tensor", "nothing"], 2, 'no tensor "nothing"'),
+                              (["--a", DATA / "modelopt"], 2, "7 tensors in blocks in it; name one with --a-tensor"),
+                              (["--a", DATA / "modelopt", "--a-tensor", q + "weight", "--a-layout", "128x4"], 2, "scale bytes")):
+        got, _, err = lowbit("gemm", *words, "--b", folder / "own.safetensors", "--b-tensor", q + "weight", "--model", "exact", "--out", folder / "never.safetensors")
+        check(got == code and part in err and err.count("\n") == 1, f"gemm {words}: {got} {err}")
+    check(not (folder / "never.safetensors").exists(), "a refused gemm wrote a file")
 
 
 def experts(lowbit, folder):
@@ -248,6 +302,7 @@ def live(lowbit, folder):
         (out / "expected.safetensors").rename(folder / f"{package}_expected.safetensors")
         # Powers of two times codes are exact; MLX's nvfp4 has no tensor scale.
         check(same_values(lowbit, out / file, folder / f"{package}_expected.safetensors", folder, lambda _: 0.0) == 7, f"{package}: weights")
+        products(lowbit, folder, out / file, folder / f"{package}_expected.safetensors", lambda _: 0.0)
         code, text, _ = lowbit("lint", out / file, "--reference", ORIGINAL)
         check(code == 0, f"lint of {package}: {text}")
         check(len(sqnr(lowbit, out / file)) == 7, f"eval --reference of {package}")
@@ -271,6 +326,7 @@ def main():
                 return 77
         else:
             stored(lowbit, folder)
+            operands(lowbit, folder)
             experts(lowbit, folder)
             conversions(lowbit, folder)
             faults(lowbit, folder)

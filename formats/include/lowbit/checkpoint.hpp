@@ -58,6 +58,7 @@ struct QuantizedTensor {
   /// lowbit's own only: transformed, transposed or along another axis than the last one, so that
   /// its rows are not the original's.
   bool is_rearranged = false;
+  bool is_hadamard = false;        ///< lowbit's own only: transformed by a Hadamard matrix
   float encode_constant = 1.0F;    ///< C, where the tensor scale is an amax
   std::size_t rows = 0;            ///< all dimensions but the last
   std::size_t columns = 0;         ///< the last dimension

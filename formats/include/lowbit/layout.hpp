@@ -73,9 +73,13 @@ struct Layout {
 /// The layout in words that parse_layout() reads: "low_first,linear,u8,amax". Members that are not
 /// the default of `fused_blocks` and `once_per_2d_block` add "fused=4" and "2d_once".
 [[nodiscard]] std::string describe(const Layout& layout);
-/// The layout of such words, in any order; what no word says is as in Layout{}.
+/// The layout of such words, in any order; what no word says is as in `base`.
+/// \param text  words with commas between them
+/// \param base  lowbit's own layout, or the one that a file declares
 /// \throws Error(usage) that names the unknown word and lists what there is.
-[[nodiscard]] Layout parse_layout(std::string_view text);
+[[nodiscard]] Layout parse_layout(std::string_view text, const Layout& base = {});
+/// Whether one of such words says what the tensor scale is.
+[[nodiscard]] bool says_tensor_scale(std::string_view text);
 
 /// The bytes of a tensor in some layout.
 struct StoredBlocks {

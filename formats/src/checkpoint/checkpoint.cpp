@@ -98,13 +98,14 @@ class Grouping {
     q.scales = use(find(name + ".scales"));
     q.tensor_scale = use(find(name + ".amax"));
     try {
-      const NamedBlockTensor read = read_block_tensor(c_.files[file], q.codes->file, name);
+      const NamedBlockTensor read = find_block_tensor(c_.files[file], q.codes->file, name).head;
       q.format = read.tensor.format;
       q.layout.scales = read.record.scale_layout;
       const QuantizeRecord& record = read.record;
       q.is_rearranged = !record.transforms.empty() || record.transposed || record.axis != -1 ||
                         record.weight_layout == name_of(WeightLayout::io) ||
                         record.weight_layout == name_of(WeightLayout::hwio);
+      q.is_hadamard = record.is_hadamard_transformed();
       q.rows = q.stored_rows = read.tensor.rows;
       q.columns = q.stored_columns = read.tensor.columns;
       if (read.record.shape) {

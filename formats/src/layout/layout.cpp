@@ -154,8 +154,8 @@ std::string describe(const Layout& layout) {
   return text;
 }
 
-Layout parse_layout(std::string_view text) {
-  Layout layout;
+Layout parse_layout(std::string_view text, const Layout& base) {
+  Layout layout = base;
   const auto take = [&](std::string_view word) {
     for (const CodeOrder order : all_orders) {
       if (name_of(order) == word) return static_cast<void>(layout.codes = order), true;
@@ -194,6 +194,12 @@ Layout parse_layout(std::string_view text) {
     text.remove_prefix(std::min(comma + 1, text.size()));
   }
   return layout;
+}
+
+bool says_tensor_scale(std::string_view text) {
+  const auto [none, amax] = std::pair{Layout{.tensor_scale = TensorScaleKind::none}, Layout{}};
+  // A word that says it leaves the same layout, whatever was there before.
+  return parse_layout(text, none).tensor_scale == parse_layout(text, amax).tensor_scale;
 }
 
 std::optional<StoredSizes> stored_sizes(const Layout& layout, const BlockFormat& format,
