@@ -2,9 +2,12 @@
 // lowbit verify quantize: another program's codes and scale bytes against a dialect, byte for byte.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <memory>
 
 #include "commands.hpp"
+#include "faults.hpp"
 #include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/dump_file.hpp"
@@ -13,6 +16,7 @@
 #include "lowbit/output_file.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/tensor_matrix.hpp"
+#include "lowbit/verify_checkpoint.hpp"
 #include "lowbit/weight_layout.hpp"
 #include "quantize_input.hpp"
 #include "tensor_options.hpp"
@@ -33,7 +37,7 @@ bool is_auto(const std::string& text) {
 }
 
 /// Options in place of what the metadata declare; `auto` searches beside it.
-void apply(const Options& o, const DeclaredDump& dump, VerifyRequest& request) {
+void apply(const Options& o, const std::string& name, VerifyRequest& request) {
   QuantizeOptions& declared = request.declared;
   request.axes = o.axes;
   request.search_dialect = is_auto(o.dialect);
@@ -61,7 +65,7 @@ void apply(const Options& o, const DeclaredDump& dump, VerifyRequest& request) {
   if (!o.layout.empty() && !is_auto(o.layout)) {
     // Words that say nothing of the tensor scale leave it open, where the file says nothing either.
     if (says_tensor_scale(o.layout)) request.tensor_scale_declared = true;
-    request.layout = parse_layout(o.layout);
+    request.layout = parse_layout(o.layout, request.layout.value_or(Layout{}));
   }
   if (o.amax) declared.amax = o.amax;
   if (!o.nonfinite.empty()) declared.nonfinite = nonfinite_named(o.nonfinite);
@@ -69,8 +73,7 @@ void apply(const Options& o, const DeclaredDump& dump, VerifyRequest& request) {
   if (stochastic == o.random.empty()) {
     throw Error(
         ErrorKind::usage,
-        fmt::format("{}: tensor \"{}\" was rounded {}", printable(o.dump),
-                    printable(dump.dump.name),
+        fmt::format("{}: tensor \"{}\" was rounded {}", printable(o.dump), printable(name),
                     stochastic ? "stochastically; give the random numbers with --random FILE"
                                : "to nearest; leave --random out"));
   }
@@ -80,7 +83,7 @@ Verification verify_one(const TensorFile& file, const TensorFile& source, const 
                         const Options& o, const RandomNumbers& random) {
   DeclaredDump dump = read_dump(file, o.dump, name, o.names);
   VerifyRequest request = dump.request;
-  apply(o, dump, request);
+  apply(o, name, request);
   request.declared.random0 = random.first;
   request.declared.random1 = random.second;
   const TensorInfo& tensor = source.at(name);
@@ -138,7 +141,62 @@ std::vector<std::string> names_to_compare(const Options& o, const TensorFile& so
   return names;
 }
 
+/// Whether the dump is a checkpoint of another convention, and no parts of it are named.
+bool is_checkpoint(const Options& o, const Checkpoint& checkpoint) {
+  if (!o.names.values.empty() || !o.names.scales.empty() || !o.names.tensor_scale.empty()) {
+    return false;
+  }
+  const auto is_other = [](const QuantizedTensor& t) { return t.convention->name != "lowbit"; };
+  // A file of `lowbit quantize` whose entries contradict its record is compared as a dump.
+  const auto is_own = [](const CheckpointFault& fault) { return fault.kind == "entries"; };
+  const auto all = checkpoint.quantized();
+  const auto faults = checkpoint.faults();
+  return std::any_of(all.begin(), all.end(), is_other) ||
+         (all.empty() && !faults.empty() && std::none_of(faults.begin(), faults.end(), is_own));
+}
+
+/// Every weight of a checkpoint with its original.
+void run_checkpoint(const Options& o, const Checkpoint& checkpoint) {
+  if (!o.weight_layout.empty() || !o.random.empty() || !o.nonfinite.empty()) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: a checkpoint of another convention; --weight-layout, --random and "
+                            "--nonfinite are for dumps of one tensor",
+                            printable(o.dump)));
+  }
+  const bool has_faults = print_faults(checkpoint);
+  const Checkpoint original = Checkpoint::open(o.input);
+  std::optional<OutputFile> report;
+  if (!o.json.empty() && o.json != "-") report.emplace(o.json);
+  CheckpointVerifyOptions options;
+  bool any = false;
+  options.accepts = [&](const std::string& name) {
+    const bool accepted = o.tensor.empty() || name == o.tensor;
+    any = any || accepted;
+    return accepted;
+  };
+  options.adjust = [&](VerifyRequest& request) { apply(o, o.tensor, request); };
+  options.done = [&](const Verification& v) {
+    if (o.json == "-") return;
+    fmt::print("{}{}", headline(v), causes_text(v));
+    std::fflush(stdout);
+  };
+  const CheckpointVerification found = verify_checkpoint(checkpoint, original, options);
+  if (!any && !has_faults) {
+    throw Error(ErrorKind::usage, fmt::format("{}: no weight \"{}\" in blocks in it",
+                                              printable(o.dump), printable(o.tensor)));
+  }
+  fmt::print("{}", o.json == "-" ? as_json(found) : as_text(found));
+  if (report) {
+    report->write(as_json(found));
+    report->commit();
+  }
+  if (has_faults) throw CLI::RuntimeError(static_cast<int>(ErrorKind::invalid_input));
+  if (!found.equal) throw CLI::RuntimeError(static_cast<int>(ErrorKind::mismatch));
+}
+
 void run(const Options& o) {
+  const Checkpoint checkpoint = Checkpoint::open(o.dump);
+  if (is_checkpoint(o, checkpoint)) return run_checkpoint(o, checkpoint);
   const TensorFile source = TensorFile::open(o.input);
   const TensorFile dump = TensorFile::open(o.dump);
   RandomNumbers random;
@@ -170,13 +228,17 @@ void add_verify_quantize(CLI::App& verify) {
                                             "they differ, with the cause");
   const auto options = std::make_shared<Options>();
   FileArguments files(*command);
-  files.reads(command->add_option("IN", options->input, "The tensors before quantization"))
+  files
+      .reads(command->add_option(
+          "IN", options->input,
+          "The tensors before quantization: a file, an index or a folder of them"))
       ->required();
   files
       .reads(command->add_option(
           "DUMP", options->dump,
-          "A file laid out as `lowbit quantize` writes it (docs/files.md), or any tensors with "
-          "--values, --scales and --tensor-scale; what nobody declares is searched for"))
+          "A file laid out as `lowbit quantize` writes it (docs/files.md), a quantized checkpoint "
+          "(docs/checkpoints.md), or any tensors with --values, --scales and --tensor-scale; what "
+          "nobody declares is searched for"))
       ->required();
   command->add_option("--tensor", options->tensor,
                       "One tensor of IN; every quantized one by default");

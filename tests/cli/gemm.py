@@ -349,6 +349,24 @@ def main():
         out, _ = process.communicate(timeout=120)
         check(process.returncode == -signal.SIGINT and "mismatches    0" in out and "interrupted" in out and "also fits" in out, f"Ctrl-C: {process.returncode} {out}")
 
+        # The same in the diagnosis of a mismatch: first word, running sums, and how many mistakes were tried.
+        write(folder / "tall.safetensors", {"w": ("F32", [512, 4096], big * 8)})
+        run("quantize tall.safetensors -o tall.q.safetensors --format nvfp4")
+        operands = "--a tall.q.safetensors --b tall.q.safetensors"
+        run(f"gemm {operands} --model exact --out tall.d.safetensors")
+        dtype, shape, data = read(folder / "tall.d.safetensors")[0]["D"]
+        wrong = bytearray(data)
+        for at in range(0, len(wrong), 4 * 97):
+            wrong[at] ^= 1
+        write(folder / "tall.w.safetensors", {"D": (dtype, shape, bytes(wrong))})
+        process = subprocess.Popen([lowbit, *f"verify gemm {operands} --model {instruction} --output tall.w.safetensors".split()],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+        while "mistakes tried" not in line and process.poll() is None:
+            line = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=120)
+        check(process.returncode == -signal.SIGINT and "first         (0, 0)" in out and "running sums" in out and "interrupted   after " in out, f"Ctrl-C: {process.returncode} {out}")
+
         layouts(run, folder)
 
         # Refusals.

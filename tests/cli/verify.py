@@ -147,13 +147,25 @@ def swizzled(scales, rows, blocks):
     return bytes(out)
 
 
+def reads(lowbit, name, out):
+    """The exit code with the layout that the text proposes."""
+    words = [line.split()[1] for line in out.splitlines() if line.startswith("  --layout ")]
+    return lowbit("verify", "quantize", SAMPLE, "fault.safetensors", "--tensor", name, "--layout", words[0])[0] if words else None
+
+
+# The dialects that each format is quantized in, the options that make its scale bytes round up, and whether it has a tensor scale.
+FAULTY = (("nvfp4", ("canonical", "te_ge_2.14", "modelopt", "mlx"), ["--set", "scale_rounding=up"], True),
+          ("if4", ("canonical", "fos_pytorch", "te_ge_2.14", "mlx"), ["--set", "scale_rounding=up"], True),
+          ("mxfp4", ("canonical", "modelopt_mxfp4", "fos_pytorch", "mlx"), ["--rule", "static_4"], False))
+
+
 def faults(lowbit, folder, check):
     """Seven faults planted in dumps of real tensors: each is named by its cause, alone and beside a fault of layout."""
     held, _ = tensors.read(SAMPLE)
 
-    def quantized(name, dialect, *options, source=SAMPLE):
-        code, _, err = lowbit("quantize", source, "-o", "fault.q.safetensors", "--format", "nvfp4", "--tensor", name, "--dialect", dialect, *options)
-        check(code == 0, f"{name} {dialect} {options}: {err}")
+    def quantized(form, name, dialect, *options, source=SAMPLE):
+        code, _, err = lowbit("quantize", source, "-o", "fault.q.safetensors", "--format", form, "--tensor", name, "--dialect", dialect, *options)
+        check(code == 0, f"{form} {name} {dialect} {options}: {err}")
         return tensors.read(folder / "fault.q.safetensors")
 
     def expect(what, entries, metadata, name, wanted):
@@ -171,38 +183,45 @@ def faults(lowbit, folder, check):
         tensors.write(folder / "half.safetensors", {name: ("F32", held[name][1], tensors.pack([struct.unpack("<e", struct.pack("<e", x))[0] for x in values]))})
         amax = max(map(abs, values))
         stale = repr(struct.unpack("<f", struct.pack("<f", amax * 1.25))[0])
-        for dialect in ("canonical", "te_ge_2.14", "modelopt", "mlx"):
-            good, metadata = quantized(name, dialect)
-            codes, scales, number = (good[f"{name}.{part}"] for part in ("values", "scales", "amax"))
+        for form, dialect, up, has_amax in ((form, dialect, up, has) for form, all_of_it, up, has in FAULTY for dialect in all_of_it):
+            what = f"{form} {name} {dialect}"
+            good, metadata = quantized(form, name, dialect)
+            codes, scales = good[f"{name}.values"], good[f"{name}.scales"]
             rows, blocks = scales[1]
-            expect(f"{name} {dialect}", good, metadata, name, [])
+            expect(what, good, metadata, name, [])
             with_part = lambda base, part, entry: {**base, f"{name}.{part}": entry}
-            flushed = bytes((0 if b & 15 == 8 else b & 15) | (0 if b >> 4 == 8 else b >> 4) << 4 for b in codes[2])
-            cases = [("scale_rounding", quantized(name, dialect, "--set", "scale_rounding=up")[0]),
-                     ("scale_max", quantized(name, dialect, "--scale-max", "256")[0]),
-                     ("fp16_input", quantized(name, dialect, source="half.safetensors")[0]),
-                     ("stale_amax", quantized(name, dialect, "--amax", stale)[0])]
-            # The scale bytes with the codes of either byte.
-            cases += [("scale_rounding", with_part(cases[0][1], "values", codes)), ("stale_amax", with_part(cases[3][1], "values", codes)),
-                      ("stale_amax", with_part(good, "amax", cases[3][1][f"{name}.amax"]))]
+            per_block = len(codes[2]) // len(scales[2])
+            # In the integer blocks of IF4, code 8 is -8 and no zero.
+            is_float = lambda at: form != "if4" or scales[2][at // per_block] < 0x80
+            flushed = bytes((0 if b & 15 == 8 else b & 15) | (0 if b >> 4 == 8 else b >> 4) << 4 if is_float(i) else b for i, b in enumerate(codes[2]))
+            cases = [("scale_rounding", quantized(form, name, dialect, *up)[0]), ("fp16_input", quantized(form, name, dialect, source="half.safetensors")[0])]
+            # The scale bytes with the codes of either byte; in IF4 the kind of a block is that of its codes.
+            rounded = bytes(u & 0x7F | g & 0x80 for u, g in zip(cases[0][1][f"{name}.scales"][2], scales[2])) if form == "if4" else cases[0][1][f"{name}.scales"][2]
+            cases.append(("scale_rounding", with_part(good, "scales", ("U8", scales[1], rounded))))
+            if has_amax:
+                cases += [("scale_max", quantized(form, name, dialect, "--scale-max", "256")[0]), ("stale_amax", quantized(form, name, dialect, "--amax", stale)[0])]
+                cases += [("stale_amax", with_part(cases[-1][1], "values", codes)), ("stale_amax", with_part(good, "amax", cases[-1][1][f"{name}.amax"]))]
             if flushed != codes[2]:
                 cases.append(("negative_zero", with_part(good, "values", (codes[0], codes[1], flushed))))
-            check(dialect == "mlx" or flushed != codes[2], f"{name} {dialect} has no -0 to flush")
+            check(dialect == "mlx" or flushed != codes[2], f"{what} has no -0 to flush")
             for at, (cause, entries) in enumerate([(None, good), *cases]):
                 expected = [cause] if cause else []
                 if cause:
-                    out = expect(f"{name} {dialect} {cause}", entries, metadata, name, [cause])
+                    out = expect(f"{what} {cause}", entries, metadata, name, [cause])
                     if cause == "scale_max":
                         check("cause scale_max: 256 instead of 448 (100 % of blocks)\n  row 0, block 0: block amax " in out, out)
+                        check(f"  the dump: the block at the tensor's amax has the scale 256; {dialect} {metadata[name + '.rule']}: 448\n" in out, out)
                 # Each fault of numerics beside one of layout, the two in turn.
                 if cause is None or at % 2:
                     kind, shape, data = entries[f"{name}.values"]
                     nibbles = with_part(entries, "values", (kind, shape, bytes((b << 4 | b >> 4) & 255 for b in data)))
-                    expect(f"{name} {dialect} {cause} nibbles", nibbles, metadata, name, ["nibble_order", *expected])
+                    out = expect(f"{what} {cause} nibbles", nibbles, metadata, name, ["nibble_order", *expected])
+                    check(cause is not None or reads(lowbit, name, out) == 0, f"{what}: the layout that is printed does not read the dump: {out}")
                 if cause is None or at % 2 == 0:
                     tiles = swizzled(entries[f"{name}.scales"][2], rows, blocks)
                     shape = [rows, blocks] if len(tiles) == rows * blocks else [len(tiles)]
-                    expect(f"{name} {dialect} {cause} tiles", with_part(entries, "scales", ("U8", shape, tiles)), metadata, name, ["scale_layout", *expected])
+                    out = expect(f"{what} {cause} tiles", with_part(entries, "scales", ("U8", shape, tiles)), metadata, name, ["scale_layout", *expected])
+                    check(cause is not None or reads(lowbit, name, out) == 0, f"{what}: the layout that is printed does not read the dump: {out}")
 
 
 def agrees(out, what, dialect):
@@ -243,13 +262,14 @@ def searched(lowbit, folder, check):
     check(code == 0 and agrees(out, "nvfp4 static_6, low_first,linear,u8,amax", "torchao") and "cause" not in out, f"all auto, declared right: {code} {out}")
     tensors.write(folder / "wrong.safetensors", entries, {**metadata, "w.dialect": "ggml_cuda"})
     code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "wrong.safetensors", "--dialect", "auto")
-    check(code == 1 and agrees(out, "nvfp4 static_6, low_first,linear,u8,amax", "torchao") and "cause dialect: " in out and " instead of ggml_cuda" in out, f"auto, declared wrong: {code} {out}")
+    check(code == 1 and agrees(out, "nvfp4 static_6, low_first,linear,u8,amax", "torchao") and "cause dialect: " in out and " instead of ggml_cuda" in out and " is ggml_cuda with " in out, f"auto, declared wrong: {code} {out}")
     code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "wrong.safetensors", "--dialect", "torchao")
     check(code == 0 and "searched" not in out, f"an option in place of the declaration: {code} {out}")
     code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "wrong.safetensors")
     check(code == 1 and "searched" not in out, f"declared wrong, no option: {code} {out}")
     code, out, _ = lowbit("verify", "quantize", "bf.safetensors", "bf.q.safetensors", "--set", "element_ties=toward_zero")
-    check(code == 1 and "torchao+element_ties=toward_zero" in out and "cause element_tie: element_ties even instead of toward_zero" in out, f"--set: {code} {out}")
+    check(code == 1 and "torchao+element_ties=toward_zero" in out and "cause element_tie: element_ties even instead of toward_zero" in out
+          and "  the dump: to nearest, ties to the even code; torchao+element_ties=toward_zero: to nearest, ties toward zero\n" in out, f"--set: {code} {out}")
 
     # A dump of tensors with names of their own, the divisor convention, and no metadata.
     (amax,) = struct.unpack("<f", entries["w.amax"][2])

@@ -174,6 +174,120 @@ def operands(lowbit, folder):
     check(not (folder / "never.safetensors").exists(), "a refused gemm wrote a file")
 
 
+def verification(lowbit, folder, original, dump, *more):
+    """Exit code, text, and the JSON report (None where there is none) of verify quantize."""
+    report = folder / "verified.json"
+    report.unlink(missing_ok=True)
+    code, out, err = lowbit("verify", "quantize", original, dump, "--json", report, *more)
+    return code, out + err, json.loads(report.read_text()) if report.exists() else None
+
+
+def verified(lowbit, folder):
+    """Each weight of a checkpoint that a library wrote is what lowbit makes of the original in a dialect of that library."""
+    for name, explained in (("modelopt", {"nvfp4": (7, "static_6", "modelopt")}), ("torchao", {"nvfp4": (7, "static_6", "torchao")}),
+                            ("fouroversix", {"nvfp4": (7, "mse", "fos_pytorch")}),
+                            ("compressed_tensors", {"nvfp4": (4, "static_6", "compressed_tensors"), "mxfp4": (2, "even", "compressed_tensors"),
+                                                    "mxfp8_e4m3": (1, "static_6", "compressed_tensors_mxfp8")})):
+        code, text, report = verification(lowbit, folder, ORIGINAL, DATA / name)
+        check(code == 0 and report["equal"] and report["left_out"] == [] and text.endswith("7 of 7 weights equal\n"), f"verify {name}: {code} {text}")
+        check([line.split(":")[0] for line in text.splitlines()[:7]] == [t["name"] for t in report["tensors"]], f"verify {name}: a line per tensor: {text}")
+        found = {f["format"]: f for f in report["formats"]}
+        for form, (count, rule, dialect) in explained.items():
+            entry = found.get(form, {"weights": 0, "equal_weights": 0, "explained_by": []})
+            check(entry["weights"] == entry["equal_weights"] == count and {"rule": rule, "scale_max": None, "dialect": dialect} in entry["explained_by"],
+                  f"verify {name}: {form} is not explained by {rule} {dialect}: {entry}")
+        check(set(found) == set(explained), f"verify {name}: formats {set(found)}")
+        # A single file, and every dialect: those of the library are among them.
+        file = DATA / name / "model.safetensors"
+        if name != "fouroversix":  # whose config.json says the rule
+            wide = verification(lowbit, folder, ORIGINAL / "model.safetensors", file, "--dialect", "auto")
+            check(wide[0] == 0 and all(len(f["explained_by"]) >= len(found[f["format"]]["explained_by"]) for f in wide[2]["formats"]), f"verify {name} auto: {wide[1]}")
+    # gpt-oss: the codes are those of compressed-tensors; its experts are held transposed.
+    name = "model.layers.0.mlp.experts.gate_up_proj"
+    original, _ = tensors.read(ORIGINAL / "model.safetensors")
+    data = b"".join(b"".join(original[f"model.layers.0.mlp.{layer}_proj.weight"][2][(o * 64 + i) * 2:][:2] for i in range(64) for o in range(96)) for layer in ("gate", "up"))
+    tensors.write(folder / "turned.safetensors", {name: ("BF16", [2, 64, 96], data)})
+    code, text, report = verification(lowbit, folder, folder / "turned.safetensors", DATA / "gpt_oss")
+    check(code == 0 and "1 of 1 weights equal" in text and {"rule": "even", "scale_max": None, "dialect": "compressed_tensors"} in report["formats"][0]["explained_by"], f"verify gpt-oss: {code} {text}")
+
+
+def verified_faults(lowbit, folder):
+    """Faults planted in checkpoints that libraries wrote: each names its weight and its cause; the others stay equal."""
+    attention = "model.layers.0.self_attn."
+    q, o = attention + "q_proj.", attention + "o_proj."
+
+    def damaged(name, change):
+        bad = folder / f"bad_{name}"
+        bad.mkdir(exist_ok=True)
+        (bad / "config.json").write_bytes((DATA / name / "config.json").read_bytes())
+        entries, metadata = tensors.read(DATA / name / "model.safetensors")
+        change(entries)
+        tensors.write(bad / "model.safetensors", entries, metadata)
+        return bad
+
+    def mapped(key, function):
+        def change(entries):
+            dtype, shape, data = entries[key]
+            entries[key] = (dtype, shape, function(data))
+        return change
+
+    def scaled(*keys):
+        def change(entries):
+            for key in keys:
+                mapped(key, lambda data: struct.pack("<f", 1.25 * struct.unpack("<f", data)[0]))(entries)
+        return change
+
+    swap = lambda data: bytes((b << 4 | b >> 4) & 255 for b in data)
+    flush = lambda data: bytes((0 if b & 15 == 8 else b & 15) | (0 if b >> 4 == 8 else b >> 4) << 4 for b in data)
+
+    def tiles(data):
+        """128 x 4 scale bytes of fouroversix, written row by row where its metadata say tiles."""
+        return bytes(data[r % 32 * 16 + r // 32 * 4 + b] for r in range(128) for b in range(4))
+
+    fused = [attention + f"{layer}_proj.weight_scale_2" for layer in "qkv"]
+    for name, change, causes in (
+            ("modelopt", mapped(q + "weight", swap), {q + "weight": ["nibble_order"]}),
+            ("modelopt", mapped(q + "weight", flush), {q + "weight": ["negative_zero"]}),
+            ("modelopt", scaled(o + "weight_scale_2"), {o + "weight": ["stale_amax"]}),
+            ("modelopt", scaled(*fused), {attention + f"{layer}_proj.weight": ["stale_amax"] for layer in "qkv"}),
+            ("compressed_tensors", mapped("model.layers.0.mlp.up_proj.weight_packed", swap), {"model.layers.0.mlp.up_proj.weight": ["nibble_order"]}),
+            ("torchao", mapped(o + "_weight_qdata", lambda d: swap(flush(d))), {o + "weight": ["nibble_order", "negative_zero"]}),
+            ("fouroversix", mapped(o + "quantized_weight_scale_factors", tiles), {o + "weight": ["scale_layout"]})):
+        bad = damaged(name, change)
+        code, text, report = verification(lowbit, folder, ORIGINAL, bad)
+        found = {t["name"]: [c["cause"] for c in t["causes"]] for t in report["tensors"] if not t["equal"]}
+        check(code == 1 and found == causes and f"{7 - len(causes)} of 7 weights equal" in text, f"verify {name}: {found} instead of {causes}, exit {code}: {text}")
+    bad = damaged("modelopt", mapped(q + "weight", swap))
+    for more, code, part in ((["--layout", "high_first", "--tensor", q + "weight"], 0, "1 of 1 weights equal"), (["--layout", "high_first"], 1, "1 of 7 weights equal"),
+                             (["--tensor", o + "weight"], 0, "1 of 1 weights equal"), (["--tensor", "nothing"], 2, 'no weight "nothing"'),
+                             (["--dialect", "mlx"], 1, "0 of 7 weights equal"), (["--rule", "mse"], 2, "--rule needs --format"), (["--format", "nvfp4:mse"], 1, "nvfp4: 0 of 7 weights equal"),
+                             (["--nonfinite", "saturate"], 2, "are for dumps of one tensor")):
+        got = verification(lowbit, folder, ORIGINAL, bad, *more)
+        check(got[0] == code and part in got[1], f"verify with {more}: {got[0]} {got[1]}")
+    # A fault of the checkpoint is a line and exit code 3; the other weights are compared.
+    code, text, report = verification(lowbit, folder, ORIGINAL, damaged("modelopt", lambda e: e.pop(q + "weight_scale_2")))
+    check(code == 3 and "6 of 6 weights equal" in text and text.count("lowbit: ") == 1 and "has a second scale" in text, f"verify with a fault: {code} {text}")
+    # An original without one of the weights.
+    original, metadata = tensors.read(ORIGINAL / "model.safetensors")
+    del original[q + "weight"]
+    tensors.write(folder / "less.safetensors", original, metadata)
+    code, text, report = verification(lowbit, folder, folder / "less.safetensors", DATA / "torchao")
+    check(code == 1 and "6 of 7 weights equal; 1 not compared" in text and report["left_out"][0]["name"] == q + "weight" and not report["equal"], f"verify with less: {code} {text}")
+    # Another library's arithmetic in the convention of Model-Optimizer: where q_proj tells them apart, the others are held to it too.
+    for rule in ("static_6", "mse"):
+        code, out, err = lowbit("quantize", ORIGINAL / "model.safetensors", "-o", folder / "own.safetensors", "--format", f"nvfp4:{rule}", "--dialect", "canonical")
+        check(code == 0, f"quantize: {err}")
+        lowbit("convert", folder / "own.safetensors", "-o", folder / f"{rule}.safetensors", "--to", "modelopt")
+    code, text, report = verification(lowbit, folder, ORIGINAL, folder / "static_6.safetensors")
+    check(code == 0 and {"rule": "static_6", "scale_max": None, "dialect": "canonical"} in report["formats"][0]["explained_by"], f"another library's arithmetic: {code} {text}")
+    entries, metadata = tensors.read(folder / "static_6.safetensors")
+    other, _ = tensors.read(folder / "mse.safetensors")
+    entries |= {key: value for key, value in other.items() if ".mlp." in key}
+    tensors.write(folder / "both.safetensors", entries, metadata)
+    code, text, report = verification(lowbit, folder, ORIGINAL, folder / "both.safetensors")
+    check(code == 1 and "but not all by one combination" in text and "7 of 7 weights equal" in text and not report["equal"], f"two rules: {code} {text}")
+
+
 def experts(lowbit, folder):
     """gpt-oss stores [experts, outputs, inputs] where the model, and transformers, hold [experts, inputs, outputs]."""
     where, expected_path = DATA / "gpt_oss", DATA / "expected/gpt_oss.safetensors"
@@ -290,6 +404,60 @@ def faults(lowbit, folder):
     check(code == 0 and json.loads(out)["tensors"][0]["name"] == q + "weight", "the damaged weight is not ranked first")
 
 
+def shards(lowbit, folder):
+    """A folder of two shards, whole, cut short, contradicting itself: one line per fault, exit code 3; what is left is worked on."""
+    entries, metadata = tensors.read(DATA / "modelopt/model.safetensors")
+    where = folder / "sharded"
+    where.mkdir()
+    (where / "config.json").write_bytes((DATA / "modelopt/config.json").read_bytes())
+    first = {key: value for key, value in entries.items() if ".mlp." in key}
+    second = {key: value for key, value in entries.items() if key not in first}
+    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    index = {"metadata": {}, "weight_map": {key: names[key not in first] for key in entries}}
+
+    def lay_out(a, b, cut=0):
+        tensors.write(where / names[0], a, metadata)
+        tensors.write(where / names[1], b, metadata)
+        (where / "model.safetensors.index.json").write_text(json.dumps(index))
+        if cut:
+            data = (where / names[1]).read_bytes()
+            (where / names[1]).write_bytes(data[:len(data) - cut])
+
+    def expect(what, weights, parts, kinds):
+        """Every command says the faults, a line each; lint lists them and goes on."""
+        for path in (where, where / "model.safetensors.index.json"):
+            for command in (["inspect", path], ["verify", "quantize", ORIGINAL, path], ["convert", path, "-o", folder / "never", "--to", "mlx"],
+                            ["eval", path, "--reference", ORIGINAL], ["diff", path, DATA / "modelopt"]):
+                code, out, err = lowbit(*command)
+                lines = err.splitlines()
+                check(code == 3 and len(lines) == len(parts) and all(any(p in line for line in lines) for p in parts), f"{command[0]} {what}: {code} {err}")
+                if command[0] == "verify":
+                    check(f"{weights} of {weights} weights equal" in out, f"verify {what}: {out}")
+            code, out, _ = lowbit("lint", path, "--reference", ORIGINAL, "--json", "-")
+            report = json.loads(out)
+            check(code == (1 if kinds else 0) and sorted(f["kind"] for f in report["findings"]) == kinds and report["weights"] == weights, f"lint {what}: {code} {out}")
+        check(not (folder / "never").exists(), f"convert {what} wrote a folder")
+
+    lay_out(first, second)
+    check(lowbit("diff", where, DATA / "modelopt")[0] == 0 and lowbit("lint", where, "--reference", ORIGINAL)[0] == 0, "a folder of two shards")
+    check("7 of 7 weights equal" in lowbit("verify", "quantize", ORIGINAL, where / "model.safetensors.index.json")[1], "an index")
+    lay_out(first, second, cut=1)
+    expect("with a shard cut short", 3, [names[1]], ["unreadable"])
+    # A shard cut short, and a mistake in the one that is whole.
+    q = "model.layers.0.mlp.down_proj."
+    dtype, shape, data = first[q + "weight_scale"]
+    lay_out({**first, q + "weight_scale": (dtype, [shape[0] // 2, shape[1]], data[:len(data) // 2])}, second, cut=1000)
+    expect("with two faults", 2, [names[1], "half the size"], ["scale_shape", "unreadable"])
+    # The index names a shard that is not there, or a tensor that its shard does not have.
+    lay_out(first, second)
+    (where / names[1]).unlink()
+    expect("without a shard", 3, [names[1]], ["unreadable"])
+    lay_out(first, {key: value for key, value in second.items() if not key.endswith("q_proj.weight_scale_2")})
+    for command in (["inspect"], ["lint"]):
+        code, out, err = lowbit(*command, where)
+        check(code == (3 if command == ["inspect"] else 1) and "q_proj.weight_scale_2" in out + err, f"{command} of an index that names too much: {code} {err}")
+
+
 def live(lowbit, folder):
     """MLX and gguf, where they are installed: written now, read now."""
     done = 0
@@ -303,6 +471,8 @@ def live(lowbit, folder):
         # Powers of two times codes are exact; MLX's nvfp4 has no tensor scale.
         check(same_values(lowbit, out / file, folder / f"{package}_expected.safetensors", folder, lambda _: 0.0) == 7, f"{package}: weights")
         products(lowbit, folder, out / file, folder / f"{package}_expected.safetensors", lambda _: 0.0)
+        code, text, _ = verification(lowbit, folder, ORIGINAL, out / file)
+        check(code == 0 and text.endswith("7 of 7 weights equal\n"), f"verify quantize of {package}: {code} {text}")
         code, text, _ = lowbit("lint", out / file, "--reference", ORIGINAL)
         check(code == 0, f"lint of {package}: {text}")
         check(len(sqnr(lowbit, out / file)) == 7, f"eval --reference of {package}")
@@ -327,9 +497,12 @@ def main():
         else:
             stored(lowbit, folder)
             operands(lowbit, folder)
+            verified(lowbit, folder)
+            verified_faults(lowbit, folder)
             experts(lowbit, folder)
             conversions(lowbit, folder)
             faults(lowbit, folder)
+            shards(lowbit, folder)
     print(f"{len(failures)} failures" if failures else "all checks passed")
     return 1 if failures else 0
 

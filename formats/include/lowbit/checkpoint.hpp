@@ -6,10 +6,12 @@
 /// each.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +19,7 @@
 
 #include "lowbit/block_tensor.hpp"
 #include "lowbit/layout.hpp"
+#include "lowbit/scale_rule.hpp"
 #include "lowbit/tensor_file.hpp"
 
 namespace lowbit {
@@ -35,6 +38,8 @@ struct CheckpointConvention {
   std::string_view extra;         ///< ending of a further tensor that belongs to it; or empty
   Layout layout;                  ///< of its tensors, with E4M3 scales
   bool is_gguf;                   ///< a type of GGUF, not names of tensors
+  /// Of `lowbit dialects`: the libraries whose arithmetic such checkpoints usually hold.
+  std::array<std::string_view, 2> dialect_libraries{};
 };
 /// Every convention that is read.
 [[nodiscard]] std::span<const CheckpointConvention> checkpoint_conventions();
@@ -60,6 +65,7 @@ struct QuantizedTensor {
   bool is_rearranged = false;
   bool is_hadamard = false;        ///< lowbit's own only: transformed by a Hadamard matrix
   float encode_constant = 1.0F;    ///< C, where the tensor scale is an amax
+  std::optional<ScaleRule> rule;   ///< of its scales, where config.json says it
   std::size_t rows = 0;            ///< all dimensions but the last
   std::size_t columns = 0;         ///< the last dimension
   std::size_t stored_rows = 0;     ///< with padding

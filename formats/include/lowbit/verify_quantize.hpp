@@ -54,6 +54,10 @@ struct VerifyRequest {
   bool search_rule = false;     ///< although it is declared
   bool search_dialect = false;  ///< although it is declared
   bool search_layout = false;   ///< although it is declared
+  /// Where a dialect is searched for: those to try; empty: all.
+  std::vector<std::string> dialects{};
+  /// declared.amax was measured, on more than this tensor: another stored one is stale.
+  bool amax_is_measured = false;
   /// "axis=value": set in every dialect.
   std::vector<std::string> axes{};
   unsigned threads = 0;  ///< 0: one per core; the result is the same
@@ -135,6 +139,12 @@ struct Verification {
                                             std::size_t columns, const QuantizedDump& dump,
                                             const VerifyRequest& request);
 
+/// The first line of as_text(), without what was searched for.
+[[nodiscard]] std::string headline(const Verification& verification);
+/// The causes, as as_text() has them; empty where there are none.
+[[nodiscard]] std::string causes_text(const Verification& verification);
+/// Names after a heading, in lines of at most 100 columns; the further ones are indented.
+[[nodiscard]] std::string wrapped_names(std::string heading, std::span<const std::string> names);
 /// What `lowbit verify quantize` prints of one tensor; lines end in line feeds.
 [[nodiscard]] std::string as_text(const Verification& verification);
 /// The same for programs: a JSON object {"equal", "tensors": [...]}, docs/verify_quantize.md.

@@ -312,6 +312,7 @@ class Assembly {
     }
     if (q_.format->family() == ScaleFamily::mx) return true;
     const std::string rule = config.scale_rule().empty() ? "mse" : config.scale_rule();
+    q_.rule = find_scale_rule(rule);
     const bool selects = rule == "mse" || rule == "mae" || rule == "abs_max";
     const bool headroom = selects && q_.format->element == &e2m1 && !q_.format->is_adaptive();
     const float q = rule == "static_4" ? 4.0F : q_.format->largest_element();

@@ -285,6 +285,13 @@ void open_files(Checkpoint::Contents& contents, const fs::path& path) {
     std::sort(paths.begin(), paths.end());
   }
   for (const fs::path& file : paths) open_one(file);
+  // What is wrong with a shard is said once, not again by the index that names it.
+  auto& faults = contents.faults;
+  const bool is_repeated =
+      is_index && std::any_of(faults.begin() + 1, faults.end(), [&](const CheckpointFault& fault) {
+        return faults[0].text.find(fault.text) != std::string::npos;
+      });
+  if (is_repeated) faults.erase(faults.begin());
   if (contents.files.empty()) throw Error(ErrorKind::invalid_input, first);
 }
 

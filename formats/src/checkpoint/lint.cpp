@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <map>
 
+#include "checkpoint/fused_layers.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
@@ -15,15 +14,6 @@
 
 namespace lowbit {
 namespace {
-
-/// Layers whose matrices one kernel multiplies at once, with one tensor scale for all.
-constexpr std::array<std::array<std::string_view, 3>, 6> fused_layers{
-    {{"q_proj", "k_proj", "v_proj"},
-     {"gate_proj", "up_proj", ""},
-     {"w1", "w3", ""},
-     {"query", "key", "value"},
-     {"attn_q", "attn_k", "attn_v"},
-     {"ffn_gate", "ffn_up", ""}}};
 
 /// Sums over a weight x and what a checkpoint makes of it, q.
 struct Likeness {
@@ -242,25 +232,8 @@ class Linter {
   }
 
   void look_at_fused_layers() {
-    // "model.layers.0.self_attn.{}.weight" and the group -> the weights that it stands for
-    std::map<std::pair<std::string, std::size_t>, std::vector<const QuantizedTensor*>> groups;
-    for (const QuantizedTensor& tensor : checkpoint_.quantized()) {
-      if (tensor.layout.tensor_scale == TensorScaleKind::none) continue;
-      for (std::size_t g = 0; g < fused_layers.size(); ++g) {
-        for (const std::string_view layer : fused_layers[g]) {
-          const std::string part = fmt::format(".{}.", layer);
-          const std::size_t at = ("." + tensor.name + ".").find(part);
-          if (layer.empty() || at == std::string::npos) continue;
-          std::string key = "." + tensor.name + ".";
-          key.replace(at, part.size(), ".{}.");
-          groups[{key, g}].push_back(&tensor);
-        }
-      }
-    }
-    for (const auto& [key, members] : groups) {
-      for (std::size_t i = 1; i < members.size(); ++i) {
-        compare_fused(*members[0], *members[i]);
-      }
+    for (const auto& members : fused_layers(checkpoint_)) {
+      for (std::size_t i = 1; i < members.size(); ++i) compare_fused(*members[0], *members[i]);
     }
   }
 

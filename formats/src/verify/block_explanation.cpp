@@ -58,9 +58,10 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Bl
                    format.scale->name);
   }
   const CandidateTrace* const chosen = propagated ? nullptr : &trace.candidates[trace.chosen];
-  fmt::format_to(out, "  scale byte {}, the dump has {}", scale_text(format, trace.scale_byte),
-                 scale_text(format, held));
-  if (format.family() != ScaleFamily::mx && chosen != nullptr) {
+  fmt::format_to(out, "  scale byte {}", scale_text(format, trace.scale_byte));
+  text += held == trace.scale_byte ? std::string(" in both")
+                                   : fmt::format(", the dump has {}", scale_text(format, held));
+  if (format.family() != ScaleFamily::mx && chosen != nullptr && chosen->h != 0.0F) {
     fmt::format_to(out, "; before rounding {}, {}", number_text(chosen->h),
                    margin_text(*format.scale, chosen->h));
   }

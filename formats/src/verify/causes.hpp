@@ -15,6 +15,7 @@ struct Modification {
   std::string change;  ///< "256 instead of 448"
   Recipe recipe;
   Mixture mixture = Mixture::none;
+  std::string meaning{};  ///< both decisions in words, as a line; or empty
 };
 
 /// Every single change of numerics, in the order in which they are believed.

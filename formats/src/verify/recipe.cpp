@@ -86,15 +86,25 @@ BlockDifference difference_of(const BlockTensor& wanted, const BlockTensor* othe
     for (std::size_t block = 0; block < blocks; ++block) {
       const std::size_t first = block * size;
       const std::size_t last = std::min(first + size, wanted.columns);
-      bool scale = wanted.scale(row, block) == dump.scale(row, block);
-      bool codes = same_codes(wanted, dump, row, first, last);
+      const bool scale = wanted.scale(row, block) == dump.scale(row, block);
+      const bool codes = same_codes(wanted, dump, row, first, last);
       if (scale && codes) continue;
       if (other != nullptr && mixture != Mixture::none) {
-        if (mixture == Mixture::either) {
-          scale = scale || other->scale(row, block) == dump.scale(row, block);
-        }
-        codes = codes || same_codes(*other, dump, row, first, last);
-        if (scale && codes) continue;
+        const BlockFormat& format = *wanted.format;
+        const std::uint8_t byte = dump.scale(row, block);
+        // The kind of an IF block goes with its scale or with its codes.
+        const auto is_scale = [&](const BlockTensor& q, const BlockTensor& coded) {
+          const std::uint8_t own = q.scale(row, block);
+          return own == byte || (format.scale_magnitude(own) == format.scale_magnitude(byte) &&
+                                 format.is_integer_block(coded.scale(row, block)) ==
+                                     format.is_integer_block(byte));
+        };
+        const auto explains = [&](const BlockTensor& coded) {
+          return same_codes(coded, dump, row, first, last) &&
+                 (is_scale(wanted, coded) ||
+                  (mixture == Mixture::either && is_scale(*other, coded)));
+        };
+        if (explains(wanted) || explains(*other)) continue;
       }
       if (found.different++ == 0) {
         found.first_row = row;

@@ -78,6 +78,10 @@ class Trial {
   [[nodiscard]] const VerifyRequest& request() const { return request_; }
   [[nodiscard]] std::span<const float> values() const { return values_; }
   [[nodiscard]] bool all_finite() const { return all_finite_; }
+  /// Whether somebody says which A the dump was made with, whatever the tensor's is.
+  [[nodiscard]] bool amax_is_given() const {
+    return request_.declared.amax && !request_.amax_is_measured;
+  }
 
   /// The dump in lowbit's own layout; null where its bytes do not have the sizes of the layout.
   [[nodiscard]] const BlockTensor* dump(const BlockFormat& format, const Layout& layout) const;

@@ -133,6 +133,10 @@ class Search {
     const bool any_rule = !o.rule || request_.search_rule;
     const bool any_dialect = o.dialect == nullptr || request_.search_dialect;
     for (const Dialect& record : any_dialect ? dialects() : std::span(o.dialect, 1)) {
+      const auto& tried = request_.dialects;
+      if (any_dialect && !tried.empty() && std::ranges::find(tried, record.name) == tried.end()) {
+        continue;
+      }
       Recipe r;
       r.format = &format;
       r.dialect = record;

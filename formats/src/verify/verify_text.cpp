@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "lowbit/printable.hpp"
 #include "lowbit/verify_quantize.hpp"
+#include "verify/verify_json.hpp"
 
 namespace lowbit {
 namespace {
@@ -30,21 +30,6 @@ Json json_of(const Combination& c) {
 
 Json json_of(float x) {
   return {{"value", x}, {"bits", fmt::format("0x{:08x}", std::bit_cast<std::uint32_t>(x))}};
-}
-
-/// Names after a heading, in lines of at most 100 columns; the further ones are indented.
-std::string wrapped(std::string line, const std::vector<std::string>& names) {
-  constexpr std::size_t width = 100;
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const std::string piece = " " + names[i] + (i + 1 < names.size() ? "," : "");
-    if (line.size() + piece.size() > width) {
-      text += line + "\n";
-      line = "   ";
-    }
-    line += piece;
-  }
-  return text + line + "\n";
 }
 
 /// Lines for each format, rule and layout, with the dialects that agree under them.
@@ -72,13 +57,27 @@ std::string agreeing_text(const Verification& v) {
     }
   }
   std::string text;
-  for (const Group& g : groups) text += wrapped(g.heading, g.dialects);
+  for (const Group& g : groups) text += wrapped_names(g.heading, g.dialects);
   return text;
 }
 
 }  // namespace
 
-std::string as_text(const Verification& v) {
+std::string wrapped_names(std::string line, std::span<const std::string> names) {
+  constexpr std::size_t width = 100;
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string piece = " " + names[i] + (i + 1 < names.size() ? "," : "");
+    if (line.size() + piece.size() > width) {
+      text += line + "\n";
+      line = "   ";
+    }
+    line += piece;
+  }
+  return text + line + "\n";
+}
+
+std::string headline(const Verification& v) {
   std::string text;
   const auto out = std::back_inserter(text);
   fmt::format_to(out, "{}: {}: {} of {} blocks differ, {} scale bytes, {} codes", printable(v.name),
@@ -90,22 +89,37 @@ std::string as_text(const Verification& v) {
                    v.expected_scale, std::bit_cast<std::uint32_t>(v.expected_scale),
                    *v.stored_scale, std::bit_cast<std::uint32_t>(*v.stored_scale));
   }
-  text += '\n';
-  if (v.searched) {
-    fmt::format_to(out, "searched {} combinations; {} agree\n", v.tried, v.agreeing.size());
-    text += agreeing_text(v);
-  }
+  return text + '\n';
+}
+
+std::string causes_text(const Verification& v) {
+  std::string text;
   for (const CauseFinding& c : v.causes) {
     const double share = v.difference.blocks == 0 ? 0.0
                                                   : 100.0 * static_cast<double>(c.blocks) /
                                                         static_cast<double>(v.difference.blocks);
-    fmt::format_to(out, "cause {}: {} ({:.3g} % of blocks)\n{}", name_of(c.cause), c.change, share,
-                   c.explanation);
+    text += fmt::format("cause {}: {} ({:.3g} % of blocks)\n{}", name_of(c.cause), c.change, share,
+                        c.explanation);
   }
   return text;
 }
 
+std::string as_text(const Verification& v) {
+  std::string text = headline(v);
+  if (v.searched) {
+    text += fmt::format("searched {} combinations; {} agree\n", v.tried, v.agreeing.size());
+    text += agreeing_text(v);
+  }
+  return text + causes_text(v);
+}
+
 std::string as_json(std::span<const Verification> verifications) {
+  return detail::text_of(detail::json_of(verifications));
+}
+
+namespace detail {
+
+Json json_of(std::span<const Verification> verifications) {
   Json all{{"equal", true}, {"tensors", Json::array()}};
   for (const Verification& v : verifications) {
     if (!v.equal) all["equal"] = false;
@@ -118,14 +132,15 @@ std::string as_json(std::span<const Verification> verifications) {
            {"different_scales", v.difference.scales},
            {"different_codes", v.difference.codes},
            {"sizes_fit", v.fits}};
-    j["compared_with"] = json_of(v.declared);
-    j["tensor_scale"] = {{"stored", v.stored_scale ? json_of(*v.stored_scale) : Json(nullptr)},
-                         {"expected", json_of(v.expected_scale)},
-                         {"equal", !v.difference.amax_differs}};
+    j["compared_with"] = lowbit::json_of(v.declared);
+    j["tensor_scale"] = {
+        {"stored", v.stored_scale ? lowbit::json_of(*v.stored_scale) : Json(nullptr)},
+        {"expected", lowbit::json_of(v.expected_scale)},
+        {"equal", !v.difference.amax_differs}};
     j["searched"] = v.searched;
     j["tried"] = v.tried;
     j["agreeing"] = Json::array();
-    for (const Combination& c : v.agreeing) j["agreeing"].push_back(json_of(c));
+    for (const Combination& c : v.agreeing) j["agreeing"].push_back(lowbit::json_of(c));
     j["causes"] = Json::array();
     for (const CauseFinding& c : v.causes) {
       Json finding{
@@ -142,7 +157,12 @@ std::string as_json(std::span<const Verification> verifications) {
     }
     all["tensors"].push_back(std::move(j));
   }
-  return all.dump(1) + "\n";
+  return all;
 }
 
+std::string text_of(const Json& json) {
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace detail
 }  // namespace lowbit
