@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for every change. Each part is a function; with names, only those run.
 # usage: scripts/nightly.sh [PART...]    parts: vector_engines, scale_search, python_from_source, python_wheels,
-#                                        python_asan, minimal_roots, compilers, mac_baselines
+#                                        python_asan, minimal_roots, compilers, mac_baselines,
+#                                        checkpoint_fuzz
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=build/nightly
@@ -82,8 +83,15 @@ mac_baselines() {
   LOWBIT_FMA_VECTORS=100000000 "$work/mac/tests/mac/test_mac_fma"
 }
 
+# Checkpoints of tests/data/interop damaged at random, ten minutes under the sanitizers (docs/checkpoints.md).
+checkpoint_fuzz() {
+  cmake --preset asan
+  cmake --build --preset asan --target test_checkpoint_fuzz
+  LOWBIT_FUZZ_SECONDS=600 build/asan/tests/io/test_checkpoint_fuzz
+}
+
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(vector_engines scale_search python_from_source python_wheels python_asan minimal_roots compilers mac_baselines)
+[ ${#parts[@]} -gt 0 ] || parts=(vector_engines scale_search python_from_source python_wheels python_asan minimal_roots compilers mac_baselines checkpoint_fuzz)
 for part in "${parts[@]}"; do
   echo "== $part"
   "$part"
