@@ -217,6 +217,19 @@ def main():
             check(done.returncode == code, f"`{text}` exits {done.returncode}, not {code}: {done.stdout}{done.stderr}")
             return done.stdout + done.stderr
 
+        def interrupted(command, word):
+            """Ctrl-C after the progress line that holds the word. On a busy machine the command may end before the signal comes."""
+            for _ in range(8):
+                process = subprocess.Popen([lowbit, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+                line = process.stderr.readline()
+                while line and word not in line:
+                    line = process.stderr.readline()
+                process.send_signal(signal.SIGINT)
+                out, _ = process.communicate(timeout=120)
+                if process.returncode == -signal.SIGINT:
+                    break
+            return process.returncode, out
+
         def spread(rows, columns, seed):
             # Blocks of very different size, so that the order of addition matters.
             return [math.sin(seed + i * 0.37) * 2.0 ** (7 * math.sin(seed * 3 + i // 16 * 1.9)) for i in range(rows * columns)]
@@ -342,12 +355,8 @@ def main():
         run("quantize big.safetensors -o big.q.safetensors --format nvfp4")
         run(f"gemm --a big.q.safetensors --b big.q.safetensors --model {instruction} --out big.d.safetensors")
         command = f"verify gemm --a big.q.safetensors --b big.q.safetensors --model {instruction} --output big.d.safetensors --search"
-        process = subprocess.Popen([lowbit, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
-        line = process.stderr.readline()
-        check(" s  schedules " in line, f"a progress line: {line}")
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=120)
-        check(process.returncode == -signal.SIGINT and "mismatches    0" in out and "interrupted" in out and "also fits" in out, f"Ctrl-C: {process.returncode} {out}")
+        code, out = interrupted(command, " s  schedules ")
+        check(code == -signal.SIGINT and "mismatches    0" in out and "interrupted" in out and "also fits" in out, f"Ctrl-C: {code} {out}")
 
         # The same in the diagnosis of a mismatch: first word, running sums, and how many mistakes were tried.
         write(folder / "tall.safetensors", {"w": ("F32", [512, 4096], big * 8)})
@@ -359,13 +368,8 @@ def main():
         for at in range(0, len(wrong), 4 * 97):
             wrong[at] ^= 1
         write(folder / "tall.w.safetensors", {"D": (dtype, shape, bytes(wrong))})
-        process = subprocess.Popen([lowbit, *f"verify gemm {operands} --model {instruction} --output tall.w.safetensors".split()],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
-        while "mistakes tried" not in line and process.poll() is None:
-            line = process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=120)
-        check(process.returncode == -signal.SIGINT and "first         (0, 0)" in out and "running sums" in out and "interrupted   after " in out, f"Ctrl-C: {process.returncode} {out}")
+        code, out = interrupted(f"verify gemm {operands} --model {instruction} --output tall.w.safetensors", "mistakes tried")
+        check(code == -signal.SIGINT and "first         (0, 0)" in out and "running sums" in out and "interrupted   after " in out, f"Ctrl-C: {code} {out}")
 
         layouts(run, folder)
 
