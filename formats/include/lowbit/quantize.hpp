@@ -60,6 +60,10 @@ enum class BlockChoice : std::uint8_t { only, six, four, floating, integer };
 /// A, the largest magnitude that quantize() would see: after the transforms and the non-finite
 /// policy (non-finite elements that remain do not count). A tensor that comes in pieces is
 /// quantized by giving the largest A of its pieces as QuantizeOptions::amax.
+/// \param values  rows x columns, row-major
+/// \param rows  0 or more
+/// \param columns  0 or more
+/// \param options  transforms and non-finite policy
 /// \param threads  at most so many; 0: one per core. The result does not depend on it.
 /// \throws Error as quantize() does.
 [[nodiscard]] float measure_amax(std::span<const float> values, std::size_t rows,
