@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The shipped part of the captured outputs of sixteen libraries against their dialects, and all of
 // it where LOWBIT_GOLDEN_DIR names the whole set.
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +11,7 @@
 #include "catch.hpp"
 #include "lowbit/capture.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/tensor_file.hpp"
 
 using namespace lowbit;
 
@@ -31,6 +34,29 @@ std::size_t compare_folder(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+
+TEST_CASE("the shipped captures have zeros alone, NaN and infinity") {
+  const auto folder = std::filesystem::path(LOWBIT_TEST_DATA_DIR) / "captures_edges";
+  CHECK(compare_folder(folder) > 120);
+  const TensorFile inputs = TensorFile::open(folder / "inputs.safetensors");
+  const auto holds = [&](const char* name, bool (*is)(float)) {
+    const std::vector<float> x = to_f32(inputs.at(name));
+    return std::any_of(x.begin(), x.end(), is);
+  };
+  CHECK_FALSE(holds("zeros_edges_04", [](float v) { return v != 0.0F; }));
+  CHECK(holds("zeros_edges_04", [](float v) { return std::signbit(v); }));
+  CHECK(holds("zeros_edges_06", [](float v) { return std::isnan(v); }));
+  CHECK(holds("zeros_edges_07", [](float v) { return std::isinf(v); }));
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".safetensors" || entry.path().stem() == "inputs") continue;
+    INFO(entry.path().string());
+    std::set<std::string> held;
+    const TensorFile captures = TensorFile::open(entry.path());
+    for (const TensorInfo& t : captures.tensors()) held.insert(t.name.substr(0, t.name.find('.')));
+    // Some libraries refuse NaN and infinity, none refuses zeros.
+    CHECK(held.contains("zeros_edges_04"));
+  }
+}
 
 TEST_CASE("captured outputs equal their dialects") {
   CHECK(compare_folder(std::filesystem::path(LOWBIT_TEST_DATA_DIR) / "captures") > 120);
