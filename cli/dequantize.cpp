@@ -13,6 +13,7 @@
 #include "lowbit/printable.hpp"
 #include "lowbit/stream_files.hpp"
 #include "lowbit/tensor_matrix.hpp"
+#include "processes.hpp"
 #include "progress.hpp"
 #include "tensor_options.hpp"
 
@@ -70,7 +71,7 @@ void run(const Options& options) {
         others.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
     }
   }
-  dequantize_to_file(options.output, wanted, dtype, others, options.threads);
+  dequantize_to_file(options.output, wanted, dtype, others, options.threads, processes());
 }
 
 }  // namespace

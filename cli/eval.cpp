@@ -20,6 +20,7 @@
 #include "lowbit/names.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/printable.hpp"
+#include "processes.hpp"
 #include "progress.hpp"
 #include "selection_options.hpp"
 #include "stop_signals.hpp"
@@ -158,7 +159,7 @@ EvalReport evaluate_all(const Options& options, const std::vector<std::string>& 
   }
   Progress progress(options.progress, elements);
   const auto advance = [&](std::uint64_t n) {
-    progress.advance(n);
+    progress.advance(n * processes().size());
     if (interrupted()) throw Interrupted{};
   };
   std::size_t paired = 0;
@@ -242,7 +243,7 @@ EvalReport evaluate_stored(const Options& options) {
 class Delivery {
  public:
   explicit Delivery(const std::string& path) : to_stdout_(path == "-") {
-    if (!path.empty() && !to_stdout_) file_.emplace(path);
+    if (!path.empty() && !to_stdout_ && is_first_process()) file_.emplace(path);
   }
   /// \param to_files  whether files are written, too
   template <typename Form>
@@ -351,7 +352,8 @@ void run(Options& options) {
   Delivery csv(options.csv);
   Delivery markdown(options.markdown);
   Delivery html(options.html);
-  finish_on_interrupt();
+  // mpirun stops all of several processes.
+  if (processes().size() == 1) finish_on_interrupt();
   EvalReport report = is_stored ? evaluate_stored(options) : evaluate_all(options, paths, files);
   if (!options.sort.empty()) {
     std::vector<EvalTensor> sorted;

@@ -11,6 +11,7 @@
 #include "lowbit/evaluate.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/printable.hpp"
+#include "processes.hpp"
 #include "tensor_options.hpp"
 
 namespace lowbit::cli {
@@ -204,6 +205,7 @@ EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::st
   how.view = entry.view;
   how.threads = options_.threads;
   how.progress = progress;
+  how.ranks = &processes();
   // What the rules lie between is measured beside them, in the same pass.
   std::vector<FormatSpec> measured = formats;
   const std::vector<std::optional<GainPlaces>> gains =

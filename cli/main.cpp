@@ -4,13 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <new>
+#include <optional>
 #include <vector>
 
 #include "commands.hpp"
 #include "help.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/version.hpp"
+#include "processes.hpp"
 #include "stop_signals.hpp"
 
 namespace {
@@ -52,30 +53,36 @@ int main(int argc, char** argv) {
     for (CLI::App* subcommand : app.get_subcommands(nullptr))
       if (subcommand->get_group() == default_group) subcommand->group(group);
   }
+  int code = 0;
+  std::optional<lowbit::Failure> failure;
   try {
+    lowbit::cli::join_processes();
+    lowbit::cli::refuse_unsplit_commands(app);
     app.parse(argc, argv);
+    if (std::fflush(stdout) != 0) {
+      throw lowbit::Error(lowbit::ErrorKind::invalid_input,
+                          "standard output cannot be written; check its free space");
+    }
   } catch (const CLI::RuntimeError& verdict) {
-    return verdict.get_exit_code();
+    code = verdict.get_exit_code();
   } catch (const CLI::ParseError& error) {
     const std::string text = lowbit::cli::parse_error_text(app, error, argc, argv);
     if (!text.empty()) {
       fmt::print(stderr, "lowbit: {}\n", text);
-      return static_cast<int>(lowbit::ErrorKind::usage);
+      code = static_cast<int>(lowbit::ErrorKind::usage);
+    } else {
+      code = app.exit(error) == 0 ? 0 : static_cast<int>(lowbit::ErrorKind::usage);
     }
-    return app.exit(error) == 0 ? 0 : static_cast<int>(lowbit::ErrorKind::usage);
-  } catch (const lowbit::Error& error) {
-    fmt::print(stderr, "lowbit: {}\n", error.what());
-    return static_cast<int>(error.kind());
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "lowbit: needs more memory than there is; give smaller tensors\n");
-    return static_cast<int>(lowbit::ErrorKind::invalid_input);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "lowbit: internal error: {}\n", error.what());
-    return static_cast<int>(lowbit::ErrorKind::internal);
+  } catch (const std::exception&) {
+    failure = lowbit::failure_of(std::current_exception());
   }
-  if (std::fflush(stdout) != 0) {
-    fmt::print(stderr, "lowbit: standard output cannot be written; check its free space\n");
-    return static_cast<int>(lowbit::ErrorKind::invalid_input);
+  failure = lowbit::cli::processes().finish(failure);
+  if (failure) {
+    fmt::print(stderr, "lowbit: {}\n", failure->text);
+    code = static_cast<int>(failure->kind);
   }
-  return 0;
+  lowbit::cli::end_processes();
+  // Of several processes the first one has said what there was to say, and mpirun passes its code
+  // on. Were another one seen to fail before, mpirun would end the first one.
+  return lowbit::cli::is_first_process() ? code : 0;
 }

@@ -16,6 +16,7 @@
 #include "lowbit/stream_files.hpp"
 #include "lowbit/tensor_matrix.hpp"
 #include "lowbit/version.hpp"
+#include "processes.hpp"
 #include "progress.hpp"
 #include "quantize_input.hpp"
 #include "recipe.hpp"
@@ -179,6 +180,10 @@ std::optional<RecordedInputs> remedy_inputs(const Options& options) {
                             "--transpose, --stochastic or --stochastic-unbiased",
                             list));
   }
+  if (remedies.fixed().empty() && processes().size() != 1) {
+    throw Error(ErrorKind::usage,
+                fmt::format("--transform {} is not split among processes: run it without mpirun", list));
+  }
   if (options.activations.empty()) {
     if (!remedies.needs_inputs()) return std::nullopt;
     throw Error(ErrorKind::usage,
@@ -270,7 +275,7 @@ void run(Options& options) {
   const Remedies remedies = Remedies::parse(options.transform);
   TransformCost cost;
   if (remedies.empty() || !remedies.fixed().empty()) {
-    quantize_to_file(options.output, wanted, metadata, others, options.threads);
+    quantize_to_file(options.output, wanted, metadata, others, options.threads, processes());
     for (const SelectedTensor& entry : chosen) {
       for (const auto& transform : request.transforms) {
         const TransformCost added = transform->cost(entry.view.rows(), entry.view.length);

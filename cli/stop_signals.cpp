@@ -31,6 +31,7 @@ extern "C" void stop(int signal) {
 }
 
 std::atomic_flag faulted;
+volatile std::sig_atomic_t fault_messages = STDERR_FILENO;
 
 /// A page of a mapped file that is not there any more. Other faults end the process as before.
 extern "C" void fault(int signal, siginfo_t* info, void* /*context*/) {
@@ -45,7 +46,7 @@ extern "C" void fault(int signal, siginfo_t* info, void* /*context*/) {
       map_fault_text(info->si_addr, std::span(line).subspan(prefix.size(), 4000));
   if (length == 0) stop(signal);
   line[prefix.size() + length] = '\n';
-  if (::write(STDERR_FILENO, line.data(), prefix.size() + length + 1) < 0) {
+  if (::write(fault_messages, line.data(), prefix.size() + length + 1) < 0) {
     // Nobody reads what went wrong; the exit code says it too.
   }
   abandon_output_files();
@@ -76,6 +77,11 @@ void remove_temporary_files_on_stop() {
   action.sa_flags = SA_SIGINFO;
   ::sigfillset(&action.sa_mask);
   ::sigaction(SIGBUS, &action, nullptr);
+}
+
+void keep_fault_messages() {
+  const int kept = ::dup(STDERR_FILENO);
+  if (kept >= 0) fault_messages = kept;
 }
 
 void finish_on_interrupt() {

@@ -8,6 +8,8 @@ namespace lowbit::cli {
 /// would have. Signals that the caller ignores (as nohup does) stay ignored. A fault in a mapped
 /// file that became shorter ends the command with one line and the exit code of invalid input.
 void remove_temporary_files_on_stop();
+/// That line goes to what standard error is now, whatever becomes of standard error.
+void keep_fault_messages();
 
 /// From now on the first Ctrl-C only makes interrupted() true, so that the command can print what
 /// it has finished; the second one stops it as before.

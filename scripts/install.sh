@@ -13,6 +13,7 @@ python=(python3-dev python3-venv)
 test=(catch2 python3 python3-numpy make "${python[@]}")
 # Without these the rest still builds and the command says what is missing.
 optional=(clang-format-14 doxygen "${mac[@]}" iverilog yosys berkeley-abc opensta valgrind libbenchmark-dev
+  libopenmpi-dev openmpi-bin
   qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
 
 missing() {  # prints the packages among the arguments that are not installed

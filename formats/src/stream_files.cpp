@@ -23,15 +23,36 @@ void add_others(std::vector<TensorPlace>& places, std::span<const OutputTensor> 
 }
 
 void write_others(const SafetensorsStream& file, std::size_t first,
-                  std::span<const OutputTensor> others) {
-  for (std::size_t i = 0; i < others.size(); ++i) file.write(first + i, 0, others[i].bytes);
+                  std::span<const OutputTensor> others, const Communicator& ranks) {
+  ranks.together([&] {
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      const Share share = share_of(ranks, others[i].bytes.size());
+      file.write(first + i, share.first, others[i].bytes.subspan(share.first, share.size()));
+    }
+  });
+}
+
+/// The scale bytes of all ranks in every one of them. \param bytes  zeros where another rank has the
+/// scale bytes
+void merge(std::vector<std::uint8_t>& bytes, const Communicator& ranks) {
+  if (ranks.size() == 1) return;
+  // A few bytes of all ranks at a time.
+  constexpr std::size_t step = std::size_t{1} << 20;
+  for (std::size_t at = 0; at < bytes.size(); at += step) {
+    const std::size_t n = std::min(step, bytes.size() - at);
+    const auto first = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto all = ranks.gather<std::uint8_t>([&] {
+      return std::vector<std::uint8_t>(first, first + static_cast<std::ptrdiff_t>(n));
+    });
+    for (std::size_t i = 0; i < all.size(); ++i) bytes[at + i % n] |= all[i];
+  }
 }
 
 /// Entries of one quantized tensor, in this order.
 enum Entry : std::size_t { values, scales, amax, entries };
 
 void quantize_one(const TensorToQuantize& t, const BlockTensor& shape, std::size_t first,
-                  unsigned threads, const SafetensorsStream& file) {
+                  unsigned threads, const SafetensorsStream& file, const Communicator& ranks) {
   QuantizeOptions request = t.request;
   if (!t.importance.empty()) request.importance = t.importance;
   const std::size_t row_bytes = shape.value_bytes_per_row();
@@ -56,7 +77,9 @@ void quantize_one(const TensorToQuantize& t, const BlockTensor& shape, std::size
       }
     }
   };
-  const TensorScalars scalars = quantize_pieces(t.matrix, request, threads, take);
+  const TensorScalars scalars = quantize_pieces(t.matrix, request, threads, take, ranks);
+  if (!is_linear) merge(all_scales, ranks);
+  if (ranks.rank() != 0) return;
   if (!is_linear) {
     const auto arranged = arrange_scales(t.record.scale_layout, all_scales, shape.rows, blocks);
     file.write(first + scales, 0, std::as_bytes(std::span(arranged)));
@@ -96,7 +119,8 @@ class TensorDequantizer {
     return {stored_.head.name, &dtype_, {order_.shape.begin(), order_.shape.end()}};
   }
 
-  void write(const SafetensorsStream& file, std::size_t index, unsigned threads) {
+  void write(const SafetensorsStream& file, std::size_t index, unsigned threads,
+             const Communicator& ranks) {
     if (stored_.head.record.scale_layout != ScaleLayout::linear) {
       const auto* const bytes = reinterpret_cast<const std::uint8_t*>(stored_.scales.data());
       linear_ = linear_scales(stored_.head.record.scale_layout,
@@ -105,11 +129,15 @@ class TensorDequantizer {
     }
     const bool in_rows = runs_along_rows(order_.view, order_.transposed);
     const std::vector<Rectangle> strips = strips_of(shape_, in_rows);
-    detail::parallel_indices(strips.size(), threads, [&](std::size_t i, unsigned) {
-      const BlockTensor part = codes_of(strips[i]);
-      std::vector<float> restored(part.rows * part.columns);
-      dequantize_as(dtype_, part, *stored_.head.record.dialect, restored, 1);
-      store(file, index, strips[i], restored);
+    const Share share = share_of(ranks, strips.size());
+    ranks.together([&] {
+      detail::parallel_indices(share.size(), threads, [&](std::size_t i, unsigned) {
+        const Rectangle& strip = strips[share.first + i];
+        const BlockTensor part = codes_of(strip);
+        std::vector<float> restored(part.rows * part.columns);
+        dequantize_as(dtype_, part, *stored_.head.record.dialect, restored, 1);
+        store(file, index, strip, restored);
+      });
     });
   }
 
@@ -171,7 +199,8 @@ class TensorDequantizer {
 
 void quantize_to_file(const std::filesystem::path& path, std::span<const TensorToQuantize> tensors,
                       const std::map<std::string, std::string>& metadata,
-                      std::span<const OutputTensor> others, unsigned threads) {
+                      std::span<const OutputTensor> others, unsigned threads,
+                      const Communicator& ranks) {
   std::vector<TensorPlace> places;
   std::map<std::string, std::string> texts = metadata;
   std::vector<BlockTensor> shapes;
@@ -195,24 +224,25 @@ void quantize_to_file(const std::filesystem::path& path, std::span<const TensorT
     shapes.push_back(std::move(shape));
   }
   add_others(places, others);
-  SafetensorsStream file(path, places, texts);
+  SafetensorsStream file(path, places, texts, ranks);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorInfo& tensor = *tensors[i].matrix.tensor;
     try {
-      quantize_one(tensors[i], shapes[i], i * entries, threads, file);
+      quantize_one(tensors[i], shapes[i], i * entries, threads, file, ranks);
     } catch (const Error& error) {
       throw Error(error.kind(),
                   fmt::format("{}: tensor \"{}\", byte {}: {}", printable(tensor.file),
                               printable(tensor.name), tensor.offset, error.what()));
     }
   }
-  write_others(file, tensors.size() * entries, others);
+  write_others(file, tensors.size() * entries, others, ranks);
   file.commit();
 }
 
 void dequantize_to_file(const std::filesystem::path& path,
                         std::span<const TensorToDequantize> tensors, const Dtype& dtype,
-                        std::span<const OutputTensor> others, unsigned threads) {
+                        std::span<const OutputTensor> others, unsigned threads,
+                        const Communicator& ranks) {
   std::vector<TensorPlace> places;
   std::vector<TensorDequantizer> work;
   for (const TensorToDequantize& t : tensors) {
@@ -220,9 +250,9 @@ void dequantize_to_file(const std::filesystem::path& path,
     places.push_back(work.back().place());
   }
   add_others(places, others);
-  SafetensorsStream file(path, places);
-  for (std::size_t i = 0; i < work.size(); ++i) work[i].write(file, i, threads);
-  write_others(file, tensors.size(), others);
+  SafetensorsStream file(path, places, {}, ranks);
+  for (std::size_t i = 0; i < work.size(); ++i) work[i].write(file, i, threads, ranks);
+  write_others(file, tensors.size(), others, ranks);
   file.commit();
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lowbit/axis_view.hpp"
+#include "lowbit/communicator.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/format_spec.hpp"
 #include "lowbit/metrics.hpp"
@@ -37,6 +38,8 @@ struct EvaluateOptions {
   std::function<void(std::uint64_t)> progress{};
   /// The matrix that the tensor is taken for; wins over the axis.
   std::optional<AxisView> view{};
+  /// The processes that share the work, all of which get the result; null: this one alone.
+  const Communicator* ranks = nullptr;
 };
 
 /// Statistics of the tensor under each of the requests, in their order. A request's format, rule,

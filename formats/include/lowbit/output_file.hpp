@@ -34,6 +34,8 @@ class OutputFile {
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes) const;
   /// Makes the file at least that long.
   void extend(std::uint64_t size) const;
+  /// The temporary file. \return its path; empty after commit()
+  [[nodiscard]] const std::string& temporary() const { return temporary_; }
   /// Renames the temporary file to the path. Call it once, at the end.
   void commit();
 

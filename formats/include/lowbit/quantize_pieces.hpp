@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 
+#include "lowbit/communicator.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/tensor_matrix.hpp"
 
@@ -38,11 +39,14 @@ struct TensorScalars {
 /// \param matrix  where the elements are
 /// \param options  what quantize() takes; format required
 /// \param threads  at most so many; 0: one per core. The result does not depend on it.
-/// \param take  called once for each piece, in any order and from several threads at a time
+/// \param take  called once for each piece of this process, in any order and from several threads at
+///        a time
+/// \param ranks  the processes that share the pieces; all get the scalars
 /// \throws Error as quantize(), and what take() throws
 TensorScalars quantize_pieces(const StoredMatrix& matrix, const QuantizeOptions& options,
                               unsigned threads,
-                              const std::function<void(const QuantizedPiece&)>& take);
+                              const std::function<void(const QuantizedPiece&)>& take,
+                              const Communicator& ranks = alone());
 
 /// quantize() of a stored matrix, from several threads and without a copy of it in FP32.
 /// \param matrix  where the elements are

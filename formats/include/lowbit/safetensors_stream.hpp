@@ -8,10 +8,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "lowbit/communicator.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/tensor_file.hpp"
 
@@ -24,12 +27,14 @@ struct TensorPlace {
   std::vector<std::uint64_t> shape;  ///< slowest dimension first
 };
 
-/// Writes the file that write_safetensors() would: to a temporary file beside it, then renamed.
+/// Writes the file that write_safetensors() would: to a temporary file beside it, then renamed. Of
+/// several processes, all of which must have the same list, each writes what it calls write() for.
 class SafetensorsStream {
  public:
-  /// Writes the header. \throws as write_safetensors()
+  /// Writes the header. Common to all of `ranks`. \throws as write_safetensors()
   SafetensorsStream(const std::filesystem::path& path, std::span<const TensorPlace> tensors,
-                    const std::map<std::string, std::string>& metadata = {});
+                    const std::map<std::string, std::string>& metadata = {},
+                    const Communicator& ranks = alone());
 
   /// Writes bytes of a tensor; those that are never written are zeros. Several threads may call it.
   /// \param tensor  its place in the list that the constructor took
@@ -37,7 +42,7 @@ class SafetensorsStream {
   /// \param bytes  what stands there
   /// \throws Error(invalid_input) where the system refuses; Error(internal) beyond the tensor's end
   void write(std::size_t tensor, std::uint64_t offset, std::span<const std::byte> bytes) const;
-  /// Renames the temporary file. Call it once, at the end.
+  /// Renames the temporary file. Call it once, at the end. Common to all ranks.
   void commit();
 
  private:
@@ -45,7 +50,9 @@ class SafetensorsStream {
     std::uint64_t begin = 0;  ///< in the file
     std::uint64_t size = 0;
   };
-  OutputFile file_;
+  const Communicator& ranks_;
+  std::optional<OutputFile> file_;       ///< of the first rank, which creates and renames it
+  std::unique_ptr<SharedFile> shared_;   ///< the same file, where there are several ranks
   std::vector<Range> ranges_;
   std::uint64_t end_ = 0;
 };

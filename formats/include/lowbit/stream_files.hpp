@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lowbit/block_tensor_file.hpp"
+#include "lowbit/communicator.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/tensor_matrix.hpp"
 
@@ -32,10 +33,13 @@ struct TensorToQuantize {
 /// \param metadata  further entries of the file itself
 /// \param others  tensors that go beside them as they are
 /// \param threads  at most so many; 0: one per core. The file does not depend on it.
+/// \param ranks  the processes that share the work and write the one file, which does not depend on
+///        them
 /// \throws Error as quantize(), naming the tensor, and as write_safetensors()
 void quantize_to_file(const std::filesystem::path& path, std::span<const TensorToQuantize> tensors,
                       const std::map<std::string, std::string>& metadata,
-                      std::span<const OutputTensor> others, unsigned threads);
+                      std::span<const OutputTensor> others, unsigned threads,
+                      const Communicator& ranks = alone());
 
 /// A block-quantized tensor that is to be dequantized.
 struct TensorToDequantize {
@@ -49,9 +53,11 @@ struct TensorToDequantize {
 /// \param dtype  F32, F16 or BF16
 /// \param others  tensors that go beside them as they are
 /// \param threads  at most so many; 0: one per core. The file does not depend on it.
+/// \param ranks  as for quantize_to_file()
 /// \throws Error(invalid_input) for a record that does not fit, and as write_safetensors()
 void dequantize_to_file(const std::filesystem::path& path,
                         std::span<const TensorToDequantize> tensors, const Dtype& dtype,
-                        std::span<const OutputTensor> others, unsigned threads);
+                        std::span<const OutputTensor> others, unsigned threads,
+                        const Communicator& ranks = alone());
 
 }  // namespace lowbit

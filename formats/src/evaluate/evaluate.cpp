@@ -219,7 +219,6 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
                                       const EvaluateOptions& options) {
   if (requests.empty()) return {};
   Evaluation evaluation(tensor, requests, options);
-  const std::size_t pieces = evaluation.pieces();
   const std::size_t count = evaluation.requests();
 
   std::mutex progress_mutex;
@@ -228,38 +227,45 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
     const std::lock_guard lock(progress_mutex);
     options.progress(elements);
   };
-  std::vector<float> amax(pieces * count);
+  const Communicator& ranks = options.ranks != nullptr ? *options.ranks : alone();
+  const Share share = share_of(ranks, evaluation.pieces());
+  std::vector<float> amax(count);
   if (evaluation.needs_amax()) {
-    for_each_index<Buffers>(pieces, options.threads, [&](std::size_t i, Buffers& buffers) {
-      const LoadedPiece read = evaluation.read(i, buffers);
+    const auto of_pieces = ranks.gather<float>([&] {
+      std::vector<float> tops(share.size() * count);
+      for_each_index<Buffers>(share.size(), options.threads, [&](std::size_t i, Buffers& buffers) {
+        const LoadedPiece read = evaluation.read(share.first + i, buffers);
+        for (std::size_t k = 0; k < count; ++k) {
+          tops[i * count + k] = evaluation.transformed(read, k, buffers).amax;
+        }
+        evaluation.done(read.piece);
+        // Nothing is done yet, but the caller may want to stop.
+        report(0);
+      });
+      return tops;
+    });
+    for (std::size_t i = 0; i < of_pieces.size(); ++i) {
+      amax[i % count] = std::max(amax[i % count], of_pieces[i]);
+    }
+  }
+  for (std::size_t k = 0; k < count; ++k) evaluation.begin(k, amax[k]);
+
+  // The sums of all pieces, of all ranks, are added in the order of the pieces.
+  const auto parts = ranks.gather<ErrorStatistics>([&] {
+    std::vector<ErrorStatistics> sums(share.size() * count);
+    for_each_index<Buffers>(share.size(), options.threads, [&](std::size_t i, Buffers& buffers) {
+      const LoadedPiece read = evaluation.read(share.first + i, buffers);
       for (std::size_t k = 0; k < count; ++k) {
-        amax[i * count + k] = evaluation.transformed(read, k, buffers).amax;
+        sums[i * count + k] = evaluation.measure(read, k, buffers);
       }
       evaluation.done(read.piece);
-      // Nothing is done yet, but the caller may want to stop.
-      report(0);
+      report(read.piece.rows * read.piece.columns);
     });
-  }
-  for (std::size_t k = 0; k < count; ++k) {
-    float top = 0.0F;
-    for (std::size_t i = 0; i < pieces; ++i) top = std::max(top, amax[i * count + k]);
-    evaluation.begin(k, top);
-  }
-
-  std::vector<ErrorStatistics> parts(pieces * count);
-  for_each_index<Buffers>(pieces, options.threads, [&](std::size_t i, Buffers& buffers) {
-    const LoadedPiece read = evaluation.read(i, buffers);
-    for (std::size_t k = 0; k < count; ++k) {
-      parts[i * count + k] = evaluation.measure(read, k, buffers);
-    }
-    evaluation.done(read.piece);
-    report(read.piece.rows * read.piece.columns);
+    return sums;
   });
 
   std::vector<ErrorStatistics> totals(count);
-  for (std::size_t i = 0; i < pieces; ++i) {
-    for (std::size_t k = 0; k < count; ++k) totals[k].add(parts[i * count + k]);
-  }
+  for (std::size_t i = 0; i < parts.size(); ++i) totals[i % count].add(parts[i]);
   for (std::size_t k = 0; k < count; ++k) add_tensor_scale(totals[k], *requests[k].format);
   return totals;
 }

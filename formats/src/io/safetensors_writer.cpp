@@ -33,8 +33,9 @@ std::vector<TensorPlace> places_of(std::span<const OutputTensor> tensors) {
 
 SafetensorsStream::SafetensorsStream(const std::filesystem::path& path,
                                      std::span<const TensorPlace> tensors,
-                                     const std::map<std::string, std::string>& metadata)
-    : file_(path), ranges_(tensors.size()) {
+                                     const std::map<std::string, std::string>& metadata,
+                                     const Communicator& ranks)
+    : ranks_(ranks), ranges_(tensors.size()) {
   std::set<std::string_view> names;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorPlace& tensor = tensors[i];
@@ -80,13 +81,19 @@ SafetensorsStream::SafetensorsStream(const std::filesystem::path& path,
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::array<std::byte, 8> length{};
   for (std::size_t i = 0; i < length.size(); ++i) length[i] = std::byte(text.size() >> (8 * i));
-  file_.write(length);
-  file_.write(text);
   const std::uint64_t data = length.size() + text.size();
   for (Range& range : ranges_) range.begin += data;
   end_ += data;
-  // Bytes that are never written are part of the file, too.
-  file_.extend(end_);
+  const auto temporary = ranks_.gather<char>([&]() -> std::vector<char> {
+    if (ranks_.rank() != 0) return {};
+    file_.emplace(path);
+    file_->write(length);
+    file_->write(text);
+    // Bytes that are never written are part of the file, too.
+    file_->extend(end_);
+    return {file_->temporary().begin(), file_->temporary().end()};
+  });
+  shared_ = ranks_.open_shared(std::string(temporary.begin(), temporary.end()));
 }
 
 void SafetensorsStream::write(std::size_t tensor, std::uint64_t offset,
@@ -100,13 +107,21 @@ void SafetensorsStream::write(std::size_t tensor, std::uint64_t offset,
   constexpr std::size_t step = std::size_t{1} << 20;
   for (std::size_t at = 0; at < bytes.size(); at += step) {
     const auto part = bytes.subspan(at, std::min(step, bytes.size() - at));
-    file_.write_at(range.begin + offset + at, part);
+    if (shared_) {
+      shared_->write_at(range.begin + offset + at, part);
+    } else {
+      file_->write_at(range.begin + offset + at, part);
+    }
     note_read(part);
   }
 }
 
 void SafetensorsStream::commit() {
-  file_.commit();
+  if (shared_) ranks_.together([&] { shared_->close(); });
+  // Renamed when all of them have written.
+  ranks_.together([&] {
+    if (file_) file_->commit();
+  });
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const OutputTensor> tensors,

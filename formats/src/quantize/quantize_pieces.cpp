@@ -134,22 +134,28 @@ float encode_constant_of(const QuantizeOptions& options) {
 
 TensorScalars quantize_pieces(const StoredMatrix& matrix, const QuantizeOptions& options,
                               unsigned threads,
-                              const std::function<void(const QuantizedPiece&)>& take) {
+                              const std::function<void(const QuantizedPiece&)>& take,
+                              const Communicator& ranks) {
   const Pieces pieces(matrix, options);
+  const Share share = share_of(ranks, pieces.count());
   float amax = 0.0F;
   if (options.amax) {
     amax = *options.amax;
   } else if (options.format->family() == ScaleFamily::nv) {
-    std::vector<float> tops(pieces.count());
-    detail::for_each_index<Buffers>(pieces.count(), threads, [&](std::size_t i, Buffers& buffers) {
-      tops[i] = pieces.amax(i, buffers);
-    });
-    amax = detail::largest_amax(tops);
+    amax = detail::largest_amax(ranks.gather<float>([&] {
+      std::vector<float> tops(share.size());
+      detail::for_each_index<Buffers>(share.size(), threads, [&](std::size_t i, Buffers& buffers) {
+        tops[i] = pieces.amax(share.first + i, buffers);
+      });
+      return tops;
+    }));
   }
   const detail::TensorConstants constants = detail::make_constants(options, amax);
   const detail::Engine& engine = detail::engine_for(constants);
-  detail::for_each_index<Buffers>(pieces.count(), threads, [&](std::size_t i, Buffers& buffers) {
-    take(pieces.quantize(i, constants, engine, buffers));
+  ranks.together([&] {
+    detail::for_each_index<Buffers>(share.size(), threads, [&](std::size_t i, Buffers& buffers) {
+      take(pieces.quantize(share.first + i, constants, engine, buffers));
+    });
   });
   return {constants.amax, constants.encode_constant};
 }
