@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Baselines: bytes and values of ggml and bitsandbytes as captured, and the scaled codecs against
 // numbers worked out by hand and searched for exhaustively.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
 
 #include "catch.hpp"
 #include "lowbit/conversion.hpp"
+#include "lowbit/evaluate.hpp"
 #include "lowbit/reference_codec.hpp"
 #include "lowbit/tensor_file.hpp"
 
@@ -220,4 +223,53 @@ TEST_CASE("any bytes decode without harm") {
     codec->encode(huge, 3, 70, bytes);
     CHECK(round_trip(*codec, std::vector<float>(210, 0.0F), 3, 70).size() == 210);
   }
+}
+
+TEST_CASE("a tensor evaluated part by part has the sums of the whole, bit for bit") {
+  // Rows of 701: blocks of 64 elements of the flattened tensor end within rows, lanes of the sums
+  // too. The largest magnitude, which a scale per tensor needs, is in the last part.
+  constexpr std::size_t rows = 1100, columns = 701;
+  std::vector<float> x = normal(rows * columns, 5);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] *= std::exp2(static_cast<float>(i % 23) - 11.0F);
+  x[x.size() - 3] = -99999.0F;
+  TensorInfo tensor;
+  tensor.name = "w";
+  tensor.dtype = &dtype_f32;
+  tensor.shape = {rows, columns};
+  tensor.bytes = std::as_bytes(std::span(x));
+  const AxisView view{rows, columns, 1};
+  const auto total = [](std::array<double, 16> lanes) {
+    for (std::size_t n = 8; n > 0; n /= 2) {
+      for (std::size_t i = 0; i < n; ++i) lanes[i] += lanes[i + n];
+    }
+    return lanes[0];
+  };
+  const auto wanted_of = [&](const std::vector<float>& q) {
+    std::array<double, 16> error{}, product{};
+    double largest = 0.0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double e = static_cast<double>(q[i]) - static_cast<double>(x[i]);
+      error[i % 16] += e * e;
+      product[i % 16] += static_cast<double>(x[i]) * static_cast<double>(q[i]);
+      largest = std::max(largest, std::fabs(e));
+    }
+    return std::array{total(error), total(product), largest};
+  };
+  for (const ReferenceCodec* codec : reference_codecs()) {
+    INFO(codec->name());
+    const auto [error, product, largest] = wanted_of(round_trip(*codec, x, rows, columns));
+    const ErrorStatistics sums = evaluate(tensor, view, *codec, NonFinite::error);
+    CHECK(sums.elements == x.size());
+    CHECK(sums.squared_error == error);
+    CHECK(sums.product == product);
+    CHECK(sums.max_abs_error == largest);
+    CHECK(sums.bits == codec->bits(rows, columns));
+  }
+  const ErrorStatistics kept = kept_statistics(tensor, view, NonFinite::error);
+  CHECK(kept.product == wanted_of(x)[1]);
+  CHECK(kept.max_abs_error == 0.0);
+  // What is refused is named by its place in the whole tensor.
+  x[1000 * columns + 7] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH(evaluate(tensor, view, named("nf4"), NonFinite::error),
+                    Catch::Contains("row 1000, column 7"));
 }

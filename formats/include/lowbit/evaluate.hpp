@@ -61,7 +61,7 @@ struct EvaluateOptions {
                                              NonFinite nonfinite);
 
 /// Statistics of the tensor under a reference codec. Nothing counts as clipped or as a block. Reads
-/// the tensor whole. \throws NonFiniteInput
+/// parts of about 2^18 elements, twice where the codec needs the amax. \throws NonFiniteInput
 [[nodiscard]] ErrorStatistics evaluate(const TensorInfo& tensor, const AxisView& view,
                                        const ReferenceCodec& codec, NonFinite nonfinite);
 

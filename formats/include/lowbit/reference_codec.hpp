@@ -34,6 +34,22 @@ class ReferenceCodec {
   /// \param bytes  any bytes(rows, columns) bytes. \param out  rows * columns values
   virtual void decode(std::span<const std::uint8_t> bytes, std::size_t rows, std::size_t columns,
                       std::span<float> out) const = 0;
+  /// The fewest rows that may be coded by themselves: a part of that many rows, or a multiple of it,
+  /// or the rows that are left at the end, comes back as within the matrix.
+  [[nodiscard]] virtual std::size_t rows_apart(std::size_t columns) const {
+    static_cast<void>(columns);
+    return 1;
+  }
+  /// Whether codes depend on the largest magnitude of the whole matrix.
+  [[nodiscard]] virtual bool needs_amax() const { return false; }
+  /// Such a part through the codec and back.
+  /// \param values  rows * columns of them
+  /// \param rows  of the part
+  /// \param columns  of the matrix
+  /// \param amax  the largest magnitude of the whole matrix; ignored where !needs_amax()
+  /// \param out  as many values
+  virtual void round_trip_part(std::span<const float> values, std::size_t rows, std::size_t columns,
+                               float amax, std::span<float> out) const;
   /// Bits of the matrix, padding and scales included.
   [[nodiscard]] std::uint64_t bits(std::size_t rows, std::size_t columns) const {
     return std::uint64_t{8} * bytes(rows, columns);

@@ -4,6 +4,7 @@
 // even element in the high nibble. First the absmax values, then the codes.
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "codec/codec_bytes.hpp"
 #include "codec/codecs.hpp"
@@ -65,6 +66,10 @@ class BnbCodec : public ReferenceCodec {
   [[nodiscard]] std::string_view summary() const override { return book_.summary; }
   [[nodiscard]] std::size_t bytes(std::size_t rows, std::size_t columns) const override {
     return 4 * blocks(rows * columns) + (rows * columns + 1) / 2;
+  }
+  /// Blocks do not end where rows do.
+  [[nodiscard]] std::size_t rows_apart(std::size_t columns) const override {
+    return block / std::gcd(block, columns);
   }
   void encode(std::span<const float> values, std::size_t, std::size_t,
               std::span<std::uint8_t> out) const override {

@@ -26,13 +26,18 @@ class Fp8Codec : public ReferenceCodec {
     std::uint8_t* const codes = out.data() + 4 * scales(rows);
     for (std::size_t k = 0; k < scales(rows); ++k) {
       const std::span<const float> x = values.subspan(k * group, group);
-      const float scale = amax_of_group(x) / to_float(e4m3, e4m3.max_code());
+      const float scale = scale_of(amax_of_group(x));
       put_f32(out.data() + 4 * k, scale);
-      for (std::size_t i = 0; i < group; ++i) {
-        codes[k * group + i] = scale == 0.0F
-                                   ? std::uint8_t{0}
-                                   : static_cast<std::uint8_t>(from_float(e4m3, x[i] / scale, {}));
-      }
+      for (std::size_t i = 0; i < group; ++i) codes[k * group + i] = code_of(x[i], scale);
+    }
+  }
+  [[nodiscard]] bool needs_amax() const override { return !per_row_; }
+  void round_trip_part(std::span<const float> values, std::size_t rows, std::size_t columns,
+                       float amax, std::span<float> out) const override {
+    if (per_row_) return ReferenceCodec::round_trip_part(values, rows, columns, amax, out);
+    const float scale = scale_of(amax);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      out[i] = to_float(e4m3, code_of(values[i], scale)) * scale;
     }
   }
   void decode(std::span<const std::uint8_t> bytes, std::size_t rows, std::size_t columns,
@@ -46,6 +51,11 @@ class Fp8Codec : public ReferenceCodec {
 
  private:
   [[nodiscard]] std::size_t scales(std::size_t rows) const { return per_row_ ? rows : 1; }
+  static float scale_of(float amax) { return amax / to_float(e4m3, e4m3.max_code()); }
+  static std::uint8_t code_of(float x, float scale) {
+    return scale == 0.0F ? std::uint8_t{0}
+                         : static_cast<std::uint8_t>(from_float(e4m3, x / scale, {}));
+  }
   std::string_view name_;
   std::string_view summary_;
   bool per_row_;

@@ -62,15 +62,16 @@ inline void add_element(double x, double q, double limit, std::size_t lane, Lane
   sums.zeroed += x != 0.0 && q == 0.0 ? 1 : 0;
 }
 
-/// Elements of which no limit is known: nothing counts as clipped.
-inline void add_errors(std::span<const float> x, std::span<const float> q, ErrorStatistics& sums) {
-  LaneSums lanes;
+/// Elements of which no limit is known: nothing counts as clipped. Lanes go on from one part of the
+/// tensor to the next: the first element of x is number sums.elements of it.
+inline void add_errors(std::span<const float> x, std::span<const float> q, LaneSums& lanes,
+                       ErrorStatistics& sums) {
+  const std::size_t first = sums.elements;
   sums.elements += x.size();
   for (std::size_t i = 0; i < x.size(); ++i) {
-    add_element(x[i], q[i], std::numeric_limits<double>::infinity(), i % LaneSums::count, lanes,
-                sums);
+    add_element(x[i], q[i], std::numeric_limits<double>::infinity(), (first + i) % LaneSums::count,
+                lanes, sums);
   }
-  lanes.add_to(sums);
 }
 
 class BlockErrors {

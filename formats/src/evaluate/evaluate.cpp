@@ -270,40 +270,80 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
   return totals;
 }
 
-std::vector<float> read_matrix(const TensorInfo& tensor, const AxisView& view,
-                               NonFinite nonfinite) {
-  std::vector<float> matrix(view.rows() * view.length);
-  std::vector<float> run;
-  read_piece(tensor, view, {0, 0, view.rows(), view.length}, run, matrix);
+namespace {
+
+/// Rows of the matrix, under the policy. \param run  scratch memory
+void read_rows(const TensorInfo& tensor, const AxisView& view, const Piece& piece,
+               NonFinite nonfinite, std::vector<float>& run, std::span<float> out) {
+  read_piece(tensor, view, piece, run, out);
   const InputType type = input_type_of(*tensor.dtype);
-  for (std::size_t i = 0; i < matrix.size(); ++i) {
-    float& x = matrix[i];
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    float& x = out[i];
     if (std::isfinite(x)) continue;
     if (nonfinite == NonFinite::error) {
-      reject_nonfinite(tensor, std::isnan(x), i / view.length, i % view.length);
+      reject_nonfinite(tensor, std::isnan(x), piece.row + i / view.length, i % view.length);
     }
     if (nonfinite == NonFinite::saturate) {
       x = std::isnan(x) ? 0.0F : std::copysign(largest_finite(type), x);
     }
   }
+}
+
+/// All rows in order, a multiple of `step` at a time, about 2^18 elements.
+void for_each_part(const TensorInfo& tensor, const AxisView& view, NonFinite nonfinite,
+                   std::size_t step,
+                   const std::function<void(std::span<const float>, std::size_t rows)>& take) {
+  const std::size_t wanted = (std::size_t{1} << 18) / std::max<std::size_t>(view.length, 1);
+  const std::size_t rows = std::max<std::size_t>(wanted / step, 1) * step;
+  std::vector<float> x, run;
+  for (std::size_t r = 0; r < view.rows(); r += rows) {
+    const Piece piece{r, 0, std::min(rows, view.rows() - r), view.length};
+    x.resize(piece.rows * piece.columns);
+    read_rows(tensor, view, piece, nonfinite, run, x);
+    take(x, piece.rows);
+  }
+}
+
+}  // namespace
+
+std::vector<float> read_matrix(const TensorInfo& tensor, const AxisView& view,
+                               NonFinite nonfinite) {
+  std::vector<float> matrix(view.rows() * view.length);
+  std::vector<float> run;
+  read_rows(tensor, view, {0, 0, view.rows(), view.length}, nonfinite, run, matrix);
   return matrix;
 }
 
 ErrorStatistics evaluate(const TensorInfo& tensor, const AxisView& view,
                          const ReferenceCodec& codec, NonFinite nonfinite) {
-  const std::vector<float> x = read_matrix(tensor, view, nonfinite);
-  const std::vector<float> q = round_trip(codec, x, view.rows(), view.length);
+  float amax = 0.0F;
+  if (codec.needs_amax()) {
+    for_each_part(tensor, view, nonfinite, 1, [&](std::span<const float> x, std::size_t) {
+      for (const float v : x) amax = std::max(amax, std::fabs(v));
+    });
+  }
   ErrorStatistics sums;
-  detail::add_errors(x, q, sums);
+  detail::LaneSums lanes;
+  std::vector<float> q;
+  for_each_part(tensor, view, nonfinite, codec.rows_apart(view.length),
+                [&](std::span<const float> x, std::size_t rows) {
+                  q.resize(x.size());
+                  codec.round_trip_part(x, rows, view.length, amax, q);
+                  detail::add_errors(x, q, lanes, sums);
+                });
+  lanes.add_to(sums);
   sums.bits = codec.bits(view.rows(), view.length);
   return sums;
 }
 
 ErrorStatistics kept_statistics(const TensorInfo& tensor, const AxisView& view,
                                 NonFinite nonfinite) {
-  const std::vector<float> x = read_matrix(tensor, view, nonfinite);
   ErrorStatistics sums;
-  detail::add_errors(x, x, sums);
+  detail::LaneSums lanes;
+  for_each_part(tensor, view, nonfinite, 1, [&](std::span<const float> x, std::size_t) {
+    detail::add_errors(x, x, lanes, sums);
+  });
+  lanes.add_to(sums);
   sums.bits = std::uint64_t{8} * tensor.bytes.size();
   return sums;
 }
