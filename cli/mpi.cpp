@@ -33,8 +33,8 @@ void check(int result, const std::string& path, const char* doing) {
 class MpiFile final : public SharedFile {
  public:
   explicit MpiFile(const std::string& path) : path_(path) {
-    check(MPI_File_open(MPI_COMM_WORLD, path.c_str(), MPI_MODE_WRONLY, MPI_INFO_NULL, &file_), path_,
-          "cannot open");
+    check(MPI_File_open(MPI_COMM_WORLD, path.c_str(), MPI_MODE_WRONLY, MPI_INFO_NULL, &file_),
+          path_, "cannot open");
   }
   // A file that is not closed after a failure stays open until the process ends: to close it, all
   // processes would have to be there.
@@ -108,10 +108,13 @@ class MpiProcesses final : public Communicator {
     std::vector<int> counts(size_), places(size_);
     Bytes round;
     for (std::uint64_t at = 0; at < longest; at += step) {
-      const auto left = [&](std::uint64_t size) { return size > at ? std::min(size - at, step) : 0; };
+      const auto left = [&](std::uint64_t size) {
+        return size > at ? std::min(size - at, step) : 0;
+      };
       for (std::size_t r = 0; r < size_; ++r) counts[r] = static_cast<int>(left(sizes[r]));
       std::exclusive_scan(counts.begin(), counts.end(), places.begin(), 0);
-      round.resize(static_cast<std::size_t>(places.back()) + static_cast<std::size_t>(counts.back()));
+      round.resize(static_cast<std::size_t>(places.back()) +
+                   static_cast<std::size_t>(counts.back()));
       MPI_Allgatherv(mine.data() + std::min(at, my_size), counts[rank_], MPI_BYTE, round.data(),
                      counts.data(), places.data(), MPI_BYTE, MPI_COMM_WORLD);
       for (std::size_t r = 0; r < size_; ++r) {

@@ -47,8 +47,9 @@ void refuse_in_several(CLI::App& app, const std::string& path) {
     refuse_in_several(*command, name + " ");
     if (split.contains(name) || !command->get_subcommands(any).empty()) continue;
     command->preparse_callback([name](std::size_t) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("lowbit {} is not split among processes: run it without mpirun", name));
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("lowbit {} is not split among processes: run it without mpirun", name));
     });
   }
 }
@@ -72,19 +73,21 @@ void join_processes() {
   if (rank != 0) be_silent();
   several = mpi_processes();
   if (!several && started) {
-    throw Error(ErrorKind::unavailable,
-                fmt::format("{} processes were started, but this lowbit was built without MPI, and "
-                            "each would do all of the work: run it without mpirun, or build it with "
-                            "-DLOWBIT_WITH_MPI=ON",
-                            *started));
+    throw Error(
+        ErrorKind::unavailable,
+        fmt::format("{} processes were started, but this lowbit was built without MPI, and "
+                    "each would do all of the work: run it without mpirun, or build it with "
+                    "-DLOWBIT_WITH_MPI=ON",
+                    *started));
   }
   if (several && several->size() == 1) {
     several.reset();
     if (!started) return;
-    throw Error(ErrorKind::unavailable,
-                fmt::format("{} processes were started, by another MPI than the one that lowbit was "
-                            "built with: use the mpirun of that one",
-                            *started));
+    throw Error(
+        ErrorKind::unavailable,
+        fmt::format("{} processes were started, by another MPI than the one that lowbit was "
+                    "built with: use the mpirun of that one",
+                    *started));
   }
   if (!is_first_process() || processes().rank() == 0) return;
   be_silent();

@@ -96,6 +96,7 @@ def bounded(lowbit, folder, rows):
     check(digest("q.safetensors") == digest("q1.safetensors"), "the file depends on the threads")
     fits("dequantize", "q.safetensors", "-o", "d.safetensors")
     fits("eval", "z.safetensors", "--all", "--format", "nvfp4", "--format", "mxfp4")
+    fits("eval", "z.safetensors", "--all", "--format", "fp8_tensor", "--format", "nf4", "--format", "q8_0")
     (folder / "q1.safetensors").unlink()
     # Back to what was there: the values are multiples of 1/64 up to 50, and 4 bits do not hold all of them.
     with open(folder / "z.safetensors", "rb") as a, open(folder / "d.safetensors", "rb") as b:

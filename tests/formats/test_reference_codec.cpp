@@ -271,5 +271,5 @@ TEST_CASE("a tensor evaluated part by part has the sums of the whole, bit for bi
   // What is refused is named by its place in the whole tensor.
   x[1000 * columns + 7] = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH(evaluate(tensor, view, named("nf4"), NonFinite::error),
-                    Catch::Contains("row 1000, column 7"));
+                    Catch::Matchers::Contains("row 1000, column 7"));
 }

@@ -47,7 +47,7 @@ struct Failure {
 /// thread of each process calls it.
 class Communicator {
  public:
-  using Bytes = std::vector<std::byte>;
+  using Bytes = std::vector<std::byte>;  ///< what one process gives the others
 
   Communicator() = default;
   Communicator(const Communicator&) = delete;
@@ -105,7 +105,7 @@ class Communicator {
 
 /// A part of the numbers [0, count).
 struct Share {
-  std::size_t first = 0;
+  std::size_t first = 0;  ///< of the part
   std::size_t last = 0;  ///< behind the part
   /// How many.
   [[nodiscard]] std::size_t size() const { return last - first; }
