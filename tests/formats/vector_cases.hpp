@@ -133,6 +133,21 @@ inline std::vector<Data> all_data(std::size_t size, std::size_t blocks, std::uin
         },
         given);
   }
+  // The tensor's scale is 1, blocks' scales are powers of two: elements of other formats than E2M1
+  // lie on the boundaries between their codes.
+  for (const float largest : {3.0F, 4.0F, 7.5F, 28.0F, 31.0F}) {
+    add(
+        "ties of other elements",
+        [&](std::size_t i) {
+          const std::size_t block = i / size;
+          const float unit = std::ldexp(1.0F, -static_cast<int>(block % 8));
+          const float sign = random() % 2 != 0 ? -1.0F : 1.0F;
+          if (i % size == block % size) return sign * largest * unit;
+          const auto steps = static_cast<unsigned>(largest * 16.0F) + 1;
+          return sign * static_cast<float>(random() % steps) / 16.0F * unit;
+        },
+        largest * 448.0F);
+  }
   // Neighbours of such boundaries.
   add("near ties", [&](std::size_t i) {
     const std::size_t block = i / size;
