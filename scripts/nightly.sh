@@ -62,19 +62,24 @@ compilers() {
   scripts/minimal_root.sh trixie "$work/trixie" compilers
 }
 
-# The [.nightly] cases of one test of the formats.
-nightly_cases() {
+# Builds one test of the formats.
+nightly_test() {
   cmake -S . -B "$work/dev" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLOWBIT_BUILD_CLI=OFF -DLOWBIT_BUILD_TESTS=ON \
     -DLOWBIT_WITH_MAC=OFF -DLOWBIT_WITH_GPU=OFF
   cmake --build "$work/dev" --target "$1"
-  "$work/dev/tests/formats/$1" "[.nightly]"
 }
 
 # Every vector kernel against the scalar engine: more than 10^8 elements per format, rule and dialect.
-vector_engines() { nightly_cases test_vector_engine; }
+vector_engines() {
+  nightly_test test_vector_engine
+  seq 100 149 | xargs -P "$(nproc)" -I{} env LOWBIT_SEED={} "$work/dev/tests/formats/test_vector_engine" "[.nightly]"
+}
 
 # The rule `optimal` against exhaustive search in exact rationals: 10^5 blocks of every NV, IF and MX format.
-scale_search() { nightly_cases test_scale_search; }
+scale_search() {
+  nightly_test test_scale_search
+  "$work/dev/tests/formats/test_scale_search" "[.nightly]"
+}
 
 # 10^8 random vectors of the FP32 fused multiply-add, 6 * 10^6 beats of each other baseline, against Boost (docs/mac.md).
 mac_baselines() {
