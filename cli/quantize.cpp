@@ -181,8 +181,9 @@ std::optional<RecordedInputs> remedy_inputs(const Options& options) {
                             list));
   }
   if (remedies.fixed().empty() && processes().size() != 1) {
-    throw Error(ErrorKind::usage,
-                fmt::format("--transform {} is not split among processes: run it without mpirun", list));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--transform {} is not split among processes: run it without mpirun", list));
   }
   if (options.activations.empty()) {
     if (!remedies.needs_inputs()) return std::nullopt;

@@ -32,8 +32,8 @@ void write_others(const SafetensorsStream& file, std::size_t first,
   });
 }
 
-/// The scale bytes of all ranks in every one of them. \param bytes  zeros where another rank has the
-/// scale bytes
+/// The scale bytes of all ranks in every one of them. \param bytes  zeros where another rank has
+/// the scale bytes
 void merge(std::vector<std::uint8_t>& bytes, const Communicator& ranks) {
   if (ranks.size() == 1) return;
   // A few bytes of all ranks at a time.
@@ -41,9 +41,8 @@ void merge(std::vector<std::uint8_t>& bytes, const Communicator& ranks) {
   for (std::size_t at = 0; at < bytes.size(); at += step) {
     const std::size_t n = std::min(step, bytes.size() - at);
     const auto first = bytes.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto all = ranks.gather<std::uint8_t>([&] {
-      return std::vector<std::uint8_t>(first, first + static_cast<std::ptrdiff_t>(n));
-    });
+    const auto all = ranks.gather<std::uint8_t>(
+        [&] { return std::vector<std::uint8_t>(first, first + static_cast<std::ptrdiff_t>(n)); });
     for (std::size_t i = 0; i < all.size(); ++i) bytes[at + i % n] |= all[i];
   }
 }

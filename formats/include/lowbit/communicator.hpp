@@ -106,7 +106,7 @@ class Communicator {
 /// A part of the numbers [0, count).
 struct Share {
   std::size_t first = 0;  ///< of the part
-  std::size_t last = 0;  ///< behind the part
+  std::size_t last = 0;   ///< behind the part
   /// How many.
   [[nodiscard]] std::size_t size() const { return last - first; }
 };

@@ -39,7 +39,8 @@ struct TensorScalars {
 /// \param matrix  where the elements are
 /// \param options  what quantize() takes; format required
 /// \param threads  at most so many; 0: one per core. The result does not depend on it.
-/// \param take  called once for each piece of this process, in any order and from several threads at
+/// \param take  called once for each piece of this process, in any order and from several threads
+/// at
 ///        a time
 /// \param ranks  the processes that share the pieces; all get the scalars
 /// \throws Error as quantize(), and what take() throws

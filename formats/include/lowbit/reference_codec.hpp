@@ -34,8 +34,8 @@ class ReferenceCodec {
   /// \param bytes  any bytes(rows, columns) bytes. \param out  rows * columns values
   virtual void decode(std::span<const std::uint8_t> bytes, std::size_t rows, std::size_t columns,
                       std::span<float> out) const = 0;
-  /// The fewest rows that may be coded by themselves: a part of that many rows, or a multiple of it,
-  /// or the rows that are left at the end, comes back as within the matrix.
+  /// The fewest rows that may be coded by themselves: a part of that many rows, or a multiple of
+  /// it, or the rows that are left at the end, comes back as within the matrix.
   [[nodiscard]] virtual std::size_t rows_apart(std::size_t columns) const {
     static_cast<void>(columns);
     return 1;

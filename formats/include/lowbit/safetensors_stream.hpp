@@ -51,8 +51,8 @@ class SafetensorsStream {
     std::uint64_t size = 0;
   };
   const Communicator& ranks_;
-  std::optional<OutputFile> file_;       ///< of the first rank, which creates and renames it
-  std::unique_ptr<SharedFile> shared_;   ///< the same file, where there are several ranks
+  std::optional<OutputFile> file_;      ///< of the first rank, which creates and renames it
+  std::unique_ptr<SharedFile> shared_;  ///< the same file, where there are several ranks
   std::vector<Range> ranges_;
   std::uint64_t end_ = 0;
 };
