@@ -39,6 +39,14 @@ ordered_json captures_of(const Dialect& dialect) {
   return out;
 }
 
+std::vector<std::string_view> formats_of(const Dialect& dialect) {
+  std::vector<std::string_view> names;
+  for (const BlockFormat& f : block_formats()) {
+    if (has_format(dialect, f)) names.push_back(f.name);
+  }
+  return names;
+}
+
 ordered_json to_json(const Dialect& d) {
   ordered_json axes = ordered_json::object();
   for (const DialectAxis& axis : dialect_axes())
@@ -50,14 +58,15 @@ ordered_json to_json(const Dialect& d) {
           {"versions", d.versions},
           {"source", d.source},
           {"status", name_of(d.status)},
+          {"formats", formats_of(d)},
           {"axes", axes},
           {"captures", captures_of(d)}};
 }
 
 void show(const Dialect& d) {
   fmt::print("{}{}: {}\n", d.name, d.alias.empty() ? "" : fmt::format(" ({})", d.alias), d.summary);
-  fmt::print("library {}, versions {}\nsource {}\nstatus {}\n\n", d.library, d.versions, d.source,
-             name_of(d.status));
+  fmt::print("library {}, versions {}\nsource {}\nstatus {}\nformats {}\n\n", d.library, d.versions,
+             d.source, name_of(d.status), fmt::join(formats_of(d), " "));
   const Dialect& reference = *find_dialect("canonical");
   fmt::print("{:<20}{:<32}{}\n", "axis", "value", "meaning (* not canonical's)");
   for (const DialectAxis& axis : dialect_axes()) {
@@ -117,7 +126,7 @@ void add_dialects(CLI::App& app) {
   command->add_option("name", options->name, "One dialect, with its axes and captures")
       ->type_name("NAME");
   command->add_flag("--json", options->json,
-                    "A list of {name, library, versions, source, status, axes, captures}");
+                    "A list of {name, library, versions, source, status, formats, axes, captures}");
   command->callback([options] { run(*options); });
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "lowbit/dialect.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "dialects/records.hpp"
+#include "lowbit/block_format.hpp"
 #include "lowbit/dialect_axis.hpp"
 
 namespace lowbit {
@@ -62,6 +64,17 @@ const Dialect* find_dialect(std::string_view name) {
   derived.dialect.alias = {};
   derived.dialect.status = DialectStatus::modelled;
   return &derived.dialect;
+}
+
+bool has_format(const Dialect& dialect, const BlockFormat& format) {
+  if (dialect.formats.empty()) return true;
+  std::string_view rest = dialect.formats;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(' '), rest.size());
+    if (rest.substr(0, end) == format.name) return true;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return false;
 }
 
 std::string_view name_of(DialectStatus status) {

@@ -17,13 +17,28 @@ namespace {
 /// row here does not compile.
 template <auto Member, auto Last, std::size_t N>
 constexpr DialectAxis axis(std::string_view name, std::string_view meaning,
-                           const std::array<AxisValue, N>& values) {
+                           const std::array<AxisValue, N>& values, const AxisScope& scope = {}) {
   static_assert(N == static_cast<std::size_t>(Last) + 1);
   using Value = decltype(Last);
-  return {name, meaning, values,
+  return {name,
+          meaning,
+          values,
           [](const Dialect& d) { return static_cast<std::uint8_t>(d.*Member); },
-          [](Dialect& d, std::uint8_t value) { d.*Member = static_cast<Value>(value); }};
+          [](Dialect& d, std::uint8_t value) { d.*Member = static_cast<Value>(value); },
+          scope};
 }
+
+// Scopes that several axes have.
+constexpr AxisScope of_constants{.mx = false, .constants_only = true};
+constexpr AxisScope of_nv{.mx = false};
+constexpr AxisScope of_nv_edges{.mx = false, .ordinary = false};
+constexpr AxisScope of_mx{.nv = false};
+constexpr AxisScope of_mx_nonfinite{.nv = false, .finite = false};
+constexpr AxisScope of_selection{.mx = false, .static_rules = false};
+constexpr AxisScope of_values{.bytes = false};
+template <const ElementFormat&... Formats>
+constexpr AxisScope of_elements{
+    .element = [](const ElementFormat& element) { return ((element == Formats) || ...); }};
 
 constexpr auto amax_range = std::to_array<AxisValue>({
     {"power_of_two", "A outside [2^-32, 2^32]: everything works on x * 2^-k, k = floor(log2 A)"},
@@ -333,79 +348,94 @@ constexpr auto dequantized_zero = std::to_array<AxisValue>({
 constexpr auto axes = std::to_array<DialectAxis>({
     axis<&Dialect::amax_range, AmaxRange::unscaled>(
         "amax_range", "what keeps S and the candidate values inside the range of binary32",
-        amax_range),
+        amax_range, of_constants),
     axis<&Dialect::nonfinite, Nonfinite::computed_skipping_nan_unless_all>(
-        "nonfinite", "what NonFinite::propagate does with NaN and infinity", nonfinite),
+        "nonfinite", "what NonFinite::propagate does with NaN and infinity", nonfinite,
+        AxisScope{.ordinary = false}),
     axis<&Dialect::tensor_scale, TensorScale::one>(
-        "tensor_scale", "how the scale of the tensor is computed", tensor_scale),
+        "tensor_scale", "how the scale of the tensor is computed", tensor_scale, of_constants),
     axis<&Dialect::tensor_scale_edge, TensorScaleEdge::bounded_zero>(
-        "tensor_scale_edge", "the tensor scale where A = 0 or C / A overflows", tensor_scale_edge),
+        "tensor_scale_edge", "the tensor scale where A = 0 or C / A overflows", tensor_scale_edge,
+        of_constants),
     axis<&Dialect::block_scale, BlockScale::full_over_product>(
-        "block_scale", "the block scale h before its conversion", block_scale),
+        "block_scale", "the block scale h before its conversion", block_scale, of_nv),
     axis<&Dialect::selected_scale, SelectedScale::normalized_candidates>(
-        "selected_scale", "the block scale h of the rules that select", selected_scale),
+        "selected_scale", "the block scale h of the rules that select", selected_scale,
+        of_selection),
     axis<&Dialect::scale_floor, ScaleFloor::smallest_normal>("scale_floor", "the least h",
-                                                             scale_floor),
-    axis<&Dialect::zero_scale, ZeroScale::smallest>("zero_scale", "a scale of 0", zero_scale),
+                                                             scale_floor, of_nv),
+    axis<&Dialect::zero_scale, ZeroScale::smallest>("zero_scale", "a scale of 0", zero_scale,
+                                                    of_nv),
     axis<&Dialect::scale_rounding, ScaleRounding::down>(
-        "scale_rounding", "how h becomes a scale byte", scale_rounding),
+        "scale_rounding", "how h becomes a scale byte", scale_rounding, of_nv),
     axis<&Dialect::scale_overflow, ScaleOverflow::saturate_nan_zero>(
-        "scale_overflow", "the byte of a scale above the largest one, and of NaN", scale_overflow),
-    axis<&Dialect::scale_nan, ScaleNan::largest>("scale_nan", "the NaN scale byte", scale_nan),
+        "scale_overflow", "the byte of a scale above the largest one, and of NaN", scale_overflow,
+        of_nv),
+    axis<&Dialect::scale_nan, ScaleNan::largest>("scale_nan", "the NaN scale byte", scale_nan,
+                                                 of_nv_edges),
     axis<&Dialect::element_scale, ElementScale::full_division_by_finite_product>(
-        "element_scale", "how an element is scaled", element_scale),
+        "element_scale", "how an element is scaled", element_scale, of_nv),
     axis<&Dialect::empty_scale, EmptyScale::hundred_millionth>(
-        "empty_scale", "how an element is scaled where the scale is 0", empty_scale),
+        "empty_scale", "how an element is scaled where the scale is 0", empty_scale, of_nv_edges),
     axis<&Dialect::subnormals, Subnormals::flushed>(
-        "subnormals", "subnormal numbers in the operations of scales and elements", subnormals),
+        "subnormals", "subnormal numbers in the operations of scales and elements", subnormals,
+        of_nv),
     axis<&Dialect::mx_scale, MxScale::log2_typed>("mx_scale", "how MX exponents are found",
-                                                  mx_scale),
+                                                  mx_scale, of_mx),
     axis<&Dialect::mx_even_bits, MxEvenBits::one>(
-        "mx_even_bits", "what the rule even rounds the amax to", mx_even_bits),
-    axis<&Dialect::mx_range, MxRange::typed_cuda>("mx_range", "the range of MX exponents",
-                                                  mx_range),
+        "mx_even_bits", "what the rule even rounds the amax to", mx_even_bits, of_mx),
+    axis<&Dialect::mx_range, MxRange::typed_cuda>("mx_range", "the range of MX exponents", mx_range,
+                                                  of_mx),
     axis<&Dialect::mx_infinity, MxInfinity::nan_byte>(
-        "mx_infinity", "what an MX block does whose amax is infinite", mx_infinity),
+        "mx_infinity", "what an MX block does whose amax is infinite", mx_infinity,
+        of_mx_nonfinite),
     axis<&Dialect::mx_nan, MxNan::divided>("mx_nan", "what an MX block does whose amax is NaN",
-                                           mx_nan),
+                                           mx_nan, of_mx_nonfinite),
     axis<&Dialect::mx_empty, MxEmpty::minus_largest_exponent>(
-        "mx_empty", "the scale byte of an MX block of zeros", mx_empty),
+        "mx_empty", "the scale byte of an MX block of zeros", mx_empty, of_mx),
     axis<&Dialect::mx_element_scale, MxElementScale::four_thirds>(
-        "mx_element_scale", "how an element of an MX block is scaled", mx_element_scale),
+        "mx_element_scale", "how an element of an MX block is scaled", mx_element_scale, of_mx),
     axis<&Dialect::element_ties, ElementTies::even_typed>("element_ties", "how y becomes a code",
                                                           element_ties),
     axis<&Dialect::e2m0_ties, E2m0Ties::down>(
-        "e2m0_ties", "the value halfway between two E2M0 codes", e2m0_ties),
+        "e2m0_ties", "the value halfway between two E2M0 codes", e2m0_ties, of_elements<e2m0>),
     axis<&Dialect::negative_zero, NegativeZero::zero_is_negative>(
         "negative_zero", "the sign of zeros", negative_zero),
     axis<&Dialect::element_overflow, ElementOverflow::nan>(
-        "element_overflow", "what lies above the largest element", element_overflow),
-    axis<&Dialect::nan_element, NanElement::largest_finite>("nan_element", "the code of y = NaN",
-                                                            nan_element),
+        "element_overflow", "what lies above the largest element", element_overflow,
+        of_elements<e2m1, e4m3>),
+    axis<&Dialect::nan_element, NanElement::largest_finite>(
+        "nan_element", "the code of y = NaN", nan_element, AxisScope{.ordinary = false}),
     axis<&Dialect::subnormal_carry, SubnormalCarry::clamped_fp6>(
-        "subnormal_carry", "a subnormal element that rounds up", subnormal_carry),
+        "subnormal_carry", "a subnormal element that rounds up", subnormal_carry,
+        of_elements<e2m3, e3m2>),
     axis<&Dialect::int3_coding, Int3Coding::sign_magnitude>(
-        "int3_coding", "how negative INT3 elements are written", int3_coding),
-    axis<&Dialect::integer_unit, IntegerUnit::published>("integer_unit",
-                                                         "E and R of the IF formats", integer_unit),
+        "int3_coding", "how negative INT3 elements are written", int3_coding, of_elements<int3>),
+    axis<&Dialect::integer_unit, IntegerUnit::published>(
+        "integer_unit", "E and R of the IF formats", integer_unit,
+        AxisScope{.mx = false,
+                  .static_rules = false,
+                  .element = [](const ElementFormat& e) { return e == e2m3; }}),
     axis<&Dialect::stochastic, StochasticRule::eight_bits>(
-        "stochastic", "how a random number decides", stochastic),
+        "stochastic", "how a random number decides", stochastic, AxisScope{.nearest = false}),
     axis<&Dialect::error_value, ErrorValue::static_fake_quantizer>(
-        "error_value", "what a candidate is compared by", error_value),
+        "error_value", "what a candidate is compared by", error_value, of_selection),
     axis<&Dialect::error_order, ErrorOrder::halves_of_8>(
-        "error_order", "the order in which the errors of a block are added up", error_order),
+        "error_order", "the order in which the errors of a block are added up", error_order,
+        of_selection),
     axis<&Dialect::error_fusion, ErrorFusion::square>(
-        "error_fusion", "multiply-adds made of the error's operations", error_fusion),
+        "error_fusion", "multiply-adds made of the error's operations", error_fusion, of_selection),
     axis<&Dialect::constant_division, ConstantDivision::reciprocal>(
         "constant_division",
-        "divisions by the constant C in candidate values and in dequantization", constant_division),
+        "divisions by the constant C in candidate values and in dequantization", constant_division,
+        of_selection),
     axis<&Dialect::divided_candidates, DividedCandidates::four_over_six_and_if4>(
         "divided_candidates", "formats whose candidate values divide all the same",
-        divided_candidates),
+        divided_candidates, of_selection),
     axis<&Dialect::dequantization, Dequantization::bf16_full_division>(
-        "dequantization", "how codes become FP32 values", dequantization),
+        "dequantization", "how codes become FP32 values", dequantization, of_values),
     axis<&Dialect::dequantized_zero, DequantizedZero::positive>(
-        "dequantized_zero", "the FP32 value of -0", dequantized_zero),
+        "dequantized_zero", "the FP32 value of -0", dequantized_zero, of_values),
 });
 
 std::vector<std::string_view> names(auto&& records) {
@@ -437,6 +467,17 @@ const DialectAxis* find_dialect_axis(std::string_view name) {
   return nullptr;
 }
 
+bool can_show(const DialectAxis& axis, const AxisUse& use) {
+  const AxisScope& scope = axis.scope;
+  const BlockFormat& f = *use.format;
+  if (!scope.bytes || !(f.family() == ScaleFamily::mx ? scope.mx : scope.nv)) return false;
+  if (!scope.static_rules && !selects(use.rule)) return false;
+  if (!scope.finite && use.finite) return false;
+  if (!scope.nearest && use.nearest) return false;
+  if (scope.element == nullptr) return true;
+  return scope.element(*f.element) || (f.is_adaptive() && scope.element(*f.integer));
+}
+
 void set_dialect_axis(Dialect& dialect, std::string_view text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos) {
@@ -462,11 +503,13 @@ void set_dialect_axis(Dialect& dialect, std::string_view text) {
 std::string dialect_tables() {
   const Dialect& reference = *find_dialect("canonical");
   std::string text =
-      "| dialect | library | versions | status | what it is |\n|---|---|---|---|---|\n";
+      "| dialect | library | versions | status | formats | what it is "
+      "|\n|---|---|---|---|---|---|\n";
   for (const Dialect& d : dialects()) {
     const std::string alias = d.alias.empty() ? "" : fmt::format(", `{}`", d.alias);
-    text += fmt::format("| `{}`{} | {} | {} | {} | {} |\n", d.name, alias, d.library, d.versions,
-                        name_of(d.status), cell(d.summary));
+    text +=
+        fmt::format("| `{}`{} | {} | {} | {} | {} | {} |\n", d.name, alias, d.library, d.versions,
+                    name_of(d.status), d.formats.empty() ? "all" : d.formats, cell(d.summary));
   }
   text += "\n| dialect | axes on which it is not `canonical` |\n|---|---|\n";
   for (const Dialect& d : dialects()) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <sstream>
 
 #include "catch.hpp"
 #include "lowbit/capture.hpp"
@@ -82,6 +83,29 @@ TEST_CASE("every configuration names dialects and formats that exist") {
     const bool is_golden = d.library == "fouroversix" && d.name != "fos_cuda";
     CHECK((d.status == DialectStatus::captured) == (captured.contains(d.name) || is_golden));
   }
+}
+
+TEST_CASE("a record's formats exist, and the captured ones are among them") {
+  for (const Dialect& d : dialects()) {
+    INFO(d.name);
+    std::string known;
+    for (std::istringstream words{std::string(d.formats)}; words >> known;) {
+      INFO(known);
+      REQUIRE(find_block_format(known) != nullptr);
+      CHECK(has_format(d, *find_block_format(known)));
+    }
+    for (const CaptureConfiguration& c : capture_configurations()) {
+      if (c.dialect != d.name && c.cuda_dialect != d.name) continue;
+      INFO(c.configuration);
+      CHECK(has_format(d, *find_block_format(c.format)));
+    }
+  }
+  CHECK(has_format(canonical, *find_block_format("mxint8")));
+  const Dialect& torchao = *find_dialect("torchao");
+  CHECK_FALSE(has_format(torchao, *find_block_format("nvfp4_bs8")));
+  CHECK_FALSE(has_format(torchao, *find_block_format("if4")));
+  CHECK_FALSE(has_format(*find_dialect("gfloat_mxfp4"), *find_block_format("nvfp4")));
+  CHECK_FALSE(has_format(*find_dialect("mslk"), *find_block_format("mxfp4")));
 }
 
 TEST_CASE("names and aliases of dialects are unique") {

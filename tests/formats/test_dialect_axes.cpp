@@ -11,6 +11,8 @@
 #include "catch.hpp"
 #include "lowbit/dialect_axis.hpp"
 #include "lowbit/names.hpp"
+#include "lowbit/quantize.hpp"
+#include "lowbit/test_vectors.hpp"
 
 using namespace lowbit;
 
@@ -43,6 +45,48 @@ TEST_CASE("a block for every value of every axis") {
       CHECK(shown.contains(std::string(axis.name) + "=" + std::string(value.name)));
     }
   }
+}
+
+TEST_CASE("an axis that cannot show changes no byte") {
+  std::size_t compared = 0;
+  for (const DialectAxis& axis : dialect_axes()) {
+    for (const BlockFormat& format : block_formats()) {
+      for (const ScaleRule rule : scale_rules()) {
+        if (searches(rule)) continue;
+        if (can_show(axis, {&format, rule, true, true})) continue;
+        for (const char* name : {"canonical", "te_python_ref", "torchao", "mlx"}) {
+          const Dialect& base = dialect_named(name);
+          if (!is_valid_rule(format, rule, &base)) continue;
+          for (const VectorInput& input : vector_inputs()) {
+            if (input.name != "zeros" && input.name != "tiny" && input.name != "ties" &&
+                input.name != "only_zeros") {
+              continue;
+            }
+            QuantizeOptions o;
+            o.format = &format;
+            o.rule = rule;
+            o.input_type = input_type_of(*input.dtype);
+            o.dialect = &base;
+            const BlockTensor wanted = quantize(input.values, input.rows, input.columns, o);
+            for (std::uint8_t v = 0; v < axis.values.size(); ++v) {
+              if (v == axis.get(base)) continue;
+              Dialect d = base;
+              axis.set(d, v);
+              o.dialect = &d;
+              if (!is_valid_rule(format, rule, &d)) continue;
+              const BlockTensor found = quantize(input.values, input.rows, input.columns, o);
+              const bool same = found.values == wanted.values && found.scales == wanted.scales;
+              ++compared;
+              INFO(axis.name << "=" << axis.values[v].name << " " << format.name << " "
+                             << name_of(rule) << " " << name << " " << input.name);
+              CHECK(same);
+            }
+          }
+        }
+      }
+    }
+  }
+  CHECK(compared > 50000);
 }
 
 TEST_CASE("the page of the dialects has the table of examples") {

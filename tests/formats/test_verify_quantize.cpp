@@ -4,14 +4,18 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "catch.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/dialect_axis.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/test_vectors.hpp"
 #include "lowbit/verify_quantize.hpp"
 #include "verify/margins.hpp"
+#include "verify/recipe.hpp"
 
 using namespace lowbit;
 
@@ -177,6 +181,148 @@ TEST_CASE("what a sample does not hold is compared too") {
   v = verify_quantized(x, rows, columns, d, request);
   REQUIRE_FALSE(v.causes.empty());
   CHECK(v.causes[0].change == "in some blocks, and no one change gives them all");
+}
+
+TEST_CASE("scale bytes rounded up beside codes of either byte are one cause") {
+  const std::size_t rows = 16, columns = 512;
+  const auto x = numbers(rows * columns, 6);
+  const VerifyRequest request = declared("nvfp4");
+  Dialect up = canonical;
+  set_dialect_axis(up, "scale_rounding=up");
+  QuantizeOptions o = request.declared;
+  const BlockTensor nearest = quantize(x, rows, columns, o);
+  o.dialect = &up;
+  const BlockTensor raised = quantize(x, rows, columns, o);
+  REQUIRE(nearest.values != raised.values);
+  // The codes of every other row are those of the byte to nearest.
+  BlockTensor mixed = raised;
+  const auto row_bytes = static_cast<std::ptrdiff_t>(mixed.value_bytes_per_row());
+  for (std::ptrdiff_t row = 0; row < static_cast<std::ptrdiff_t>(rows); row += 2) {
+    std::copy_n(nearest.values.begin() + row * row_bytes, row_bytes,
+                mixed.values.begin() + row * row_bytes);
+  }
+  const Verification v = verify_quantized(x, rows, columns, dump_of(mixed), request);
+  CHECK(causes_of(v) == std::vector{Cause::scale_rounding});
+  CHECK(v.causes[0].change == "up instead of nearest_even");
+  // 256 for 448 likewise.
+  o.dialect = &canonical;
+  o.scale_max = 256.0F;
+  BlockTensor smaller = quantize(x, rows, columns, o);
+  std::copy_n(nearest.values.begin(), row_bytes, smaller.values.begin());
+  CHECK(causes_of(verify_quantized(x, rows, columns, dump_of(smaller), request)) ==
+        std::vector{Cause::scale_max});
+}
+
+TEST_CASE("scale bytes in an order that their shape does not declare are named") {
+  // 128 rows of 4 blocks have the same number of bytes in every order.
+  const std::size_t rows = 128, columns = 64;
+  const auto x = numbers(rows * columns, 7);
+  const VerifyRequest request = declared("nvfp4");
+  const BlockTensor good = quantize(x, rows, columns, request.declared);
+  for (const ScaleLayout order : scale_layouts()) {
+    if (order == ScaleLayout::linear) continue;
+    const Layout stored{.scales = order};
+    CAPTURE(name_of(order));
+    QuantizedDump d = dump_of(good);
+    d.scales = pack(stored, good).scales;
+    if (d.scales == good.scales) continue;  // padded: nothing to pad here
+    for (const std::vector<std::uint64_t>& shape :
+         {std::vector<std::uint64_t>{rows, 4}, {4, rows}, {rows * 4}, {2, rows * 2}}) {
+      d.scale_shape = shape;
+      const Verification v = verify_quantized(x, rows, columns, d, request);
+      CHECK(causes_of(v) == std::vector{Cause::scale_layout});
+      CHECK(v.causes[0].change.starts_with(
+          name_of(order == ScaleLayout::padded_transposed ? ScaleLayout::transposed : order)));
+    }
+  }
+}
+
+TEST_CASE("the dialects that agree are all that give the dump, and no other") {
+  std::size_t compared = 0, told_apart = 0;
+  for (const char* name : {"nvfp4", "mxfp4", "mxfp8_e4m3"}) {
+    const BlockFormat& format = *find_block_format(name);
+    for (const ScaleRule rule : {ScaleRule::static_6, ScaleRule::mse, ScaleRule::floor}) {
+      for (const VectorInput& input : vector_inputs()) {
+        QuantizeOptions o;
+        o.format = &format;
+        o.rule = rule;
+        o.nonfinite = NonFinite::propagate;
+        o.input_type = input_type_of(*input.dtype);
+        // What each record gives.
+        std::vector<std::pair<const Dialect*, BlockTensor>> all;
+        for (const Dialect& d : dialects()) {
+          if (!has_format(d, format) || !is_valid_rule(format, rule, &d)) continue;
+          o.dialect = &d;
+          all.emplace_back(&d, quantize(input.values, input.rows, input.columns, o));
+        }
+        for (std::size_t maker = 0; maker < all.size(); maker += 4) {
+          const BlockTensor& made = all[maker].second;
+          std::set<std::string> wanted;
+          for (const auto& [dialect, t] : all) {
+            if (t.values == made.values && t.scales == made.scales) {
+              wanted.insert(std::string(dialect->name));
+            }
+          }
+          VerifyRequest request;
+          request.declared = o;
+          request.declared.dialect = nullptr;
+          request.layout = Layout{};
+          request.tensor_scale_declared = false;
+          QuantizedDump d = dump_of(made);
+          d.tensor_scale.reset();
+          const Verification v =
+              verify_quantized(input.values, input.rows, input.columns, d, request);
+          std::set<std::string> found;
+          for (const Combination& c : v.agreeing) {
+            found.insert(c.dialect);
+            CHECK(c.compared == input.rows * made.blocks_per_row());
+          }
+          CAPTURE(name, name_of(rule), input.name, all[maker].first->name);
+          CHECK(found == wanted);
+          ++compared;
+          told_apart += found.size() < all.size() ? 1 : 0;
+        }
+      }
+    }
+  }
+  CHECK(compared > 300);
+  CHECK(told_apart > 200);
+}
+
+TEST_CASE("recipes of one key agree with a dump alike") {
+  // Data on which keys leave out what shows only at scales of 0 and at NaN.
+  const std::size_t rows = 32, columns = 256;
+  std::size_t pairs = 0;
+  for (const char* name : {"nvfp4", "mxfp4", "if4"}) {
+    for (const ScaleRule rule : {ScaleRule::static_6, ScaleRule::mae, ScaleRule::rceil}) {
+      const BlockFormat& format = *find_block_format(name);
+      auto x = numbers(rows * columns, 8);
+      for (float& v : x) v = round_to_input_type(v, InputType::bfloat16);
+      VerifyRequest request;
+      request.declared.input_type = InputType::bfloat16;
+      for (const Dialect& maker : dialects()) {
+        if (!is_valid_rule(format, rule, &maker)) continue;
+        detail::Recipe r{.format = &format, .rule = rule, .dialect = maker, .layout = {}};
+        request.declared.format = &format;
+        request.declared.rule = rule;
+        QuantizeOptions o = request.declared;
+        o.dialect = &maker;
+        const BlockTensor made = quantize(x, rows, columns, o);
+        const QuantizedDump d = dump_of(made);
+        const detail::Trial trial(x, rows, columns, d, request);
+        const std::string key = trial.key(r, &made);
+        for (const Dialect& other : dialects()) {
+          if (!is_valid_rule(format, rule, &other)) continue;
+          r.dialect = other;
+          if (trial.key(r, &made) != key) continue;
+          CAPTURE(name, name_of(rule), maker.name, other.name);
+          CHECK(trial.agrees(r, made));
+          ++pairs;
+        }
+      }
+    }
+  }
+  CHECK(pairs > 500);
 }
 
 TEST_CASE("verification does not depend on threads, and takes square blocks and IF formats") {

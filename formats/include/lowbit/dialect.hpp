@@ -20,6 +20,8 @@
 
 namespace lowbit {
 
+struct BlockFormat;
+
 // The values of each axis; dialect_axis.hpp says what they mean.
 
 /// What keeps S and the candidate values inside the range of binary32.
@@ -269,6 +271,8 @@ struct Dialect {
   std::string_view library{};   ///< whose arithmetic it is
   std::string_view versions{};  ///< the versions or commits that it was read from
   std::string_view source{};    ///< the file there, or the page here, that says so
+  /// Names of the block formats that the implementation has, a space between them; empty: all.
+  std::string_view formats{};
   DialectStatus status = DialectStatus::modelled;  ///< how it was checked
   /// What keeps S and the candidate values inside the range of binary32.
   AmaxRange amax_range = AmaxRange::power_of_two;
@@ -338,6 +342,7 @@ inline constexpr Dialect fos_pytorch{
     .library = "fouroversix",
     .versions = "dadfad6, PyTorch 2.11",
     .source = "src/fouroversix/quantize/pytorch/reference.py",
+    .formats = "nvfp4 nvfp4_bs8 nvfp6_e2m3 nvfp6_e3m2 nvint4 if4 if6_e2m3 if6_e3m2 mxfp4",
     .status = DialectStatus::captured,
     .amax_range = AmaxRange::unscaled,
     .scale_overflow = ScaleOverflow::nan,
@@ -370,6 +375,10 @@ inline constexpr Dialect fos_triton{.name = "fos_triton",
                                     .library = "fouroversix",
                                     .versions = "dadfad6, Triton 3.6",
                                     .source = "src/fouroversix/kernels/triton",
+                                    .formats =
+                                        "nvfp4 nvfp4_bs8 nvfp3 nvfp6_e2m3 nvfp6_e3m2 nvint3 "
+                                        "nvint4 nvint6 if3 if4 if6_e2m3 if6_e3m2 mxfp3 "
+                                        "mxfp4 mxfp6_e2m3 mxfp6_e3m2",
                                     .status = DialectStatus::captured,
                                     .amax_range = AmaxRange::unscaled,
                                     .scale_overflow = ScaleOverflow::saturate_nan_zero,
@@ -386,6 +395,11 @@ inline constexpr Dialect fos_triton{.name = "fos_triton",
                                     .constant_division = ConstantDivision::reciprocal,
                                     .divided_candidates = DividedCandidates::four_over_six_and_if4,
                                     .dequantization = Dequantization::via_half};
+
+/// Whether the implementation has the block format. quantize() serves others too, by the same axes.
+/// \param dialect  the record
+/// \param format  the block format
+[[nodiscard]] bool has_format(const Dialect& dialect, const BlockFormat& format);
 
 /// Every dialect, in the order in which the command lists them.
 [[nodiscard]] std::span<const Dialect> dialects();

@@ -61,8 +61,6 @@ struct VerifyRequest {
   /// "axis=value": set in every dialect.
   std::vector<std::string> axes{};
   unsigned threads = 0;  ///< 0: one per core; the result is the same
-  /// Elements that comparing whole combinations may take, after the first one that agrees.
-  std::uint64_t budget = std::uint64_t{1} << 29;
 };
 
 /// Why a dump differs. The names are a contract.
@@ -93,7 +91,7 @@ struct Combination {
   std::string dialect;                   ///< its name, with the axes that the caller set
   Layout layout{};                       ///< of codes and scale bytes
   std::size_t different = 0;             ///< blocks that differ, of those compared
-  std::size_t compared = 0;              ///< blocks that were compared: all, or those of a sample
+  std::size_t compared = 0;              ///< blocks that were compared: all of them
   bool tensor_scale_equal = true;        ///< whether the stored number is the one that follows
 };
 /// "nvfp4 static_6, canonical, low_first,linear,u8,amax".

@@ -19,6 +19,7 @@
 #include "lowbit/capture.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/hadamard.hpp"
+#include "lowbit/row_scaled.hpp"
 #include "lowbit/tensor_file.hpp"
 #include "quantize/engine.hpp"
 
@@ -123,10 +124,10 @@ float captured_scale(const CaptureConfiguration& c, const QuantizeOptions& o, co
   }
 }
 
-void append(const CaptureConfiguration& c, const QuantizeOptions& options, const float* x,
-            std::size_t rows, std::size_t columns, Computed& out) {
-  const std::span<const float> values(x, rows * columns);
-  const BlockTensor t = quantize(values, rows, columns, options);
+void append(const CaptureConfiguration& c, const QuantizeOptions& options,
+            std::span<const float> values, const BlockTensor& t, Computed& out) {
+  const std::size_t rows = t.rows;
+  const std::size_t columns = t.columns;
   out.blocks += t.scales.size();
   const std::vector<std::uint8_t> raw = c.has_ggml_blocks ? ggml_blocks(t) : t.values;
   out.values.insert(out.values.end(), raw.begin(), raw.end());
@@ -179,17 +180,18 @@ QuantizeOptions options_of(const CaptureConfiguration& c, const Dialect& dialect
 Computed compute(const CaptureConfiguration& c, const QuantizeOptions& o, const Input& in) {
   Computed out;
   if (c.shape == CapturedShape::row_scaled) {
+    const RowScaledTensor all = quantize_row_scaled(in.values, in.rows, in.columns, o, 1);
     for (std::size_t r = 0; r < in.rows; ++r) {
-      append(c, o, in.values.data() + r * in.columns, 1, in.columns, out);
+      append(c, o, std::span(in.values).subspan(r * in.columns, in.columns), all.row(r), out);
     }
   } else if (c.shape == CapturedShape::hadamard_columns) {
     std::vector<float> columns(in.values.size());
     transpose(in.values, in.rows, in.columns, columns);
     QuantizeOptions transformed = o;
     transformed.transforms = {hadamard()};
-    append(c, transformed, columns.data(), in.columns, in.rows, out);
+    append(c, transformed, columns, quantize(columns, in.columns, in.rows, transformed), out);
   } else {
-    append(c, o, in.values.data(), in.rows, in.columns, out);
+    append(c, o, in.values, quantize(in.values, in.rows, in.columns, o), out);
   }
   return out;
 }

@@ -40,7 +40,12 @@ Request::Request(std::size_t rows, std::size_t columns, const QuantizeOptions& o
                : fmt::format("the largest scale of format {} is {} or {}, not {}", o.format->name,
                              o.format->largest_scale(), o.format->headroom_scale(), *o.scale_max));
   }
-  if (o.amax && !(*o.amax >= 0.0F && std::isfinite(*o.amax))) {
+  // Where NaN and infinity go through a dialect's arithmetic, A may be what it measures: of a
+  // tensor in pieces, that of another piece.
+  const bool propagates = o.nonfinite == NonFinite::propagate && o.dialect != nullptr &&
+                          o.dialect->nonfinite != Nonfinite::nan_block;
+  if (o.amax && !(*o.amax >= 0.0F && std::isfinite(*o.amax)) &&
+      !(propagates && !(*o.amax < 0.0F))) {
     refuse(fmt::format("the tensor's amax must be finite and not negative, not {}", *o.amax));
   }
   for (const auto& transform : o.transforms) transform->check(columns_);

@@ -53,7 +53,8 @@ std::string_view name_of(Cause cause) {
 namespace detail {
 namespace {
 
-/// The layouts that the stored sizes allow, the recipe's own left out.
+/// The layouts that the stored sizes allow, whatever shape the scale bytes have; the recipe's own
+/// left out.
 std::vector<Layout> other_layouts(const Trial& trial, const Recipe& base) {
   std::vector<Layout> others;
   std::vector<Layout> all;
@@ -63,16 +64,7 @@ std::vector<Layout> other_layouts(const Trial& trial, const Recipe& base) {
   } catch (const Error&) {
     return others;
   }
-  // The order of scale bytes need not be what the shape declares: every one of the same size too.
-  std::vector<Layout> more = all;
-  for (const Layout& layout : all) {
-    for (const ScaleLayout scales : scale_layouts()) {
-      Layout other = layout;
-      other.scales = scales;
-      if (layout.fused_blocks == 0) more.push_back(other);
-    }
-  }
-  for (Layout layout : more) {
+  for (Layout layout : all) {
     layout.tensor_scale = base.layout.tensor_scale;
     layout.scale_type = base.layout.scale_type;
     if (layout == base.layout || trial.dump(*base.format, layout) == nullptr) continue;

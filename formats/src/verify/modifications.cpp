@@ -116,7 +116,7 @@ class Modifications {
 
   void records() {
     for (const Dialect& record : dialects()) {
-      if (record.name == base_.dialect.name) continue;
+      if (record.name == base_.dialect.name || !has_format(record, *base_.format)) continue;
       Recipe changed = base_;
       changed.dialect = record;
       for (const std::string& axis : trial_.request().axes) {
@@ -131,7 +131,7 @@ class Modifications {
 
   /// The axes on which the dialect and the recipe's differ, as far as they matter to the recipe.
   [[nodiscard]] std::string axes_apart(const Dialect& other) const {
-    const auto key = [&](const Recipe& r) { return numerics_key(r, trial_.all_finite(), true); };
+    const auto key = [&](const Recipe& r) { return trial_.key(r); };
     std::string names;
     for (const DialectAxis& axis : dialect_axes()) {
       if (axis.get(other) == axis.get(base_.dialect)) continue;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <mutex>
@@ -43,38 +44,6 @@ bool same_codes(const BlockTensor& x, const BlockTensor& y, std::size_t row, std
 }
 
 }  // namespace
-
-std::string numerics_key(const Recipe& recipe, bool finite, bool nearest) {
-  const bool mx = recipe.format->family() == ScaleFamily::mx;
-  const auto matters = [&](std::string_view axis) {
-    const auto is = [&](std::initializer_list<std::string_view> names) {
-      return std::ranges::find(names, axis) != names.end();
-    };
-    if (is({"dequantization", "dequantized_zero"})) return false;
-    if (axis.starts_with("mx_")) return mx;
-    if (mx && is({"tensor_scale", "tensor_scale_edge", "block_scale", "scale_floor", "zero_scale",
-                  "scale_rounding", "element_scale", "amax_range"})) {
-      return false;
-    }
-    if (!selects(recipe.rule) && is({"error_value", "error_order", "error_fusion", "selected_scale",
-                                     "constant_division", "divided_candidates"})) {
-      return false;
-    }
-    if (!recipe.format->is_adaptive() && axis == "integer_unit") return false;
-    if (*recipe.format->element == e2m1 && is({"e2m0_ties", "subnormal_carry", "int3_coding"})) {
-      return recipe.format->is_adaptive();
-    }
-    if (finite && axis == "nonfinite") return false;
-    return !(nearest && axis == "stochastic");
-  };
-  std::string key =
-      fmt::format("{} {} {} {} {}", recipe.format->name, name_of(recipe.rule),
-                  recipe.scale_max.value_or(0.0F), recipe.through_f16, recipe.amax.value_or(-1.0F));
-  for (const DialectAxis& axis : dialect_axes()) {
-    if (matters(axis.name)) key += fmt::format(" {}", axis.get(recipe.dialect));
-  }
-  return key;
-}
 
 BlockDifference difference_of(const BlockTensor& wanted, const BlockTensor* other, Mixture mixture,
                               const BlockTensor& dump) {
@@ -154,7 +123,7 @@ const BlockTensor* Trial::dump(const BlockFormat& format, const Layout& layout) 
   Layout key_layout = layout;
   key_layout.tensor_scale = TensorScaleKind::amax;
   key_layout.scale_type = ScaleType::u8;
-  const std::pair<const BlockFormat*, std::string> key{&format, describe(key_layout)};
+  const std::tuple key{format.block_size, format.storage_bits(), describe(key_layout)};
   const auto found = dumps_.find(key);
   if (found != dumps_.end()) return found->second.get();
   std::unique_ptr<BlockTensor>& held = dumps_[key];
@@ -198,15 +167,56 @@ bool Trial::exists(const Recipe& recipe) {
 float Trial::amax(const Recipe& recipe) const {
   const QuantizeOptions o = options(recipe);
   if (o.amax) return *o.amax;
-  if (!all_finite_) return measure_amax(values_of(recipe), rows_, columns_, o);
   // Dialects differ in A only where there are NaN and infinity.
-  std::optional<float>& held = recipe.through_f16 ? amax_f16_ : amax_;
-  if (!held) {
-    float top = 0.0F;
-    for (const float x : values_of(recipe)) top = std::max(top, std::fabs(x));
-    held = top;
+  const Nonfinite policy = all_finite_ ? canonical.nonfinite : recipe.dialect.nonfinite;
+  const auto [held, is_new] = amax_.try_emplace({policy, recipe.through_f16}, 0.0F);
+  if (!is_new) return held->second;
+  if (all_finite_) {
+    for (const float x : values_of(recipe)) held->second = std::max(held->second, std::fabs(x));
+  } else {
+    held->second = measure_amax(values_of(recipe), rows_, columns_, o);
   }
-  return *held;
+  return held->second;
+}
+
+bool Trial::is_ordinary(const BlockTensor& dump, const ElementFormat& scale,
+                        std::span<const float> constants) const {
+  // Then no product or quotient of scales is 0 or NaN where the scale byte is the dump's, and so no
+  // scaled element is NaN; a block with another byte differs whatever its codes are.
+  // Stochastic rounding of MX elements is exact in one value of the axis nonfinite.
+  if (!all_finite_ || request_.declared.rounding != ElementRounding::nearest) return false;
+  for (const float x : constants) {
+    if (!(x >= 0x1p-80F && x <= 0x1p80F)) return false;
+  }
+  const auto [held, is_new] = has_edges_.try_emplace({&dump, &scale}, false);
+  if (is_new) {
+    const auto magnitude = static_cast<std::uint8_t>(0xFFU & ~(scale.sign_mask()));
+    held->second = std::ranges::any_of(dump.scales, [&](std::uint8_t byte) {
+      return (byte & magnitude) == 0 || (byte & magnitude) == scale.nan_code();
+    });
+  }
+  return !held->second;
+}
+
+std::string Trial::key(const Recipe& recipe, const BlockTensor* dump) const {
+  const bool nearest = request_.declared.rounding == ElementRounding::nearest;
+  std::string key = fmt::format("{} {} {} {}", recipe.format->name, name_of(recipe.rule),
+                                recipe.scale_max.value_or(0.0F), recipe.through_f16);
+  std::vector<float> constants;
+  if (recipe.format->family() != ScaleFamily::mx) {
+    const TensorConstants t = make_constants(options(recipe), amax(recipe));
+    constants = {t.encode_scale, t.decode_scale, t.amax, t.scaled_amax};
+    for (const float x : constants) key += fmt::format(" {:x}", std::bit_cast<std::uint32_t>(x));
+    key += fmt::format(" {}", t.range_exponent);
+  }
+  const bool ordinary = dump != nullptr && is_ordinary(*dump, *recipe.format->scale, constants);
+  for (const DialectAxis& axis : dialect_axes()) {
+    if (axis.scope.constants_only || (ordinary && !axis.scope.ordinary)) continue;
+    if (can_show(axis, {recipe.format, recipe.rule, all_finite_, nearest})) {
+      key += fmt::format(" {}", axis.get(recipe.dialect));
+    }
+  }
+  return key;
 }
 
 std::size_t Trial::block_rows(const BlockFormat& format) const {
@@ -317,6 +327,15 @@ BlockTensor Trial::dump_sample(const BlockTensor& dump, const BlockSample& sampl
 
 BlockDifference Trial::compare_all(const Recipe& recipe, const Recipe* other, Mixture mixture,
                                    const BlockTensor& dump) const {
+  return compare(recipe, other, mixture, dump, false);
+}
+
+bool Trial::agrees(const Recipe& recipe, const BlockTensor& dump) const {
+  return compare(recipe, nullptr, Mixture::none, dump, true).different == 0;
+}
+
+BlockDifference Trial::compare(const Recipe& recipe, const Recipe* other, Mixture mixture,
+                               const BlockTensor& dump, bool stops) const {
   // A in advance, so that no thread measures it again.
   if (recipe.format->family() != ScaleFamily::mx) (void)amax(recipe);
   if (other != nullptr && other->format->family() != ScaleFamily::mx) (void)amax(*other);
@@ -326,8 +345,9 @@ BlockDifference Trial::compare_all(const Recipe& recipe, const Recipe* other, Mi
   const std::size_t chunk = (per_part + height - 1) / height * height;
   std::mutex mutex;
   BlockDifference all;
-  bool any = false;
+  std::atomic<bool> any = false;
   const auto part = [&](std::size_t first, std::size_t last) {
+    if (stops && any) return;
     const BlockTensor wanted = quantize_rows(recipe, first, last);
     std::optional<BlockTensor> second;
     if (other != nullptr && mixture != Mixture::none) {

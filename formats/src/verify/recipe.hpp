@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -27,10 +28,6 @@ struct Recipe {
   bool through_f16 = false;     ///< the inputs are rounded to F16 first
   std::optional<float> amax{};  ///< A, where it is not the measured one
 };
-
-/// What the recipe's bytes depend on: recipes of one key give one result, as axes that do not
-/// matter to the format and the rule are left out. \param finite  whether the inputs are
-[[nodiscard]] std::string numerics_key(const Recipe& recipe, bool finite, bool nearest);
 
 /// Which parts of two quantizations a block of the dump may be put together from.
 enum class Mixture : std::uint8_t {
@@ -83,7 +80,8 @@ class Trial {
     return request_.declared.amax && !request_.amax_is_measured;
   }
 
-  /// The dump in lowbit's own layout; null where its bytes do not have the sizes of the layout.
+  /// The dump in lowbit's own layout; null where its bytes do not have the sizes of the layout. Its
+  /// format is the given one or another with blocks and codes of the same sizes.
   [[nodiscard]] const BlockTensor* dump(const BlockFormat& format, const Layout& layout) const;
   /// A that the recipe quantizes under: given, or measured.
   [[nodiscard]] float amax(const Recipe& recipe) const;
@@ -102,6 +100,13 @@ class Trial {
   /// All blocks, on all threads. \param other  for mixtures
   [[nodiscard]] BlockDifference compare_all(const Recipe& recipe, const Recipe* other,
                                             Mixture mixture, const BlockTensor& dump) const;
+  /// Whether every block is the dump's. The first block that differs ends the comparison.
+  [[nodiscard]] bool agrees(const Recipe& recipe, const BlockTensor& dump) const;
+
+  /// What the recipe's bytes depend on: the constants of the tensor and the values of the axes that
+  /// can show. Recipes of one key give the same bytes.
+  /// \param dump  not null: recipes of one key also agree with the dump, or differ from it, alike
+  [[nodiscard]] std::string key(const Recipe& recipe, const BlockTensor* dump = nullptr) const;
   /// The first `most` blocks that differ.
   [[nodiscard]] std::vector<BlockRef> differing(const Recipe& recipe, const BlockTensor& dump,
                                                 std::size_t most) const;
@@ -123,6 +128,10 @@ class Trial {
   [[nodiscard]] BlockTensor quantize_rows(const Recipe& recipe, std::size_t first,
                                           std::size_t last) const;
   [[nodiscard]] std::span<const float> values_of(const Recipe& recipe) const;
+  [[nodiscard]] BlockDifference compare(const Recipe& recipe, const Recipe* other, Mixture mixture,
+                                        const BlockTensor& dump, bool stops) const;
+  [[nodiscard]] bool is_ordinary(const BlockTensor& dump, const ElementFormat& scale,
+                                 std::span<const float> constants) const;
 
   std::vector<float> transformed_;
   std::span<const float> values_;
@@ -132,8 +141,11 @@ class Trial {
   const VerifyRequest& request_;
   bool all_finite_ = true;
   mutable std::vector<float> f16_;
-  mutable std::optional<float> amax_, amax_f16_;
-  mutable std::map<std::pair<const BlockFormat*, std::string>, std::unique_ptr<BlockTensor>> dumps_;
+  mutable std::map<std::pair<Nonfinite, bool>, float> amax_;  ///< by policy, and whether F16
+  /// Whether a scale byte of the dump is 0 or NaN in that scale format.
+  mutable std::map<std::pair<const BlockTensor*, const ElementFormat*>, bool> has_edges_;
+  /// By block size, bits of a stored code and layout: formats that agree in these share the bytes.
+  mutable std::map<std::tuple<int, int, std::string>, std::unique_ptr<BlockTensor>> dumps_;
 };
 
 }  // namespace lowbit::detail

@@ -137,6 +137,9 @@ class Search {
       if (any_dialect && !tried.empty() && std::ranges::find(tried, record.name) == tried.end()) {
         continue;
       }
+      // Of the records only those of programs that have the format, and what is declared.
+      const bool is_given = o.dialect != nullptr && o.dialect->name == record.name;
+      if (!is_given && !has_format(record, format)) continue;
       Recipe r;
       r.format = &format;
       r.dialect = record;
@@ -178,11 +181,6 @@ class Search {
     return x.value_or(own) == y.value_or(own);
   }
 
-  [[nodiscard]] std::string key_of(const Recipe& r) const {
-    return numerics_key(r, trial_.all_finite(),
-                        request_.declared.rounding == ElementRounding::nearest);
-  }
-
   /// Sorts by the blocks of a sample that differ, and keeps those that agree with it, or the best.
   void rank(std::size_t blocks) {
     std::map<int, BlockSample> samples;
@@ -196,9 +194,8 @@ class Search {
       const int size = r.format->block_size;
       if (!samples.contains(size)) samples[size] = trial_.sample(*r.format, blocks);
       const BlockSample& sample = samples[size];
-      sampled_blocks_ = sample.blocks.size();
       const std::string layout = describe(r.layout);
-      const std::string key = key_of(r);
+      const std::string key = trial_.key(r);
       e.scale_equal = trial_.check_scale(r).equal;
       const auto result = known.find({key, layout});
       if (result != known.end()) {
@@ -265,46 +262,27 @@ class Search {
     return c;
   }
 
-  /// The winner on all blocks, then the others as far as the budget goes.
+  /// All that agree with the sample, on all blocks. What differs on no block that the dump can
+  /// show is computed once.
   void confirm(std::vector<Combination>& agreeing, bool& declared_agrees) {
-    const std::uint64_t elements = std::uint64_t{trial_.rows()} * trial_.columns();
-    std::map<std::string, std::size_t> known;  // blocks that differ, by what they depend on
-    std::uint64_t spent = 0;
-    std::size_t sampled = 0;
+    std::map<std::string, bool> known;
     declared_agrees = false;
     for (const Entry& e : all_) {
       if (e.different != 0 || !e.scale_equal) continue;
-      // The first that agrees, and the first that the declaration allows, whatever it takes.
-      const bool needed = agreeing.empty() || (e.is_declared && !declared_agrees);
-      const std::string key = key_of(e.recipe) + describe(e.recipe.layout);
-      const auto result = known.find(key);
-      if (result != known.end()) {
-        if (result->second != 0) continue;
-        declared_agrees = declared_agrees || e.is_declared;
-        agreeing.push_back(combination(e.recipe));
-        agreeing.back().compared = agreeing.front().compared;
-        continue;
-      }
-      if (!needed && spent + elements > request_.budget) {
-        if (sampled++ > 256) continue;
-        Combination c = combination(e.recipe);
-        c.compared = sampled_blocks_;
-        agreeing.push_back(std::move(c));
-        continue;
-      }
-      spent += elements;
-      Combination c = whole(e);
-      known[key] = c.different;
-      if (c.different != 0 || !c.tensor_scale_equal) continue;
+      const BlockTensor* const dump = trial_.dump(*e.recipe.format, e.recipe.layout);
+      const std::string key = trial_.key(e.recipe, dump) + describe(e.recipe.layout);
+      const auto [result, is_new] = known.try_emplace(key, false);
+      if (is_new) result->second = dump != nullptr && trial_.agrees(e.recipe, *dump);
+      if (!result->second) continue;
       declared_agrees = declared_agrees || e.is_declared;
-      agreeing.push_back(std::move(c));
+      agreeing.push_back(combination(e.recipe));
+      agreeing.back().compared = dump->rows * dump->blocks_per_row();
     }
   }
 
   const Trial& trial_;
   const VerifyRequest& request_;
   std::vector<Entry> all_;
-  std::size_t sampled_blocks_ = 0;  ///< of the last sample
 };
 
 }  // namespace

@@ -42,16 +42,14 @@ std::string agreeing_text(const Verification& v) {
   for (const Combination& c : v.agreeing) {
     Combination without = c;
     without.dialect.clear();
-    const std::string sampled =
-        c.compared < v.difference.blocks ? fmt::format(" (on {} sampled blocks)", c.compared) : "";
-    const std::string key = describe(without) + sampled;
+    const std::string key = describe(without);
     const auto found = std::ranges::find(groups, key, &Group::key);
     if (found == groups.end()) {
-      groups.push_back({key,
-                        fmt::format("agrees {} {}{}, {}{}:", c.format->name, name_of(c.rule),
-                                    c.scale_max ? fmt::format(" M={}", *c.scale_max) : "",
-                                    describe(c.layout), sampled),
-                        {c.dialect}});
+      groups.push_back(
+          {key,
+           fmt::format("agrees {} {}{}, {}:", c.format->name, name_of(c.rule),
+                       c.scale_max ? fmt::format(" M={}", *c.scale_max) : "", describe(c.layout)),
+           {c.dialect}});
     } else {
       found->dialects.push_back(c.dialect);
     }
