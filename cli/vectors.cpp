@@ -28,7 +28,8 @@ void run(const Options& o) {
     choice = format_choice_named(o.format, {}, chosen.size() == 1 ? &chosen[0] : nullptr);
   }
   const VectorSummary s = write_vectors(o.folder, chosen, choice.format, choice.rule);
-  fmt::print("{}: {} cases in {} files, {} bytes\n", o.folder, s.cases, s.files, s.bytes);
+  fmt::print("{}: {} cases of {} dialect{}, {} bytes\n", o.folder, s.cases, s.dialects,
+             s.dialects == 1 ? "" : "s", s.bytes);
 }
 
 }  // namespace

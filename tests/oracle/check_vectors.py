@@ -3,8 +3,10 @@
 """Holds the release of test vectors to block_model.py, which is written from the documents and shares no code with lowbit.
 
 usage: check_vectors.py tests/data/vectors
-Prints how many cases it computed; exits with 1 where an array differs or fewer than LEAST were computed.
+Every case of canonical is computed, and those of each dialect whose axes block_model.py has. Prints what it compared; exits
+with 1 where an array differs or fewer cases than the least below were compared.
 """
+import collections
 import hashlib
 import json
 import pathlib
@@ -19,7 +21,16 @@ except ImportError:
 
 import block_model
 
-LEAST = 100
+# Cases that must have been computed: a change that makes the model refuse them is noticed.
+LEAST_CANONICAL = 1580
+LEAST_OTHERS = 11600
+
+# Where the pages leave open what another dialect does, this program chose otherwise than lowbit: NaN and infinities, -0 among the
+# candidates of ggml's search, empty blocks of sglang_fake_quant_fp4. Captured outputs decide there, where there are any. The number of
+# such cases is held, so that a change of lowbit there is noticed.
+OPEN_INPUTS = {"nan", "infinity"}
+OPEN_DIALECTS = {"ggml_nvfp4_cpu", "sglang_fake_quant_fp4"}
+OPEN_CASES = 217
 
 
 def read(path):
@@ -43,29 +54,53 @@ def read(path):
 def main():
     folder = pathlib.Path(sys.argv[1])
     index = json.loads((folder / "vectors.json").read_text())
-    inputs = read(folder / index["inputs"]["file"])
-    types = {t["name"]: t["dtype"].lower() for t in index["inputs"]["tensors"]}
-    done, failures = 0, []
+    for key in ("inputs", "expected"):
+        digest = hashlib.sha256((folder / index[key]["file"]).read_bytes()).hexdigest()
+        assert digest == index[key]["sha256"], f"{index[key]['file']}: SHA-256"
+    inputs, expected = (read(folder / index[key]["file"]) for key in ("inputs", "expected"))
+    types = {t["name"]: t["dtype"].lower() for t in index["tensors"]}
+    cases = [dict(zip(index["case_keys"], case)) for case in index["cases"]]
+    still_open = 0
+    failures, done, left_out = [], collections.Counter(), collections.Counter()
+    known = {}
     for dialect in index["dialects"]:
-        assert dialect["name"] == "canonical", dialect["name"]
-        expected = read(folder / dialect["file"])
-        digest = hashlib.sha256((folder / dialect["file"]).read_bytes()).hexdigest()
-        assert digest == dialect["sha256"], f"{dialect['file']}: SHA-256"
-        for case in dialect["cases"]:
-            x = inputs[case["input"]]
-            codes, scales, decisions, amax = block_model.quantize(x, case["format"], case["rule"], square=case["block_2d"], dtype=types[case["input"]])
+        for number in dialect["cases"]:
+            case = cases[number]
+            key = (number, json.dumps(dialect["axes"], sort_keys=True))
+            if key not in known:
+                try:
+                    known[key] = block_model.quantize(inputs[case["input"]], case["format"], case["rule"], dialect["axes"],
+                                                      square=case["block_2d"], dtype=types[case["input"]])
+                except block_model.NotModelled as reason:
+                    known[key] = reason
+            if isinstance(known[key], Exception):
+                left_out[str(known[key])] += 1
+                continue
+            codes, scales, decisions, amax = known[key]
+            done["canonical" if dialect["name"] == "canonical" else "others"] += 1
+            place = f"{case['format']}.{case['input']}"
             found = {"values": block_model.packed(codes, case["format"]), "scales": scales, "decisions": decisions}
-            wrong = [part for part, array in found.items() if not np.array_equal(array, expected[f"{case['name']}.{part}"])]
-            if int(case["amax_bits"], 16) != int(np.float32(amax).view(np.uint32)):
+            wrong = [part for part, array in found.items() if not np.array_equal(array, expected[f"{place}.{part}"][case[part]])]
+            if f"{np.float32(amax).view(np.uint32):08x}" != case["amax"] and not np.isnan(amax):
                 wrong.append("amax")
-            if wrong:
-                failures.append(f"{case['name']}: {' '.join(wrong)}")
-            done += 1
-    print("\n".join(failures))
-    print(f"{done} cases computed, {len(failures)} differ")
-    if done < LEAST:
-        print(f"fewer than {LEAST}")
-    return 1 if failures or done < LEAST else 0
+            if not wrong:
+                continue
+            if dialect["name"] != "canonical" and (case["input"] in OPEN_INPUTS or dialect["name"] in OPEN_DIALECTS):
+                still_open += 1
+            else:
+                failures.append(f"{dialect['name']} {case['format']} {case['rule']} {case['input']}{' 2d' if case['block_2d'] else ''}: {' '.join(wrong)}")
+    for failure in failures[:40]:
+        print(failure)
+    print(f"{done['canonical']} cases of canonical and {done['others']} of other dialects computed, {len(failures)} differ, {still_open} open")
+    for reason, count in left_out.most_common():
+        print(f"  left out: {reason} ({count})")
+    if done["canonical"] < LEAST_CANONICAL or done["others"] < LEAST_OTHERS:
+        print(f"fewer than {LEAST_CANONICAL} and {LEAST_OTHERS}")
+        return 1
+    if still_open != OPEN_CASES:
+        print(f"{OPEN_CASES} open cases were known")
+        return 1
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -30,16 +30,16 @@ struct VectorInput {
 
 /// What was written.
 struct VectorSummary {
-  std::size_t files = 0;  ///< written
-  std::size_t cases = 0;  ///< in all files
-  std::size_t bytes = 0;  ///< of all files
+  std::size_t dialects = 0;  ///< that have cases
+  std::size_t cases = 0;     ///< of all dialects, each counted once
+  std::size_t bytes = 0;     ///< of all files
 };
 
-/// Writes vectors.json, inputs.safetensors and a safetensors file for each dialect to a folder,
-/// which is created.
+/// Writes vectors.json, inputs.safetensors and expected.safetensors to a folder, which is created.
+/// A case or an array that several dialects share is written once.
 /// \param folder  to write to; files of these names are replaced
 /// \param dialects  whose vectors
-/// \param format  null: every block format
+/// \param format  null: every block format that the dialect has
 /// \param rule  absent: every rule of the format but `optimal` and `search`
 /// \throws Error(invalid_input) where a file cannot be written; Error(usage) where no dialect has
 ///         the format and rule.

@@ -2,17 +2,20 @@
 #include "lowbit/test_vectors.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <deque>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "capture/sha256.hpp"
 #include "lowbit/dialect.hpp"
+#include "lowbit/dialect_axis.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -50,8 +53,11 @@ class Draw {
 constexpr std::size_t height = 16;
 constexpr std::size_t width = 64;
 
-VectorInput matrix(const char* name, const Dtype& dtype) {
-  return {name, &dtype, height, width, std::vector<float>(height * width)};
+/// Edges need few rows; the files stay small.
+constexpr std::size_t few_rows = 4;
+
+VectorInput matrix(const char* name, const Dtype& dtype, std::size_t rows = height) {
+  return {name, &dtype, rows, width, std::vector<float>(rows * width)};
 }
 
 /// Block maxima b for which 448 b / A is halfway between two E4M3 numbers, elements on E2M1 ties.
@@ -91,30 +97,30 @@ std::vector<VectorInput> make_inputs() {
   }
   underflow.values[0] = 4.0F;
   all.push_back(std::move(underflow));
-  VectorInput zeros = matrix("zeros", dtype_bf16);
+  VectorInput zeros = matrix("zeros", dtype_bf16, height / 2);
   for (std::size_t i = 0; i < zeros.values.size(); ++i) {
     const std::size_t block = i / 32 % 4;
     zeros.values[i] = block == 0 ? 0.0F : block == 1 ? -0.0F : draw.number(-4, 0);
     if (block == 3 && i % 3 == 0) zeros.values[i] = i % 2 == 0 ? -0.0F : -std::ldexp(1.0F, -12);
   }
   all.push_back(std::move(zeros));
-  VectorInput empty = matrix("only_zeros", dtype_bf16);
+  VectorInput empty = matrix("only_zeros", dtype_bf16, few_rows);
   for (std::size_t i = 0; i < empty.values.size(); i += 3) empty.values[i] = -0.0F;
   all.push_back(std::move(empty));
-  VectorInput nan = fill(matrix("nan", dtype_bf16), -4, 0);
+  VectorInput nan = fill(matrix("nan", dtype_bf16, few_rows), -4, 0);
   for (std::size_t i = 5; i < nan.values.size(); i += 97) {
     nan.values[i] = std::bit_cast<float>(i % 2 == 0 ? 0x7FC00000U : 0xFFC00000U);
   }
   all.push_back(std::move(nan));
-  VectorInput infinity = fill(matrix("infinity", dtype_bf16), -4, 0);
+  VectorInput infinity = fill(matrix("infinity", dtype_bf16, few_rows), -4, 0);
   for (std::size_t i = 7; i < infinity.values.size(); i += 131) {
     infinity.values[i] = std::copysign(std::numeric_limits<float>::infinity(), infinity.values[i]);
   }
   all.push_back(std::move(infinity));
-  VectorInput huge = fill(matrix("huge", dtype_f32), 100, 126);
+  VectorInput huge = fill(matrix("huge", dtype_f32, few_rows), 100, 126);
   huge.values[3] = std::numeric_limits<float>::max();
   all.push_back(std::move(huge));
-  VectorInput tiny = fill(matrix("tiny", dtype_f32), -149, -125);
+  VectorInput tiny = fill(matrix("tiny", dtype_f32, few_rows), -149, -125);
   for (float& x : tiny.values) x = std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) | 1U);
   all.push_back(std::move(tiny));
   VectorInput partial{"partial", &dtype_f32, 5, 50, std::vector<float>(250)};
@@ -126,26 +132,17 @@ std::vector<VectorInput> make_inputs() {
   return all;
 }
 
-InputType type_of(const VectorInput& input) {
-  return input_type_of(*input.dtype);
-}
-
 /// A file's tensors, whose bytes it keeps.
 class Entries {
  public:
-  template <typename T>
+  /// \return the SHA-256 of the bytes
   std::string add(std::string name, const Dtype& dtype, std::vector<std::uint64_t> shape,
-                  std::span<const T> items) {
-    const auto bytes = std::as_bytes(items);
-    held_.emplace_back(bytes.begin(), bytes.end());
+                  std::vector<std::byte> bytes) {
+    held_.push_back(std::move(bytes));
     tensors_.push_back({std::move(name), &dtype, std::move(shape), held_.back()});
     return hex_digest(held_.back());
   }
-  void write(const std::filesystem::path& path,
-             const std::map<std::string, std::string>& metadata) const {
-    write_safetensors(path, tensors_, metadata);
-  }
-  [[nodiscard]] bool empty() const { return tensors_.empty(); }
+  void write(const std::filesystem::path& path) const { write_safetensors(path, tensors_, {}); }
 
  private:
   std::deque<std::vector<std::byte>> held_;
@@ -158,38 +155,114 @@ std::string file_digest(const std::filesystem::path& path) {
   return hex_digest(file.tensors()[0].bytes);
 }
 
-void add_case(const QuantizeOptions& options, const VectorInput& input, Entries& entries,
-              Json& cases) {
-  const std::size_t blocks =
-      (input.columns + static_cast<std::size_t>(options.format->block_size) - 1) /
-      static_cast<std::size_t>(options.format->block_size);
-  std::vector<BlockChoice> choices(input.rows * blocks);
-  BlockTensor t;
-  try {
-    t = quantize(input.values, input.rows, input.columns, options, choices);
-  } catch (const Error&) {
-    return;  // what the dialect refuses has no vector
+/// What dialects make of one input in one format: each array once, however many dialects and rules
+/// give it.
+class Stack {
+ public:
+  /// \return its number
+  std::size_t add(std::size_t rows, std::span<const std::uint8_t> bytes) {
+    rows_ = rows;
+    std::vector<std::uint8_t> held(bytes.begin(), bytes.end());
+    const auto [at, is_new] = numbers_.emplace(std::move(held), numbers_.size());
+    if (is_new) arrays_.push_back(&at->first);
+    return at->second;
   }
-  std::vector<std::uint8_t> decisions(choices.size());
-  for (std::size_t i = 0; i < choices.size(); ++i)
-    decisions[i] = static_cast<std::uint8_t>(choices[i]);
-  const std::string name = fmt::format("{}.{}.{}{}", input.name, options.format->name,
-                                       name_of(*options.rule), options.block_2d ? ".2d" : "");
-  Json c{{"name", name},
-         {"dialect", options.dialect->name},
-         {"format", options.format->name},
-         {"rule", name_of(*options.rule)},
-         {"input", input.name},
-         {"block_2d", options.block_2d},
-         {"amax_bits", fmt::format("0x{:08x}", std::bit_cast<std::uint32_t>(t.amax))},
-         {"encode_constant", t.encode_constant}};
-  c["sha256"] = {{"values", entries.add<std::uint8_t>(name + ".values", dtype_u8,
-                                                      {t.rows, t.value_bytes_per_row()}, t.values)},
-                 {"scales", entries.add<std::uint8_t>(name + ".scales", dtype_u8,
-                                                      {t.rows, t.blocks_per_row()}, t.scales)},
-                 {"decisions", entries.add<std::uint8_t>(name + ".decisions", dtype_u8,
-                                                         {t.rows, t.blocks_per_row()}, decisions)}};
-  cases.push_back(std::move(c));
+  void write(std::string name, Entries& entries) const {
+    std::vector<std::byte> all;
+    for (const std::vector<std::uint8_t>* const array : arrays_) {
+      const auto bytes = std::as_bytes(std::span(*array));
+      all.insert(all.end(), bytes.begin(), bytes.end());
+    }
+    const std::uint64_t row_bytes = all.size() / (arrays_.size() * rows_);
+    entries.add(std::move(name), dtype_u8, {arrays_.size(), rows_, row_bytes}, std::move(all));
+  }
+
+ private:
+  std::size_t rows_ = 1;
+  std::map<std::vector<std::uint8_t>, std::size_t> numbers_;
+  std::vector<const std::vector<std::uint8_t>*> arrays_;
+};
+
+/// What the entries of a case are.
+constexpr std::string_view case_keys =
+    R"(["format", "rule", "input", "block_2d", "amax", "values", "scales", "decisions"])";
+
+/// The cases of all dialects, each once, and the arrays that they expect.
+class Cases {
+ public:
+  /// \return the case's number; nothing where the dialect refuses the input
+  std::optional<std::size_t> add(const QuantizeOptions& options, const VectorInput& input) {
+    const auto size = static_cast<std::size_t>(options.format->block_size);
+    std::vector<BlockChoice> choices(input.rows * ((input.columns + size - 1) / size));
+    BlockTensor t;
+    try {
+      t = quantize(input.values, input.rows, input.columns, options, choices);
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+    std::vector<std::uint8_t> decisions(choices.size());
+    for (std::size_t i = 0; i < choices.size(); ++i)
+      decisions[i] = static_cast<std::uint8_t>(choices[i]);
+    const auto expect = [&](std::string_view part, std::span<const std::uint8_t> bytes) {
+      return stacks_[fmt::format("{}.{}.{}", options.format->name, input.name, part)].add(t.rows,
+                                                                                          bytes);
+    };
+    // In the order of case_keys.
+    const Json c{options.format->name,
+                 name_of(*options.rule),
+                 input.name,
+                 options.block_2d,
+                 fmt::format("{:08x}", std::bit_cast<std::uint32_t>(t.amax)),
+                 expect("values", t.values),
+                 expect("scales", t.scales),
+                 expect("decisions", decisions)};
+    const auto [at, is_new] = numbers_.emplace(c.dump(), texts_.size());
+    if (is_new) texts_.push_back(at->first);
+    return at->second;
+  }
+  void write_arrays(const std::filesystem::path& path) const {
+    Entries entries;
+    for (const auto& [name, stack] : stacks_) stack.write(name, entries);
+    entries.write(path);
+  }
+  /// One JSON array for each case.
+  [[nodiscard]] const std::vector<std::string>& texts() const { return texts_; }
+
+ private:
+  std::map<std::string, Stack> stacks_;
+  std::map<std::string, std::size_t> numbers_;
+  std::vector<std::string> texts_;
+};
+
+/// The dialect's cases, by number.
+std::vector<std::size_t> cases_of(const Dialect& dialect, const BlockFormat* format,
+                                  std::optional<ScaleRule> rule, Cases& cases) {
+  std::vector<std::size_t> numbers;
+  for (const BlockFormat& f : block_formats()) {
+    if (format != nullptr ? &f != format : !has_format(dialect, f)) continue;
+    for (const ScaleRule r : scale_rules()) {
+      if (rule ? r != *rule : searches(r)) continue;
+      if (!is_valid_rule(f, r, &dialect)) continue;
+      for (const VectorInput& input : vector_inputs()) {
+        for (const bool square : {false, true}) {
+          QuantizeOptions options;
+          options.format = &f;
+          options.rule = r;
+          options.dialect = &dialect;
+          options.block_2d = square;
+          options.nonfinite = NonFinite::propagate;
+          options.input_type = input_type_of(*input.dtype);
+          if (const auto number = cases.add(options, input)) numbers.push_back(*number);
+        }
+      }
+    }
+  }
+  return numbers;
+}
+
+/// A list whose items have a line each.
+std::string lines(std::span<const std::string> items) {
+  return fmt::format("[\n  {}\n ]", fmt::join(items, ",\n  "));
 }
 
 }  // namespace
@@ -207,71 +280,57 @@ VectorSummary write_vectors(const std::filesystem::path& folder, std::span<const
     throw Error(ErrorKind::invalid_input,
                 fmt::format("{}: {}", folder.string(), failure.message()));
   }
-  VectorSummary summary;
-  Json all{{"vectors", 1}, {"lowbit", LOWBIT_VERSION}, {"inputs", Json::object()}};
-  Entries inputs;
-  Json input_list = Json::array();
-  for (const VectorInput& input : vector_inputs()) {
-    const std::vector<std::byte> bytes = from_f32(*input.dtype, input.values);
-    input_list.push_back({{"name", input.name},
-                          {"dtype", input.dtype->name},
-                          {"rows", input.rows},
-                          {"columns", input.columns},
-                          {"sha256", inputs.add<std::byte>(input.name, *input.dtype,
-                                                           {input.rows, input.columns}, bytes)}});
-  }
-  inputs.write(folder / "inputs.safetensors", {});
-  all["inputs"] = {{"file", "inputs.safetensors"},
-                   {"sha256", file_digest(folder / "inputs.safetensors")},
-                   {"tensors", std::move(input_list)}};
-  summary.bytes += std::filesystem::file_size(folder / "inputs.safetensors");
-  summary.files = 1;
-  all["dialects"] = Json::array();
+  Cases cases;
+  std::vector<std::string> dialect_texts;
   for (const Dialect& dialect : dialects) {
-    Entries entries;
-    Json cases = Json::array();
-    for (const BlockFormat& f : block_formats()) {
-      if (format != nullptr && &f != format) continue;
-      for (const ScaleRule r : scale_rules()) {
-        if (rule ? r != *rule : searches(r)) continue;
-        if (!is_valid_rule(f, r, &dialect)) continue;
-        for (const VectorInput& input : vector_inputs()) {
-          for (const bool square : {false, true}) {
-            QuantizeOptions options;
-            options.format = &f;
-            options.rule = r;
-            options.dialect = &dialect;
-            options.block_2d = square;
-            options.nonfinite = NonFinite::propagate;
-            options.input_type = type_of(input);
-            add_case(options, input, entries, cases);
-          }
-        }
+    const std::vector<std::size_t> numbers = cases_of(dialect, format, rule, cases);
+    if (numbers.empty()) continue;
+    Json axes = Json::object();  // where it is not canonical
+    for (const DialectAxis& axis : dialect_axes()) {
+      if (axis.get(dialect) != axis.get(canonical)) {
+        axes[std::string(axis.name)] = axis.value_of(dialect).name;
       }
     }
-    if (entries.empty()) continue;
-    const std::string name = fmt::format("{}.safetensors", dialect.name);
-    entries.write(folder / name, {{"dialect", std::string(dialect.name)}});
-    summary.bytes += std::filesystem::file_size(folder / name);
-    ++summary.files;
-    summary.cases += cases.size();
-    all["dialects"].push_back({{"name", dialect.name},
-                               {"library", dialect.library},
-                               {"versions", dialect.versions},
-                               {"status", name_of(dialect.status)},
-                               {"file", name},
-                               {"sha256", file_digest(folder / name)},
-                               {"cases", std::move(cases)}});
+    const Json d{{"name", dialect.name},         {"library", dialect.library},
+                 {"versions", dialect.versions}, {"status", name_of(dialect.status)},
+                 {"axes", std::move(axes)},      {"cases", numbers}};
+    dialect_texts.push_back(d.dump());
   }
-  if (summary.cases == 0) {
+  if (cases.texts().empty()) {
     throw Error(ErrorKind::usage, "no dialect has the format and rule that were asked for");
   }
+  Entries inputs;
+  std::vector<std::string> input_texts;
+  for (const VectorInput& input : vector_inputs()) {
+    const Json i{{"name", input.name},
+                 {"dtype", input.dtype->name},
+                 {"rows", input.rows},
+                 {"columns", input.columns},
+                 {"sha256", inputs.add(input.name, *input.dtype, {input.rows, input.columns},
+                                       from_f32(*input.dtype, input.values))}};
+    input_texts.push_back(i.dump());
+  }
+  VectorSummary summary;
+  summary.cases = cases.texts().size();
+  summary.dialects = dialect_texts.size();
+  std::string files;
+  const auto file = [&](const char* key, const char* name, const auto& write) {
+    write(folder / name);
+    files += fmt::format(" \"{}\": {{\"file\": \"{}\", \"sha256\": \"{}\"}},\n", key, name,
+                         file_digest(folder / name));
+    summary.bytes += std::filesystem::file_size(folder / name);
+  };
+  file("inputs", "inputs.safetensors", [&](const auto& path) { inputs.write(path); });
+  file("expected", "expected.safetensors", [&](const auto& path) { cases.write_arrays(path); });
+  const std::string text = fmt::format(
+      "{{\n \"vectors\": 2,\n \"lowbit\": \"{}\",\n{} \"tensors\": {},\n \"dialects\": {},\n"
+      " \"case_keys\": {},\n \"cases\": {}\n}}\n",
+      LOWBIT_VERSION, files, lines(input_texts), lines(dialect_texts), case_keys,
+      lines(cases.texts()));
   OutputFile index(folder / "vectors.json");
-  const std::string text = all.dump(1) + "\n";
   index.write(text);
   index.commit();
   summary.bytes += text.size();
-  ++summary.files;
   return summary;
 }
 
