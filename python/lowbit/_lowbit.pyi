@@ -17,7 +17,9 @@ def formats() -> list[dict[str, Any]]:
     """
 
 def dialects() -> list[dict[str, Any]]:
-    """Every dialect: name, summary."""
+    """
+    Every dialect: name, summary, formats (the block formats that its program has).
+    """
 
 def captured_configurations() -> list[dict[str, Any]]:
     """

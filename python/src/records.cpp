@@ -50,6 +50,11 @@ nb::list dialect_list() {
     nb::dict d;
     d["name"] = text(dialect.name);
     d["summary"] = text(dialect.summary);
+    nb::list formats;
+    for (const BlockFormat& format : block_formats()) {
+      if (has_format(dialect, format)) formats.append(text(format.name));
+    }
+    d["formats"] = formats;
     all.append(d);
   }
   return all;
@@ -104,7 +109,7 @@ void add_records(nb::module_& m) {
         "Every block format: name, element, integer, scale, block_size, bits_per_element, rules, "
         "default_rule.");
   m.def("dialects", &dialect_list, nb::sig("def dialects() -> list[dict[str, typing.Any]]"),
-        "Every dialect: name, summary.");
+        "Every dialect: name, summary, formats (the block formats that its program has).");
   m.def("captured_configurations", &captured_configurations,
         nb::sig("def captured_configurations() -> list[dict[str, typing.Any]]"),
         "Outputs of other programs that are dialects, for the tests: how each was made.");
