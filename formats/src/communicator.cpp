@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 
 #include "lowbit/evaluate.hpp"
@@ -16,16 +17,19 @@ enum class Word : unsigned char { result, failed, ended, ended_failed };
 using Bytes = Communicator::Bytes;
 
 Bytes record(Word word, std::span<const std::byte> rest) {
-  Bytes out{static_cast<std::byte>(word)};
-  out.insert(out.end(), rest.begin(), rest.end());
+  Bytes out(1 + rest.size());
+  out[0] = static_cast<std::byte>(word);
+  std::ranges::copy(rest, out.begin() + 1);
   return out;
 }
 
 Bytes record(Word word, const Failure& failure) {
-  Bytes out{static_cast<std::byte>(word), static_cast<std::byte>(failure.kind),
-            static_cast<std::byte>(failure.nonfinite)};
   const auto text = std::as_bytes(std::span(failure.text));
-  out.insert(out.end(), text.begin(), text.end());
+  Bytes out(3 + text.size());
+  out[0] = static_cast<std::byte>(word);
+  out[1] = static_cast<std::byte>(failure.kind);
+  out[2] = static_cast<std::byte>(failure.nonfinite);
+  std::ranges::copy(text, out.begin() + 3);
   return out;
 }
 
