@@ -289,7 +289,8 @@ std::string as_markdown(const EvalReport& report) {
   for (std::size_t k = 0; k < report.formats.size(); ++k) {
     text += markdown_line(report, "total", report.formats[k], report.totals[k]);
   }
-  text += "\n" + markdown_head(report, "tensor");
+  text += '\n';
+  text += markdown_head(report, "tensor");
   for (const EvalTensor& tensor : report.tensors) {
     for (std::size_t k = 0; k < report.formats.size(); ++k) {
       text += markdown_line(report, markdown_text(tensor_title(report, tensor)), report.formats[k],
