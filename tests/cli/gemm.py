@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 from fractions import Fraction
 
 failures = []
@@ -217,18 +218,27 @@ def main():
             check(done.returncode == code, f"`{text}` exits {done.returncode}, not {code}: {done.stdout}{done.stderr}")
             return done.stdout + done.stderr
 
-        def interrupted(command, word):
-            """Ctrl-C after the progress line that holds the word. On a busy machine the command may end before the signal comes."""
-            for _ in range(8):
+        def interrupted(command, parts, word=""):
+            """Ctrl-C: the command dies of the signal, and says the parts. With a word, the signal comes after the progress line that
+            holds the word. Without one it comes after a share of the time that the whole command takes, since a fast machine may print
+            no progress line before the end. A busy machine may miss the moment, so there are several tries."""
+            began = time.monotonic()
+            if not word:
+                subprocess.run([lowbit, *command.split()], capture_output=True, cwd=folder, timeout=300)
+            whole = time.monotonic() - began
+            for share in 3 * (0.6, 0.5, 0.7, 0.8):
                 process = subprocess.Popen([lowbit, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
-                line = process.stderr.readline()
-                while line and word not in line:
+                if word:
                     line = process.stderr.readline()
+                    while line and word not in line:
+                        line = process.stderr.readline()
+                else:
+                    time.sleep(share * whole)
                 process.send_signal(signal.SIGINT)
                 out, _ = process.communicate(timeout=120)
-                if process.returncode == -signal.SIGINT:
-                    break
-            return process.returncode, out
+                if process.returncode == -signal.SIGINT and all(part in out for part in parts):
+                    return
+            check(False, f"Ctrl-C: {process.returncode} {out}")
 
         def spread(rows, columns, seed):
             # Blocks of very different size, so that the order of addition matters.
@@ -355,8 +365,7 @@ def main():
         run("quantize big.safetensors -o big.q.safetensors --format nvfp4")
         run(f"gemm --a big.q.safetensors --b big.q.safetensors --model {instruction} --out big.d.safetensors")
         command = f"verify gemm --a big.q.safetensors --b big.q.safetensors --model {instruction} --output big.d.safetensors --search"
-        code, out = interrupted(command, " s  schedules ")
-        check(code == -signal.SIGINT and "mismatches    0" in out and "interrupted" in out and "also fits" in out, f"Ctrl-C: {code} {out}")
+        interrupted(command, ("mismatches    0", "interrupted", "also fits"), " s  schedules ")
 
         # The same in the diagnosis of a mismatch: first word, running sums, and how many mistakes were tried.
         write(folder / "tall.safetensors", {"w": ("F32", [512, 4096], big * 8)})
@@ -368,8 +377,8 @@ def main():
         for at in range(0, len(wrong), 4 * 97):
             wrong[at] ^= 1
         write(folder / "tall.w.safetensors", {"D": (dtype, shape, bytes(wrong))})
-        code, out = interrupted(f"verify gemm {operands} --model {instruction} --output tall.w.safetensors", "mistakes tried")
-        check(code == -signal.SIGINT and "first         (0, 0)" in out and "running sums" in out and "interrupted   after " in out, f"Ctrl-C: {code} {out}")
+        interrupted(f"verify gemm {operands} --model {instruction} --output tall.w.safetensors",
+                    ("first         (0, 0)", "running sums", "interrupted   after "))
 
         layouts(run, folder)
 
