@@ -15,19 +15,19 @@ import stored
 import sweep
 import synth
 import units
-from cache import atomically, digest
+from cache import atomically
 from liberty import LibertyError
 from library import Library
 from progress import Progress
 
 
 def simulator(path):
-    """Version of what counts the toggles. lowbit_gate_sim has none of its own: its contents are in the key."""
+    """Version of what counts the toggles; lowbit_gate_sim's is the hash of its source."""
     if path == "icarus":
         return synth.tool("iverilog", "-V")
     if not os.path.exists(path):
         raise synth.FlowError(f"{path}: not found; build the target lowbit_gate_sim, or use --simulator icarus", 5)
-    return f"lowbit_gate_sim {digest(path)[:8]}"
+    return synth.tool(path, "--version")
 
 
 def judge(row, clock_mhz):

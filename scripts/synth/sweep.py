@@ -11,8 +11,8 @@ STEPS = (0.93, 1.07)
 
 
 def points(unit):
-    """Of the first round."""
-    return [units.Point(recipe, None, pipeline) for recipe in synth.RECIPES for pipeline in ((0, 1) if unit == "exact" else (0,))]
+    """Of the first round. A recipe that differs from another by its LEVELS alone is that other without the deeper pipeline."""
+    return [units.Point(recipe, None, pipeline) for recipe in synth.RECIPES for pipeline in ((0, 1) if unit == "exact" else (0,)) if pipeline or recipe not in synth.LEVELS]
 
 
 def energy(row):

@@ -5,6 +5,7 @@ netlist's cells, its frequency and power against OpenSTA asked anew; bad input a
 
 Exit code 77 (skipped) where a tool or the library is missing."""
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -148,6 +149,8 @@ def main():
         # The event simulator against Icarus, settled values and glitches.
         ours, icarus = (json.loads(run(*design, "--glitches", *s).stdout)[0] for s in ((), ("--simulator", "icarus")))
         check("gate_sim" in ours["tools"]["simulator"] and "Icarus" in icarus["tools"]["simulator"], "both simulators ran")
+        with open(os.path.join(HERE, "..", "..", "sim", "src", "mac", "gate_sim.cpp"), "rb") as f:
+            check(ours["tools"]["simulator"] == f"lowbit_gate_sim {hashlib.sha256(f.read()).hexdigest()[:8]}", "the simulator's version is the hash of its source: a build elsewhere finds the results")
         check(ours["pj_per_mac"] == icarus["pj_per_mac"], f"without delays the counts are Icarus': {ours['pj_per_mac']} pJ")
         check(abs(ours["glitch_pj_per_mac"] / icarus["glitch_pj_per_mac"] - 1) < 0.0005 and ours["glitch_pj_per_mac"] > 1.1 * ours["pj_per_mac"],
               f"with delays: {ours['glitch_pj_per_mac']} pJ, Icarus {icarus['glitch_pj_per_mac']}")

@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "scripts", "synth"))
 sys.dont_write_bytecode = True
+import node_page  # noqa: E402
 import nodes  # noqa: E402
 import synth  # noqa: E402
 
@@ -56,27 +57,39 @@ def main():
     with open(os.path.join(ROOT, "docs", "mac_report.md"), encoding="utf-8") as f:
         text = f.read()
     everything = nodes.with_default_library(rows, os.path.join(ROOT, "docs", "mac_report", "nodes.json"), known)
-    check(text == nodes.page(text, everything, known, scaling), "the part `By node` of docs/mac_report.md is what its rows say")
-    check(nodes.page("# Title\n\nx\n\n## By node\nold\n", [], known, scaling).startswith("# Title\n\nx\n\n## By node\n\nMade by"), "the part of the page is replaced, the rest stays")
+    check(text == node_page.page(text, everything, known, scaling), "the part `By node` of docs/mac_report.md is what its rows say")
+    check(node_page.page("# Title\n\nx\n\n## By node\nold\n", [], known, scaling).startswith("# Title\n\nx\n\n## By node\n\nMade by"), "the part of the page is replaced, the rest stays")
     check({r["node"] for r in rows} == {n["node"] for n in known}, "every node has a row")
     check(rows == nodes.merged(rows, [], known), "the rows are in the page's order, each once")
     new = dict(rows[0], nand2=1.0)
     both = nodes.merged(rows, [new, dict(new, lanes=7)], known)
     check(len(both) == len(rows) + 1 and both[[nodes.key(r) for r in both].index(nodes.key(new))]["nand2"] == 1.0, "a row measured anew replaces its own")
     # By hand: 130 nm at 1.2 V has 7.171 * 1.44 - 6.709 * 1.2 + 2.904 = 5.179, 32 nm at 0.9 V 0.4571 (the paper's own example).
-    area, energy = nodes.factors(scaling, 130, 1.2)
+    area, energy = node_page.factors(scaling, 130, 1.2)
     check(area == 0.072 and abs(energy - 0.4571 / 5.1794) < 1e-4, f"scaling from 130 nm: {area}, {energy:.4f}")
-    check(nodes.factors(scaling, 32, 0.9) == (1, 1.0), "scaling from the node itself")
+    check(node_page.factors(scaling, 32, 0.9) == (1, 1.0), "scaling from the node itself")
     # 180 nm has a polynomial of the first order: 24.64 * 1.8 - 17.98 = 26.372.
-    area, energy = nodes.factors(scaling, 180, 1.8)
+    area, energy = node_page.factors(scaling, 180, 1.8)
     check(area == 0.025 and abs(energy - 0.4571 / 26.372) < 1e-5, f"scaling from 180 nm: {area}, {energy:.5f}")
     # At one voltage the energy falls with the node, by no more than its square: a coefficient in the wrong place breaks this.
     for large, small, volts in ((180, 130, 1.8), (130, 32, 1.0), (32, 14, 1.0), (14, 7, 0.8)):
-        falls = nodes.factors(scaling, small, volts)[1] / nodes.factors(scaling, large, volts)[1]
+        falls = node_page.factors(scaling, small, volts)[1] / node_page.factors(scaling, large, volts)[1]
         check(1 < falls <= (large / small) ** 2, f"energy from {large} to {small} nm at {volts} V: less by {falls:.2f}")
-    check(all(str(n["nm"]) in scaling["area_to_32nm"] and str(n["nm"]) in scaling["energy_of_volts"] for n in known + scaling["published"]), "every node is in the table")
+    check(all(str(n["nm"]) in scaling["area_to_32nm"] and str(n["nm"]) in scaling["energy_of_volts"] for n in known + [p for p in scaling["published"] if p["nm"]]), "every node is in the table")
     pair = [dict(rows[0], unit="exact", lanes=16, format=f, node="n", recipe="area", nand2=a, pj_per_mac=e) for f, a, e in (("if4", 125.0, 2.0), ("nvfp4", 100.0, 1.6))]
-    check(nodes.ratios(pair) == {("n", "area"): (1.25, 1.25)}, "IF4 over NVFP4")
+    check(node_page.ratios(pair) == {("n", "area"): (1.25, 1.25)}, "IF4 over NVFP4")
+    with open(os.path.join(ROOT, "docs", "mac.md"), encoding="utf-8") as f:
+        text = f.read()
+    check(text == node_page.with_data_sheet(text, everything, known), "the data sheet's table by node is what the rows say")
+    for old in ("", "| old |\n"):
+        sheet = node_page.with_data_sheet(f"# Title\n{node_page.BEGIN}\n{old}{node_page.END}\n\nrest\n", [], [])
+        check(sheet.startswith(f"# Title\n{node_page.BEGIN}\n\n| node |") and sheet.endswith(f"|\n\n{node_page.END}\n\nrest\n") and "old" not in sheet, "the rest of the data sheet stays")
+    small = [dict(pair[0], fmax_mhz=100.0, area_um2=3.0, glitch_pj_per_mac=None), dict(pair[0], recipe="fastest+pipeline", nand2=200.0, fmax_mhz=300.0, area_um2=4.0, glitch_pj_per_mac=7.0)]
+    sheet = node_page.data_sheet(small, [{"node": "n", "title": "N"}])
+    check(sheet[2:] == ["| N | smallest |  |  |  |  | 125 | 3 | 100 | 2 |", "| N | fastest |  |  |  |  | 200 | 4 | 300 | 7 |"], f"the smallest and the fastest row, and nothing where nothing was measured: {sheet[2:]}")
+    gaps = node_page.missing([dict(r, node=n) for n in "nm" for r in pair] + [dict(pair[0], node="n", unit="gst")], [{"node": n, "recipes": ["area", "fastest"]} for n in "nm"])
+    fast = ["exact if4 16 lanes fastest+pipeline", "exact nvfp4 16 lanes fastest+pipeline"]
+    check(gaps == {"n": fast, "m": ["gst if4 16 lanes area"] + fast}, f"what was not measured is named: {gaps}")
     return 0
 
 

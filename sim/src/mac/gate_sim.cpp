@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <string>
@@ -258,6 +259,11 @@ void Simulation::run() {
 
 int main(int argc, char** argv) {
   if (argc != 2) fail("usage: lowbit_gate_sim FILE (scripts/synth/events.py writes it)");
+  if (std::strcmp(argv[1], "--version") == 0) {
+    // The hash of this source: builds of it in other folders or by other compilers count the same.
+    std::puts("lowbit_gate_sim " LOWBIT_GATE_SIM_SOURCE);
+    return 0;
+  }
   std::ifstream in(argv[1]);
   if (!in) fail(std::string(argv[1]) + ": cannot be opened");
   Simulation simulation(in);
