@@ -71,12 +71,15 @@ def check_folders():
 
 
 def check_index():
-    """docs/README.md lists every page once."""
+    """docs/README.md lists every page once, and the site's navigation has every page."""
     text = (ROOT / "docs/README.md").read_text()
     listed = re.findall(r"\[([\w]+\.md)\]\(", text.partition("| page |")[2])
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md", "api.md", "glossary.md"}
     for page in sorted(pages):
         check(listed.count(page) == 1, f"docs/README.md lists {page} {listed.count(page)} times")
+    navigation = re.findall(r"[\w]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2])
+    for page in sorted(pages | {"README.md", "api.md", "glossary.md"}):
+        check(navigation.count(page) == (2 if page == "README.md" else 1), f"mkdocs.yml: the navigation has {page} {navigation.count(page)} times")
 
 
 def check_glossary():
