@@ -3,8 +3,8 @@
 //
 // Three stages, each only where the one before leaves more than one byte: binary32 with a bound on
 // its error; binary64, whose terms are exact and whose sum has a relative error of a few 2^-53;
-// exact rationals. The first stage walks away from the byte of static_6 in both directions and
-// stops where what cannot improve any more exceeds the best error:
+// exact rationals. The first stage looks at groups of sixteen bytes, away from that of the byte of
+// static_6 in both directions, and stops where what cannot improve any more exceeds the best error:
 // - upwards, elements whose code is 0 keep it, as y = fl(x * inv) does not grow;
 // - downwards, elements that saturate keep their code, and its value moves away from x.
 #pragma once
@@ -16,41 +16,23 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "quantize/block_engine.hpp"
+#include "search/candidate_errors.hpp"
 
 namespace lowbit::detail {
-
-/// The value of nearest_even_code(y), computed without a table so that loops become vectors.
-template <const ElementFormat& Format>
-inline float nearest_even_value(float y) {
-  constexpr float largest = value_table<Format>[Format.max_code()];
-  constexpr float aligner = power_of_two(23 + Format.unit_exponent());
-  const auto bits = std::bit_cast<std::uint32_t>(y);
-  const float magnitude = std::bit_cast<float>(bits & 0x7FFFFFFFU);
-  const float m = magnitude < largest ? magnitude : largest;
-  const float aligned = (m + aligner) - aligner;
-  float value = aligned;
-  if constexpr (!Format.is_integer()) {
-    constexpr int dropped = 23 - Format.mantissa_bits;
-    constexpr float smallest_normal = power_of_two(Format.min_exponent());
-    const auto from = std::bit_cast<std::uint32_t>(m);
-    const std::uint32_t odd = from >> dropped & 1U;
-    const std::uint32_t to = (from + ((1U << (dropped - 1)) - 1U) + odd) & ~((1U << dropped) - 1U);
-    value = m < smallest_normal ? aligned : std::bit_cast<float>(to);
-  }
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | (bits & 0x80000000U));
-}
 
 template <const ElementFormat& Element, const ElementFormat& Integer = Element>
 class ScaleSearch {
   static constexpr bool is_adaptive = !(Element == Integer);
-  static constexpr int lanes = 8;
   using Exact = boost::multiprecision::cpp_rational;
 
  public:
   explicit ScaleSearch(const TensorConstants& constants)
-      : t_(constants), is_mx_(constants.format->family() == ScaleFamily::mx) {}
+      : t_(constants),
+        is_mx_(constants.format->family() == ScaleFamily::mx),
+        errors_of_({candidate_errors(Element), candidate_errors(Integer)}) {}
 
   /// \param base  the byte of static_6 (MX: rceil)
   /// \param x  the block; zeros beyond the count are not read
@@ -68,63 +50,59 @@ class ScaleSearch {
     load(x, count, weights, amax);
     base_ = base;
     survivors_ = 0;
+    const int radius = t_.search_radius == 0 ? 256 : t_.search_radius;
     const int lowest = is_mx_ ? 0 : 1;
     const int highest = static_cast<int>(t_.format->scale->max_code());
-    const int radius = t_.search_radius == 0 ? 256 : t_.search_radius;
-    const int first = std::clamp(int{base}, lowest, highest);
-    const int last = std::min(highest, base + radius);
+    first_ = std::clamp(int{base}, lowest, highest);
+    lowest_ = std::max(lowest, base - radius);
+    highest_ = std::min(highest, base + radius);
     upper_ = std::numeric_limits<double>::infinity();
-    for (int byte = first; byte <= last; ++byte) {
-      if (try_byte<Walk::up>(byte)) break;
+    const int middle = first_ / candidate_group;
+    const Stops stops = try_group(middle);
+    bool stop = stops.upwards;
+    for (int g = middle + 1; !stop && g * candidate_group <= highest_; ++g) {
+      stop = try_group(g).upwards;
     }
-    for (int byte = first - 1; byte >= std::max(lowest, base - radius); --byte) {
-      if (try_byte<Walk::down>(byte)) break;
+    stop = stops.downwards;
+    for (int g = middle - 1; !stop && (g + 1) * candidate_group > lowest_; --g) {
+      stop = try_group(g).downwards;
     }
     return decide();
   }
 
  private:
-  /// What a byte's scale means; index 1: integer blocks.
-  struct Scale {
-    float inverse;
-    std::array<double, 2> value;      ///< of an element of 1, rounded a few times
-    std::array<double, 2> numerator;  ///< exact: value * C * the denominator of E; MX: the value
-  };
-  /// Which bytes come next, and so which part of the error cannot shrink any more.
-  enum class Walk : std::uint8_t { up, down };
   struct Survivor {
     int byte = 0;
     bool integer = false;
     double lower = 0.0;  ///< bounds of sqrt(error) from below
   };
-  struct Sums {
-    float error;
-    float kept;  ///< of elements whose error does not shrink along the walk
+  /// Whether no byte further away can be better.
+  struct Stops {
+    bool upwards = true;
+    bool downwards = true;
   };
 
-  /// Computed when a block first asks for it.
-  const Scale& scale_of(int byte) {
-    const auto at = static_cast<std::size_t>(byte);
-    if (!ready_[at]) set_up(byte, scales_[at]);
-    ready_[at] = true;
-    return scales_[at];
-  }
-
-  void set_up(int byte, Scale& s) const {
-    if (is_mx_) {
-      const int e = byte - t_.format->scale->bias;
-      s.inverse = std::ldexp(1.0F, -e);
-      s.value = {std::ldexp(1.0, e + t_.format->element_exponent), 0.0};
-      s.numerator = s.value;
-      return;
+  /// Computed when a block first asks for the group.
+  void prepare(int group) {
+    if (std::exchange(ready_[static_cast<std::size_t>(group)], true)) return;
+    for (int byte = group * candidate_group; byte < (group + 1) * candidate_group; ++byte) {
+      const auto at = static_cast<std::size_t>(byte);
+      if (is_mx_) {
+        const int e = byte - t_.format->scale->bias;
+        inverse_[at] = std::ldexp(1.0F, -e);
+        value_[0][at] = std::ldexp(1.0F, e + t_.format->element_exponent);
+        continue;
+      }
+      const float scale = scale_of(byte);
+      inverse_[at] = byte != 0 ? 1.0F / (t_.decode_scale * scale) : 0.0F;
+      const double value = double{scale} * t_.scaled_amax / t_.encode_constant;
+      const Ratio unit = t_.format->integer_unit();
+      value_[0][at] = static_cast<float>(value);
+      value_[1][at] = static_cast<float>(value * unit.numerator / unit.denominator);
     }
-    const float scale = to_float(*t_.format->scale, static_cast<std::uint32_t>(byte));
-    s.inverse = byte != 0 ? 1.0F / (t_.decode_scale * scale) : 0.0F;
-    const Ratio unit = t_.format->integer_unit();
-    const double product = double{scale} * t_.scaled_amax;
-    s.value = {product / t_.encode_constant,
-               product / t_.encode_constant * unit.numerator / unit.denominator};
-    s.numerator = {product * unit.denominator, product * unit.numerator};
+  }
+  [[nodiscard]] float scale_of(int byte) const {
+    return to_float(*t_.format->scale, static_cast<std::uint32_t>(byte));
   }
 
   void load(const float* x, int count, const float* weights, float amax) {
@@ -132,8 +110,8 @@ class ScaleSearch {
     x_ = x;
     weights_ = weights;
     // The block's largest magnitude becomes 1 to 2, the largest weight 1: no square overflows.
-    const double factor = std::ldexp(1.0, -std::ilogb(amax));
-    power_ = factor;
+    const int exponent = -std::ilogb(amax);
+    power_ = {std::ldexp(1.0F, exponent / 2), std::ldexp(1.0F, exponent - exponent / 2)};
     mx_second_ = is_mx_ ? std::ldexp(1.0F, -t_.format->element_exponent) : 1.0F;
     float top = 0.0F;
     float least = std::numeric_limits<float>::infinity();
@@ -143,94 +121,73 @@ class ScaleSearch {
     }
     // Weights that binary32 cannot hold beside each other are left to the second stage.
     prefilter_ = weights == nullptr || (top > 0.0F && least / top > 0x1p-100F);
+    if (top == 0.0F) top = 1.0F;
+    const double factor = double{power_[0]} * power_[1];
     double norm = 0.0;
-    padded_ = (count + lanes - 1) / lanes * lanes;
-    for (int i = 0; i < padded_; ++i) {
-      const bool real = i < count;
-      raw_[i] = real ? x[i] : 0.0F;
-      scaled_[i] = real ? static_cast<float>(x[i] * factor) : 0.0F;
-      weight_[i] = !real                ? 0.0F
-                   : weights == nullptr ? 1.0F
-                                        : weights[i] / (top > 0.0F ? top : 1.0F);
+    for (int i = 0; i < count; ++i) {
+      raw_[i] = std::fabs(x[i]);
+      scaled_[i] = static_cast<float>(raw_[i] * factor);
+      weight_[i] = weights == nullptr ? 1.0F : weights[i] / top;
       norm += double{weight_[i]} * scaled_[i] * scaled_[i];
     }
     norm_ = 1.001 * std::sqrt(norm);
   }
 
-  /// \param second  R of integer blocks, or 2^-element_exponent of MX formats; else 1
-  template <Walk Way, const ElementFormat& Format>
-  Sums sums(float inverse, float second, float factor) const {
-    constexpr float largest = value_table<Format>[Format.max_code()];
-    std::array<float, lanes> error{};
-    std::array<float, lanes> kept{};
-    for (int i = 0; i < padded_; i += lanes) {
-      const float* const raw = raw_.data() + i;
-      const float* const x = scaled_.data() + i;
-      const float* const w = weight_.data() + i;
-      for (int l = 0; l < lanes; ++l) {
-        const float y = raw[l] * inverse * second;
-        const float q = nearest_even_value<Format>(y);
-        const float v = q * factor;
-        const float d = v - x[l];
-        const float e = w[l] * (d * d);
-        error[l] += e;
-        if constexpr (Way == Walk::up) {
-          kept[l] += q == 0.0F ? e : 0.0F;
-        } else {
-          const bool beyond = std::fabs(y) >= largest && std::fabs(x[l]) >= std::fabs(v);
-          kept[l] += beyond ? e : 0.0F;
-        }
-      }
-    }
-    // In halves: a chain of additions would be most of the time of a block of 16.
-    for (int half = lanes / 2; half > 0; half /= 2) {
-      for (int l = 0; l < half; ++l) {
-        error[l] += error[l + half];
-        kept[l] += kept[l + half];
-      }
-    }
-    return {error[0], kept[0]};
-  }
-
-  /// Bound on the error of sqrt(sum) in binary32: values carry a relative error of 2^-23, whose
-  /// root of squares is at most 2^-22 (norm + sqrt(error)); differences, squares, weights and n
-  /// additions one of (n + 16) 2^-24; what underflows is below 2^-66.
+  /// Bound on the error of sqrt(sum) in binary32, relative part and constant part: values carry a
+  /// relative error of 2^-23, whose root of squares is at most 2^-22 (norm + sqrt(error));
+  /// differences, squares, weights and n additions one of (n + 16) 2^-24; what underflows is below
+  /// 2^-66.
+  [[nodiscard]] double relative_slack() const { return 0x1p-21 + (count_ + 16) * 0x1p-24; }
+  [[nodiscard]] double constant_slack() const { return 0x1p-22 * norm_ + 0x1p-66; }
   [[nodiscard]] double slack(double root) const {
-    return 0x1p-22 * (norm_ + 2.0 * root) + root * (padded_ + 16) * 0x1p-24 + 0x1p-66;
+    return relative_slack() * root + constant_slack();
   }
 
-  /// \return whether no byte further along the walk can be better
-  template <Walk Way>
-  bool try_byte(int byte) {
-    const Scale& s = scale_of(byte);
-    bool stop = try_candidate<Way, Element>(byte, false, s);
-    if constexpr (is_adaptive) {
-      const bool stop_of_integers = try_candidate<Way, Integer>(byte, true, s);
-      stop = stop && stop_of_integers;
-    }
-    return stop;
-  }
-
-  template <Walk Way, const ElementFormat& Format>
-  bool try_candidate(int byte, bool integer, const Scale& s) {
+  Stops try_group(int group) {
+    const int begin = std::max(group * candidate_group, lowest_);
+    const int end = std::min((group + 1) * candidate_group, highest_ + 1);
+    constexpr int kinds = is_adaptive ? 2 : 1;
     if (!prefilter_) {
-      keep({byte, integer, 0.0});
-      return false;
+      for (int byte = begin; byte < end; ++byte) {
+        for (int k = 0; k < kinds; ++k) keep({byte, k == 1, 0.0});
+      }
+      return {false, false};
     }
-    const double wanted = s.value[integer ? 1 : 0] * power_;
-    // Values beyond this are far from the block, whose largest magnitude is below 2.
-    const auto factor = static_cast<float>(std::min(wanted, 0x1p40));
-    const Sums found = sums<Way, Format>(s.inverse, second_of(integer), factor);
-    const double root = std::sqrt(double{found.error});
-    const double margin = slack(root);
-    upper_ = std::min(upper_, root + margin);
-    if (!(root - margin > upper_)) keep({byte, integer, root - margin});
-    // What is below the bound itself is below it less the slack, which a root is not needed for.
-    if (double{found.kept} <= upper_ * upper_) return false;
-    const double least = std::sqrt(double{found.kept});
-    return least - slack(least) > upper_;
+    prepare(group);
+    const auto at = static_cast<std::size_t>(group * candidate_group);
+    float least = std::numeric_limits<float>::infinity();
+    for (std::size_t k = 0; k < kinds; ++k) {
+      errors_of_[k]({raw_.data(), scaled_.data(), weight_.data(), count_},
+                    {inverse_.data() + at, value_[k].data() + at, second_of(k == 1), power_},
+                    errors_[k]);
+      for (int byte = begin; byte < end; ++byte) least = std::min(least, error(k, byte));
+    }
+    const double root = std::sqrt(double{least});
+    upper_ = std::min(upper_, root + slack(root));
+    // root - slack(root) > upper_ for the root of a larger sum.
+    const double limit = (upper_ + constant_slack()) / (1.0 - relative_slack());
+    const double square = limit * limit * (1.0 + 0x1p-40);
+    Stops stops;
+    for (std::size_t k = 0; k < kinds; ++k) {
+      Stops of_kind{false, false};
+      for (int byte = begin; byte < end; ++byte) {
+        const auto lane = static_cast<std::size_t>(byte % candidate_group);
+        if (byte >= first_ && errors_[k].zeros[lane] > square) of_kind.upwards = true;
+        if (byte <= first_ && errors_[k].saturated[lane] > square) of_kind.downwards = true;
+        if (errors_[k].error[lane] > square) continue;
+        const double r = std::sqrt(double{errors_[k].error[lane]});
+        keep({byte, k == 1, r - slack(r)});
+      }
+      stops.upwards = stops.upwards && of_kind.upwards;
+      stops.downwards = stops.downwards && of_kind.downwards;
+    }
+    return stops;
+  }
+  [[nodiscard]] float error(std::size_t kind, int byte) const {
+    return errors_[kind].error[static_cast<std::size_t>(byte % candidate_group)];
   }
 
+  /// R of integer blocks, or 2^-element_exponent of MX formats; else 1.
   [[nodiscard]] float second_of(bool integer) const {
     return integer ? t_.integer_shrink : mx_second_;
   }
@@ -275,18 +232,19 @@ class ScaleSearch {
   /// The second stage: the exact values of the block, times C and E's denominator (MX: themselves),
   /// and the sum of the weighted squared differences to x times the same.
   double terms(const Survivor& s, std::array<double, max_block_elements>& values) {
-    const Scale& scale = scale_of(s.byte);
+    prepare(s.byte / candidate_group);
+    const auto at = static_cast<std::size_t>(s.byte);
     const float second = second_of(s.integer);
-    const double numerator = scale.numerator[s.integer ? 1 : 0];
+    const Ratio unit = t_.format->integer_unit();
+    // Exact: value times denominator().
+    const double numerator = is_mx_ ? double{value_[0][at]}
+                                    : double{scale_of(s.byte)} * t_.scaled_amax *
+                                          (s.integer ? unit.numerator : unit.denominator);
     double sum = 0.0;
     for (int i = 0; i < count_; ++i) {
-      const float y = x_[i] * scale.inverse * second;
-      float q = 0.0F;
-      if constexpr (is_adaptive) {
-        q = s.integer ? nearest_even_value<Integer>(y) : nearest_even_value<Element>(y);
-      } else {
-        q = nearest_even_value<Element>(y);
-      }
+      const float y = x_[i] * inverse_[at] * second;
+      const float q = s.integer ? value_table<Integer>[nearest_even_code<Integer>(y)]
+                                : value_table<Element>[nearest_even_code<Element>(y)];
       values[i] = q * numerator;
       const double d = values[i] - x_[i] * denominator();
       sum += (weights_ == nullptr ? 1.0 : double{weights_[i]}) * (d * d);
@@ -322,13 +280,18 @@ class ScaleSearch {
 
   const TensorConstants& t_;
   bool is_mx_;
-  std::array<Scale, 256> scales_;
-  std::array<bool, 256> ready_{};
+  std::array<CandidateErrorsFunction, 2> errors_of_;  ///< index 1: integer blocks
+  std::array<bool, 256 / candidate_group> ready_{};   ///< which groups of the next two are set
+  std::array<float, 256> inverse_;
+  std::array<std::array<float, 256>, 2> value_;  ///< of an element of 1, rounded a few times
+  std::array<CandidateErrors, 2> errors_;
   int base_ = 0;
+  int first_ = 0;  ///< the admissible byte next to the base
+  int lowest_ = 0;
+  int highest_ = 0;
   int count_ = 0;
-  int padded_ = 0;
-  double power_ = 1.0;      ///< what makes the block's largest magnitude 1 to 2
-  float mx_second_ = 1.0F;  ///< 2^-element_exponent of MX formats
+  std::array<float, 2> power_{};  ///< their product makes the block's largest magnitude 1 to 2
+  float mx_second_ = 1.0F;        ///< 2^-element_exponent of MX formats
   bool prefilter_ = true;
   double norm_ = 0.0;
   double upper_ = 0.0;  ///< of sqrt(least error)
