@@ -40,7 +40,8 @@ void be_silent() {
 }
 
 void refuse_in_several(CLI::App& app, const std::string& path) {
-  static const std::set<std::string> split{"dequantize", "eval", "help", "quantize"};
+  static const std::set<std::string> split{"dequantize", "eval", "help", "quantize",
+                                           "verify quantize"};
   const auto any = [](const CLI::App*) { return true; };
   for (CLI::App* command : app.get_subcommands(any)) {
     const std::string name = path + command->get_name();

@@ -18,6 +18,7 @@
 #include "lowbit/tensor_matrix.hpp"
 #include "lowbit/verify_checkpoint.hpp"
 #include "lowbit/weight_layout.hpp"
+#include "processes.hpp"
 #include "quantize_input.hpp"
 #include "tensor_options.hpp"
 
@@ -40,6 +41,7 @@ bool is_auto(const std::string& text) {
 void apply(const Options& o, const std::string& name, VerifyRequest& request) {
   QuantizeOptions& declared = request.declared;
   request.axes = o.axes;
+  request.ranks = &processes();
   request.search_dialect = is_auto(o.dialect);
   if (!o.dialect.empty() && !is_auto(o.dialect)) declared.dialect = &dialect_named(o.dialect);
   request.search_format = is_auto(o.format);
@@ -96,17 +98,17 @@ Verification verify_one(const TensorFile& file, const TensorFile& source, const 
   } catch (const Error& error) {
     throw Error(o.weight_layout.empty() ? ErrorKind::invalid_input : error.kind(), error.what());
   }
-  const TensorMatrix input = matrix_of(tensor, view, dump.record.transposed);
+  const StoredMatrix input{&tensor, view, dump.record.transposed};
   request.declared.input_type = input_type_of(*tensor.dtype);
-  const std::size_t rows = dump.rows.value_or(input.rows);
-  const std::size_t columns = dump.columns.value_or(input.columns);
-  if (rows != input.rows || columns != input.columns) {
+  const std::size_t rows = dump.rows.value_or(input.rows());
+  const std::size_t columns = dump.columns.value_or(input.columns());
+  if (rows != input.rows() || columns != input.columns()) {
     throw Error(ErrorKind::invalid_input,
                 fmt::format("{}: tensor \"{}\" is {}x{}, the dump's {}x{}", printable(o.input),
-                            printable(name), input.rows, input.columns, rows, columns));
+                            printable(name), input.rows(), input.columns(), rows, columns));
   }
   try {
-    return verify_quantized(input.values, input.rows, input.columns, dump.dump, request);
+    return verify_quantized(input, dump.dump, request);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::invalid_input) throw;
     throw Error(error.kind(), fmt::format("{}: tensor \"{}\": {}", printable(o.dump),
@@ -155,6 +157,12 @@ bool is_checkpoint(const Options& o, const Checkpoint& checkpoint) {
          (all.empty() && !faults.empty() && std::none_of(faults.begin(), faults.end(), is_own));
 }
 
+/// Opens the file of --json in the first process, before the work, so that a bad name costs none of
+/// it.
+void open_report(const Options& o, std::optional<OutputFile>& report) {
+  if (!o.json.empty() && o.json != "-" && is_first_process()) report.emplace(o.json);
+}
+
 /// Every weight of a checkpoint with its original.
 void run_checkpoint(const Options& o, const Checkpoint& checkpoint) {
   if (!o.weight_layout.empty() || !o.random.empty() || !o.nonfinite.empty()) {
@@ -166,7 +174,7 @@ void run_checkpoint(const Options& o, const Checkpoint& checkpoint) {
   const bool has_faults = print_faults(checkpoint);
   const Checkpoint original = Checkpoint::open(o.input);
   std::optional<OutputFile> report;
-  if (!o.json.empty() && o.json != "-") report.emplace(o.json);
+  open_report(o, report);
   CheckpointVerifyOptions options;
   bool any = false;
   options.accepts = [&](const std::string& name) {
@@ -201,9 +209,8 @@ void run(const Options& o) {
   const TensorFile dump = TensorFile::open(o.dump);
   RandomNumbers random;
   if (!o.random.empty()) random = random_numbers(o.random);
-  // Opened before the work, so that a bad name costs none of it.
   std::optional<OutputFile> report;
-  if (!o.json.empty() && o.json != "-") report.emplace(o.json);
+  open_report(o, report);
   std::vector<Verification> found;
   bool same = true;
   for (const std::string& name : names_to_compare(o, source, dump)) {

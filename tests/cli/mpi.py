@@ -194,6 +194,23 @@ def hurt(run, folder, command, output, harm):
     return process.returncode, out, err
 
 
+def verification(run, folder):
+    """Dumps that agree, one block that differs in the part of the last rank, every block, and a search."""
+    run(None, "quantize", "mixed.safetensors", "-o", "v.safetensors", "--format", "if4:mse")
+    same(run, "verify", "quantize", "mixed.safetensors", "v.safetensors", ranks=(1, 2, 3))
+    same(run, "verify", "quantize", "mixed.safetensors", "v.safetensors", "--dialect", "auto", "--tensor", "c.weight", ranks=(3,))
+    same(run, "verify", "quantize", "mixed.safetensors", "v.safetensors", "--rule", "mae", code=1, ranks=(3,))
+    content, metadata = tensors.read(folder / "v.safetensors")
+    dtype, shape, scales = content["a.weight.scales"]
+    content["a.weight.scales"] = (dtype, shape, scales[:-1] + bytes([scales[-1] ^ 1]))
+    tensors.write(folder / "v.safetensors", content, metadata)
+    same(run, "verify", "quantize", "mixed.safetensors", "v.safetensors", code=1, ranks=(2, 3, 5))
+    same(run, "verify", "quantize", "mixed.safetensors", "v.safetensors", "--json", "-", code=1, ranks=(3,))
+    (folder / "v.safetensors").unlink()
+    interop = pathlib.Path(__file__).resolve().parent.parent / "data" / "interop"
+    same(run, "verify", "quantize", str(interop / "original"), str(interop / "modelopt"), ranks=(3,))
+
+
 def broken(run, folder, command, output):
     """A rank that is killed, and one that meets a read error."""
     before = sorted(p.name for p in folder.iterdir())
@@ -240,6 +257,7 @@ def main():
         sparse(folder / "s.safetensors", 400000)
         broken(run, folder, ("eval", "s.safetensors", "--all", "--json", "r.json", "--threads", "1"), "r.json")
         quantization(run, folder)
+        verification(run, folder)
         broken(run, folder, ("quantize", "s.safetensors", "-o", "q.safetensors", "--format", "if4", "--all", "--threads", "1"),
                "q.safetensors")
     finally:

@@ -18,6 +18,7 @@
 #include "lowbit/names.hpp"
 #include "lowbit/stream_files.hpp"
 #include "lowbit/tensor_file.hpp"
+#include "lowbit/verify_quantize.hpp"
 #include "team.hpp"
 
 using namespace lowbit;
@@ -239,6 +240,45 @@ TEST_CASE("several ranks write the file of one, and read it back as one") {
     CHECK(end->text.find("row 390, column 0") != end->text.npos);
   }
   CHECK(folder.files() == before);
+}
+
+TEST_CASE("a verification by several ranks is that of one") {
+  Weights weights(401, 700, dtype_f32);
+  for (const bool transposed : {false, true}) {
+    const StoredMatrix matrix{&weights.info, {401, 700, 1}, transposed};
+    std::vector<float> x(weights.values.size());
+    matrix.read({0, 0, matrix.rows(), matrix.columns()}, x);
+    const QuantizeOptions options = request("if4:mse");
+    BlockTensor q = quantize(x, matrix.rows(), matrix.columns(), options);
+    for (const std::size_t faults : {0U, 1U, 2U}) {
+      // The last block, then the first one too: parts of different ranks.
+      if (faults == 1) q.scales.back() ^= 1;
+      if (faults == 2) q.scales.front() ^= 1;
+      const StoredDump dump{"w", q.values, q.scales, {q.rows, q.blocks_per_row()}, q.amax};
+      VerifyRequest declared;
+      declared.declared = options;
+      declared.layout = Layout{};
+      declared.threads = 1;
+      const Verification one = verify_quantized(matrix, dump, declared);
+      CHECK(one.equal == (faults == 0));
+      CHECK(one.difference.different == faults);
+      CHECK(one.difference.first_row == (faults == 1 ? q.rows - 1 : 0));
+      CHECK(one.difference.first_block == (faults == 1 ? q.blocks_per_row() - 1 : 0));
+      // The matrix in memory, whose rows run along memory, gives the same.
+      const QuantizedDump stored{"w", q.values, q.scales, dump.scale_shape, q.amax};
+      CHECK(as_text(verify_quantized(x, q.rows, q.columns, stored, declared)) == as_text(one));
+      for (const std::size_t size : {2U, 3U}) {
+        std::vector<std::string> texts(size);
+        const auto ends = Team(size).run([&](const Communicator& ranks) {
+          VerifyRequest shared = declared;
+          shared.ranks = &ranks;
+          texts[ranks.rank()] = as_text(verify_quantized(matrix, dump, shared));
+        });
+        for (const auto& end : ends) REQUIRE(!end);
+        for (const std::string& text : texts) CHECK(text == as_text(one));
+      }
+    }
+  }
 }
 
 TEST_CASE("a tensor that one rank finds unfit fails in all of them, as in one process") {

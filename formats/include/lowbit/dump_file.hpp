@@ -23,7 +23,7 @@ struct DumpNames {
 
 /// A dump with what its file says of it.
 struct DeclaredDump {
-  QuantizedDump dump;  ///< the bytes as stored
+  StoredDump dump;  ///< the bytes as stored; they live as long as the file
   /// Format, rule and dialect as the metadata say; null and absent where they do not. The layout is
   /// that of the record where the file has one.
   VerifyRequest request;

@@ -13,8 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include "lowbit/communicator.hpp"
 #include "lowbit/layout.hpp"
 #include "lowbit/quantize.hpp"
+#include "lowbit/tensor_matrix.hpp"
 
 namespace lowbit {
 
@@ -23,6 +25,15 @@ struct QuantizedDump {
   std::string name;                        ///< of the tensor, for messages
   std::vector<std::uint8_t> values;        ///< codes as stored
   std::vector<std::uint8_t> scales;        ///< scale bytes as stored; empty where fused
+  std::vector<std::uint64_t> scale_shape;  ///< of the stored scale bytes; empty where fused
+  std::optional<float> tensor_scale;       ///< the number beside the blocks, where there is one
+};
+
+/// The same with bytes that stay where they are, as in a file.
+struct StoredDump {
+  std::string name;                        ///< of the tensor, for messages
+  std::span<const std::uint8_t> values;    ///< codes as stored
+  std::span<const std::uint8_t> scales;    ///< scale bytes as stored; empty where fused
   std::vector<std::uint64_t> scale_shape;  ///< of the stored scale bytes; empty where fused
   std::optional<float> tensor_scale;       ///< the number beside the blocks, where there is one
 };
@@ -61,6 +72,8 @@ struct VerifyRequest {
   /// "axis=value": set in every dialect.
   std::vector<std::string> axes{};
   unsigned threads = 0;  ///< 0: one per core; the result is the same
+  /// The processes that share the comparisons, all of which get the result; null: this one alone.
+  const Communicator* ranks = nullptr;
 };
 
 /// Why a dump differs. The names are a contract.
@@ -135,6 +148,15 @@ struct Verification {
 ///         sizes fit no format and layout, with what was tried.
 [[nodiscard]] Verification verify_quantized(std::span<const float> values, std::size_t rows,
                                             std::size_t columns, const QuantizedDump& dump,
+                                            const VerifyRequest& request);
+
+/// The same for a tensor and a dump that are read piece by piece: memory is bounded by the pieces
+/// in hand.
+/// \param matrix  where the elements are
+/// \param dump  where the stored bytes are
+/// \param request  what is declared
+/// \throws Error as the other one
+[[nodiscard]] Verification verify_quantized(const StoredMatrix& matrix, const StoredDump& dump,
                                             const VerifyRequest& request);
 
 /// The first line of as_text(), without what was searched for.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "io/mapped_file.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,7 +14,9 @@
 #include <boost/interprocess/file_mapping.hpp>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -123,19 +127,49 @@ std::size_t map_fault_text(const void* address, std::span<char> out) noexcept {
   return MappedFiles::describe(address, out);
 }
 
+namespace {
+
+/// What all maps of files have in memory, programs and libraries among them; nothing where the
+/// system does not say.
+std::optional<std::size_t> resident_of_files() noexcept {
+  const int descriptor = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return std::nullopt;
+  char text[128];
+  const ssize_t n = ::read(descriptor, text, sizeof text - 1);
+  ::close(descriptor);
+  if (n <= 0) return std::nullopt;
+  text[n] = '\0';
+  // size, resident, resident of files, ...
+  std::size_t pages = 0;
+  if (std::sscanf(text, "%*u %*u %zu", &pages) != 1) return std::nullopt;
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
 void note_read(std::span<const std::byte> bytes) noexcept {
-  // A fault brings its neighbours along, 64 KiB in all as Linux is set up. Reading on where the
-  // last read ended needs no new ones but its own.
-  constexpr std::size_t around = std::size_t{64} << 10;
+  // A fault brings its neighbours along: 64 KiB as a rule, and up to 2 MiB where the system keeps a
+  // file in large folios. Reading on where the last read ended needs no new ones but its own.
+  constexpr std::size_t near = std::size_t{64} << 10;
+  constexpr std::size_t around = std::size_t{2} << 20;
   static std::atomic<std::size_t> resident{0};
+  static std::atomic<std::size_t> floor{0};  ///< what is there after pages were dropped
   thread_local const std::byte* last_end = nullptr;
   const std::byte* const begin = bytes.data();
-  const bool goes_on = begin >= last_end && begin < last_end + around;
+  const bool goes_on = begin >= last_end && begin < last_end + near;
   last_end = begin + bytes.size();
   const std::size_t more = bytes.size() + (goes_on ? 0 : around);
   if (resident.fetch_add(more, std::memory_order_relaxed) + more < window_bytes) return;
+  // That much at most: what it is, the system knows.
+  const std::optional<std::size_t> now = resident_of_files();
+  const std::size_t kept = floor.load(std::memory_order_relaxed);
+  if (now && *now < kept + window_bytes / 2) {
+    resident.store(*now > kept ? *now - kept : 0, std::memory_order_relaxed);
+    return;
+  }
   resident.store(0, std::memory_order_relaxed);
   MappedFiles::drop_pages();
+  floor.store(resident_of_files().value_or(0), std::memory_order_relaxed);
 }
 
 MappedFile::MappedFile(const fs::path& path) : name_(path.string()) {

@@ -33,7 +33,7 @@ std::string margin_text(const ElementFormat& format, float x) {
 
 }  // namespace
 
-std::string block_explanation(const Trial& trial, const Recipe& recipe, const BlockTensor& dump,
+std::string block_explanation(const Trial& trial, const Recipe& recipe, const DumpBlocks& dump,
                               std::size_t row, std::size_t block) {
   std::string text = fmt::format("  row {}, block {}", row, block);
   const auto out = std::back_inserter(text);
@@ -44,7 +44,8 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Bl
     return text + fmt::format(": {}\n", error.what());
   }
   const BlockFormat& format = *recipe.format;
-  const std::uint8_t held = dump.scale(row, block);
+  const BlockTensor stored = dump.block(row, block);
+  const std::uint8_t held = stored.scale(0, 0);
   fmt::format_to(out, ": block amax {}", number_text(trace.block_amax));
   if (format.family() != ScaleFamily::mx) {
     fmt::format_to(out, ", tensor amax {}", number_text(trace.tensor_amax));
@@ -77,7 +78,7 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Bl
   const std::size_t first = height == 1 ? 0 : row % height * size;
   for (std::size_t i = 0; i < size && block * size + i < trial.columns(); ++i) {
     const unsigned want = chosen != nullptr ? chosen->codes[first + i] : 0U;
-    const unsigned got = dump.code(row, block * size + i);
+    const unsigned got = stored.code(0, i);
     if (want == got) continue;
     const ElementFormat& element = format.element_of(trace.scale_byte);
     fmt::format_to(
@@ -94,7 +95,7 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Bl
   return text;
 }
 
-Cause class_of_block(const Trial& trial, const Recipe& recipe, const BlockTensor& dump,
+Cause class_of_block(const Trial& trial, const Recipe& recipe, const DumpBlocks& dump,
                      const BlockRef& at) {
   const BlockFormat& format = *recipe.format;
   const BlockTrace trace = trial.trace(recipe, at);
@@ -104,11 +105,10 @@ Cause class_of_block(const Trial& trial, const Recipe& recipe, const BlockTensor
   const std::size_t height = trial.block_rows(format);
   const std::size_t first = height == 1 ? 0 : at.first % height * size;
   const std::size_t count = std::min(size, trial.columns() - at.second * size);
-  const std::uint8_t held = dump.scale(at.first, at.second);
+  const BlockTensor stored = dump.block(at.first, at.second);
+  const std::uint8_t held = stored.scale(0, 0);
   const ElementFormat& element = format.element_of(trace.scale_byte);
-  const auto got = [&](std::size_t i) {
-    return static_cast<std::uint8_t>(dump.code(at.first, at.second * size + i));
-  };
+  const auto got = [&](std::size_t i) { return static_cast<std::uint8_t>(stored.code(0, i)); };
   const auto codes_are = [&](const CandidateTrace& c) {
     for (std::size_t i = 0; i < count; ++i) {
       if (c.codes[first + i] != got(i)) return false;

@@ -86,7 +86,7 @@ class CauseSearch {
   CauseSearch(const Trial& trial, const Recipe& base) : trial_(trial), base_(base) {}
 
   std::vector<CauseFinding> run() {
-    const BlockTensor* const own = trial_.dump(*base_.format, base_.layout);
+    const DumpBlocks* const own = trial_.dump(*base_.format, base_.layout);
     std::vector<BlockRef> wanted;
     if (own != nullptr) wanted = trial_.differing(base_, *own, 384);
     sample_ = trial_.sample(*base_.format, trial_.all_finite() ? 256 : 64, wanted);
@@ -127,7 +127,7 @@ class CauseSearch {
  private:
   /// Whether the layout, with or without the change, explains every block and the tensor scale.
   bool settles(const Layout& layout, const Modification* change, std::vector<CauseFinding>& found) {
-    const BlockTensor* const dump = trial_.dump(*base_.format, layout);
+    const DumpBlocks* const dump = trial_.dump(*base_.format, layout);
     Recipe recipe = change != nullptr ? change->recipe : base_;
     recipe.layout = layout;
     // A stored amax that is named as stale need not be the recipe's.
@@ -169,7 +169,7 @@ class CauseSearch {
     const auto add = [&](Cause cause, std::string_view is, std::string_view was, Layout partly) {
       CauseFinding finding{cause, fmt::format("{} instead of {}", is, was), 0, 0, 0, {}};
       // What differs while only this is read as declared.
-      const BlockTensor* const dump = trial_.dump(*base_.format, partly);
+      const DumpBlocks* const dump = trial_.dump(*base_.format, partly);
       if (dump != nullptr) {
         const BlockDifference d = trial_.compare_all(recipe, nullptr, Mixture::none, *dump);
         place(finding, d);
@@ -223,7 +223,7 @@ class CauseSearch {
         layout = candidate;
       }
     }
-    const BlockTensor* const dump = trial_.dump(*base_.format, layout);
+    const DumpBlocks* const dump = trial_.dump(*base_.format, layout);
     if (dump == nullptr) return;
     Recipe recipe = base_;
     recipe.layout = layout;
@@ -235,7 +235,7 @@ class CauseSearch {
       layout = base_.layout;
       recipe.layout = layout;
     }
-    const BlockTensor* const held = trial_.dump(*base_.format, layout);
+    const DumpBlocks* const held = trial_.dump(*base_.format, layout);
     if (held == nullptr) return;
     const BlockDifference all = trial_.compare_all(recipe, nullptr, Mixture::none, *held);
     const std::vector<BlockRef> blocks = trial_.differing(recipe, *held, 2048);

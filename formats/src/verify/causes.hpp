@@ -29,11 +29,11 @@ struct Modification {
 /// What the block is to itself: each decision of the recipe beside what the dump holds, in decimals
 /// and hexadecimals, with margins. \param dump  in lowbit's own layout
 [[nodiscard]] std::string block_explanation(const Trial& trial, const Recipe& recipe,
-                                            const BlockTensor& dump, std::size_t row,
+                                            const DumpBlocks& dump, std::size_t row,
                                             std::size_t block);
 
 /// The classes of one block that differs.
-[[nodiscard]] Cause class_of_block(const Trial& trial, const Recipe& recipe,
-                                   const BlockTensor& dump, const BlockRef& at);
+[[nodiscard]] Cause class_of_block(const Trial& trial, const Recipe& recipe, const DumpBlocks& dump,
+                                   const BlockRef& at);
 
 }  // namespace lowbit::detail

@@ -6,7 +6,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstring>
 
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
@@ -14,10 +13,8 @@
 namespace lowbit {
 namespace {
 
-std::vector<std::uint8_t> bytes_of(const TensorInfo& tensor) {
-  std::vector<std::uint8_t> bytes(tensor.bytes.size());
-  if (!bytes.empty()) std::memcpy(bytes.data(), tensor.bytes.data(), bytes.size());
-  return bytes;
+std::span<const std::uint8_t> bytes_of(const TensorInfo& tensor) {
+  return {reinterpret_cast<const std::uint8_t*>(tensor.bytes.data()), tensor.bytes.size()};
 }
 
 std::optional<std::size_t> number(const std::map<std::string, std::string>& metadata,

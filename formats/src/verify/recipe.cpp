@@ -7,12 +7,12 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
-#include <mutex>
 
 #include "lowbit/conversion.hpp"
 #include "lowbit/detail/parallel.hpp"
 #include "lowbit/dialect_axis.hpp"
 #include "lowbit/error.hpp"
+#include "quantize/rows.hpp"
 #include "quantize/tensor_constants.hpp"
 
 namespace lowbit::detail {
@@ -22,11 +22,17 @@ bool same_bits(float x, float y) {
   return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
 }
 
-/// Whole rows of a matrix with its random numbers, whose rows are padded to whole blocks.
-std::span<const float> part_of(std::span<const float> all, std::size_t row_length,
-                               std::size_t first, std::size_t last) {
-  if (all.empty()) return all;
-  return all.subspan(first * row_length, (last - first) * row_length);
+/// Adds what was found in another part. The first block is that of the lowest row, then column.
+void add(BlockDifference& all, const BlockDifference& more) {
+  const auto place = [](const BlockDifference& d) { return std::pair(d.first_row, d.first_block); };
+  if (more.different != 0 && (all.different == 0 || place(more) < place(all))) {
+    all.first_row = more.first_row;
+    all.first_block = more.first_block;
+  }
+  all.compared += more.compared;
+  all.different += more.different;
+  all.scales += more.scales;
+  all.codes += more.codes;
 }
 
 bool same_codes(const BlockTensor& x, const BlockTensor& y, std::size_t row, std::size_t first,
@@ -89,24 +95,39 @@ BlockDifference difference_of(const BlockTensor& wanted, const BlockTensor* othe
   return found;
 }
 
-Trial::Trial(std::span<const float> values, std::size_t rows, std::size_t columns,
-             const QuantizedDump& dump, const VerifyRequest& request)
-    : values_(values), rows_(rows), columns_(columns), dump_(dump), request_(request) {
-  const QuantizeOptions& o = request.declared;
+Trial::Trial(const StoredMatrix& matrix, const StoredDump& dump, const VerifyRequest& request)
+    : matrix_(matrix),
+      rows_(matrix.rows()),
+      columns_(matrix.columns()),
+      dump_(dump),
+      request_(request),
+      ranks_(request.ranks != nullptr ? *request.ranks : alone()) {
+  for (const auto& transform : request.declared.transforms) transform->check(columns_);
+  measure();
+}
+
+std::vector<float> Trial::read(const Rectangle& rectangle, bool through_f16) const {
+  const QuantizeOptions& o = request_.declared;
+  // A transform may need the whole row.
+  Rectangle wanted = rectangle;
   if (!o.transforms.empty()) {
-    // Transforms are part of the request, not of a dialect: they are done once for all recipes, in
-    // the pipeline's order, the non-finite policy first.
-    transformed_.assign(values.begin(), values.end());
+    wanted.column = 0;
+    wanted.columns = columns_;
+  }
+  std::vector<float> x(wanted.rows * wanted.columns);
+  matrix_.read(wanted, x);
+  if (!o.transforms.empty()) {
+    // Transforms are part of the request, not of a dialect: they are done in the pipeline's order,
+    // the non-finite policy first.
     if (o.nonfinite == NonFinite::saturate) {
-      for (float& x : transformed_) {
-        if (std::isnan(x)) x = 0.0F;
-        if (std::isinf(x)) x = std::copysign(largest_finite(o.input_type), x);
+      for (float& v : x) {
+        if (std::isnan(v)) v = 0.0F;
+        if (std::isinf(v)) v = std::copysign(largest_finite(o.input_type), v);
       }
     }
     for (const auto& transform : o.transforms) {
-      transform->check(columns);
-      for (std::size_t r = 0; r < rows; ++r) {
-        const auto row = std::span(transformed_).subspan(r * columns, columns);
+      for (std::size_t r = 0; r < wanted.rows; ++r) {
+        const auto row = std::span(x).subspan(r * columns_, columns_);
         if (o.side == OperandSide::weights) {
           transform->apply_to_weights(row, o.input_type);
         } else {
@@ -114,35 +135,93 @@ Trial::Trial(std::span<const float> values, std::size_t rows, std::size_t column
         }
       }
     }
-    values_ = transformed_;
+    if (rectangle.columns != columns_) {
+      for (std::size_t r = 0; r < rectangle.rows; ++r) {
+        std::copy_n(x.begin() + static_cast<std::ptrdiff_t>(r * columns_ + rectangle.column),
+                    rectangle.columns,
+                    x.begin() + static_cast<std::ptrdiff_t>(r * rectangle.columns));
+      }
+      x.resize(rectangle.rows * rectangle.columns);
+    }
   }
-  all_finite_ = std::ranges::all_of(values_, [](float x) { return std::isfinite(x); });
+  if (through_f16) {
+    for (float& v : x) v = round_to_input_type(v, InputType::float16);
+  }
+  return x;
 }
 
-const BlockTensor* Trial::dump(const BlockFormat& format, const Layout& layout) const {
+std::vector<Rectangle> Trial::rectangles(std::size_t block_rows, bool whole_rows) const {
+  std::vector<Rectangle> all;
+  if (rows_ == 0 || columns_ == 0) return all;
+  // Where neighbours in memory are rows apart, tiles; both sides are multiples of every block.
+  constexpr std::size_t tile_rows = 128, tile_columns = 1024;
+  const bool in_rows = whole_rows || runs_along_rows(matrix_.view, matrix_.transposed);
+  const std::size_t columns = in_rows ? columns_ : tile_columns;
+  const std::size_t some = std::max<std::size_t>(1, (std::size_t{1} << 18) / columns_);
+  const std::size_t rows = in_rows ? (some + block_rows - 1) / block_rows * block_rows : tile_rows;
+  // The rows of a tile lie side by side in memory, and so do those of the next tile below it.
+  for (std::size_t c = 0; c < columns_; c += columns) {
+    for (std::size_t r = 0; r < rows_; r += rows) {
+      all.push_back({r, c, std::min(rows, rows_ - r), std::min(columns, columns_ - c)});
+    }
+  }
+  return all;
+}
+
+void Trial::measure() {
+  struct Found {
+    float top = 0.0F;
+    bool finite = true;
+  };
+  const std::vector<Rectangle> parts = rectangles(1, !request_.declared.transforms.empty());
+  const Share share = share_of(ranks_, parts.size());
+  const auto all = ranks_.gather<Found>([&] {
+    std::vector<Found> found(share.size());
+    parallel_indices(share.size(), request_.threads, [&](std::size_t i, unsigned) {
+      for (const float x : read(parts[share.first + i], false)) {
+        found[i].finite = found[i].finite && std::isfinite(x);
+        found[i].top = std::max(found[i].top, std::fabs(x));
+      }
+    });
+    return found;
+  });
+  for (const Found& found : all) {
+    all_finite_ = all_finite_ && found.finite;
+    top_ = std::max(top_, found.top);
+  }
+}
+
+float Trial::measure_amax_of(const Recipe& recipe) const {
+  // In the order of rows, as measure_amax() does it, with the place of what is refused.
+  const QuantizeOptions o = options(recipe);
+  const MatrixSource source{nullptr, 0, [&](const Piece& piece, std::span<float> out) {
+                              const std::vector<float> x =
+                                  read({piece.row, piece.column, piece.rows, piece.columns},
+                                       recipe.through_f16);
+                              std::copy(x.begin(), x.end(), out.begin());
+                            }};
+  std::vector<float> tops, buffer;
+  for (const Rectangle& part : rectangles(1, true)) {
+    tops.push_back(
+        load_or_refuse(source, {part.row, part.column, part.rows, part.columns}, o, buffer).amax);
+  }
+  return largest_amax(tops);
+}
+
+const DumpBlocks* Trial::dump(const BlockFormat& format, const Layout& layout) const {
   Layout key_layout = layout;
   key_layout.tensor_scale = TensorScaleKind::amax;
   key_layout.scale_type = ScaleType::u8;
   const std::tuple key{format.block_size, format.storage_bits(), describe(key_layout)};
   const auto found = dumps_.find(key);
   if (found != dumps_.end()) return found->second.get();
-  std::unique_ptr<BlockTensor>& held = dumps_[key];
+  std::unique_ptr<DumpBlocks>& held = dumps_[key];
   const auto sizes = stored_sizes(layout, format, rows_, columns_);
   if (!sizes || sizes->values != dump_.values.size() || sizes->scales != dump_.scales.size()) {
     return nullptr;
   }
-  held = std::make_unique<BlockTensor>(
-      unpack(layout, format, rows_, columns_, dump_.values, dump_.scales));
+  held = std::make_unique<DumpBlocks>(dump_, format, layout, rows_, columns_);
   return held.get();
-}
-
-std::span<const float> Trial::values_of(const Recipe& recipe) const {
-  if (!recipe.through_f16) return values_;
-  if (f16_.empty()) {
-    f16_.assign(values_.begin(), values_.end());
-    for (float& x : f16_) x = round_to_input_type(x, InputType::float16);
-  }
-  return f16_;
 }
 
 QuantizeOptions Trial::options(const Recipe& recipe) const {
@@ -167,19 +246,18 @@ bool Trial::exists(const Recipe& recipe) {
 float Trial::amax(const Recipe& recipe) const {
   const QuantizeOptions o = options(recipe);
   if (o.amax) return *o.amax;
-  // Dialects differ in A only where there are NaN and infinity.
-  const Nonfinite policy = all_finite_ ? canonical.nonfinite : recipe.dialect.nonfinite;
-  const auto [held, is_new] = amax_.try_emplace({policy, recipe.through_f16}, 0.0F);
-  if (!is_new) return held->second;
+  // Dialects differ in A only where there are NaN and infinity. Rounding keeps the order, so the
+  // largest rounded magnitude is the rounded largest one.
   if (all_finite_) {
-    for (const float x : values_of(recipe)) held->second = std::max(held->second, std::fabs(x));
-  } else {
-    held->second = measure_amax(values_of(recipe), rows_, columns_, o);
+    return recipe.through_f16 ? round_to_input_type(top_, InputType::float16) : top_;
   }
-  return held->second;
+  const std::pair key{recipe.dialect.nonfinite, recipe.through_f16};
+  const auto held = amax_.find(key);
+  if (held != amax_.end()) return held->second;
+  return amax_[key] = measure_amax_of(recipe);
 }
 
-bool Trial::is_ordinary(const BlockTensor& dump, const ElementFormat& scale,
+bool Trial::is_ordinary(const DumpBlocks& dump, const ElementFormat& scale,
                         std::span<const float> constants) const {
   // Then no product or quotient of scales is 0 or NaN where the scale byte is the dump's, and so no
   // scaled element is NaN; a block with another byte differs whatever its codes are.
@@ -191,14 +269,14 @@ bool Trial::is_ordinary(const BlockTensor& dump, const ElementFormat& scale,
   const auto [held, is_new] = has_edges_.try_emplace({&dump, &scale}, false);
   if (is_new) {
     const auto magnitude = static_cast<std::uint8_t>(0xFFU & ~(scale.sign_mask()));
-    held->second = std::ranges::any_of(dump.scales, [&](std::uint8_t byte) {
+    held->second = dump.any_scale([&](std::uint8_t byte) {
       return (byte & magnitude) == 0 || (byte & magnitude) == scale.nan_code();
     });
   }
   return !held->second;
 }
 
-std::string Trial::key(const Recipe& recipe, const BlockTensor* dump) const {
+std::string Trial::key(const Recipe& recipe, const DumpBlocks* dump) const {
   const bool nearest = request_.declared.rounding == ElementRounding::nearest;
   std::string key = fmt::format("{} {} {} {}", recipe.format->name, name_of(recipe.rule),
                                 recipe.scale_max.value_or(0.0F), recipe.through_f16);
@@ -223,14 +301,24 @@ std::size_t Trial::block_rows(const BlockFormat& format) const {
   return request_.declared.block_2d ? static_cast<std::size_t>(format.block_rows_2d()) : 1;
 }
 
-BlockTensor Trial::quantize_rows(const Recipe& recipe, std::size_t first, std::size_t last) const {
+QuantizeOptions Trial::options_of(const Recipe& recipe, const Rectangle& part) const {
   QuantizeOptions o = options(recipe);
   if (recipe.format->family() != ScaleFamily::mx) o.amax = amax(recipe);
   const auto size = static_cast<std::size_t>(recipe.format->block_size);
+  // Random numbers lie by whole rows, padded to whole blocks.
   const std::size_t padded = (columns_ + size - 1) / size * size;
-  o.random0 = part_of(request_.declared.random0, padded, first, last);
-  o.random1 = part_of(request_.declared.random1, padded, first, last);
-  return quantize(part_of(values_of(recipe), columns_, first, last), last - first, columns_, o);
+  const auto rows_of = [&](std::span<const float> all) {
+    return all.empty() ? all : all.subspan(part.row * padded, part.rows * padded);
+  };
+  o.random0 = rows_of(request_.declared.random0);
+  o.random1 = rows_of(request_.declared.random1);
+  if (!o.importance.empty()) o.importance = o.importance.subspan(part.column, part.columns);
+  return o;
+}
+
+BlockTensor Trial::quantize_part(const Recipe& recipe, const Rectangle& part) const {
+  return quantize(read(part, recipe.through_f16), part.rows, part.columns,
+                  options_of(recipe, part));
 }
 
 BlockSample Trial::sample(const BlockFormat& format, std::size_t count,
@@ -270,9 +358,9 @@ BlockSample Trial::sample(const BlockFormat& format, std::size_t count,
       const std::size_t row = height == 1 ? i : r;
       const std::size_t column = height == 1 ? 0 : i * wide;
       const std::size_t from = s.blocks[i].first + r;
-      std::copy_n(values_.begin() +
-                      static_cast<std::ptrdiff_t>(from * columns_ + s.blocks[i].second * size),
-                  wide, s.values.begin() + static_cast<std::ptrdiff_t>(row * s.columns + column));
+      const std::vector<float> x = read({from, s.blocks[i].second * size, 1, wide}, false);
+      std::copy(x.begin(), x.end(),
+                s.values.begin() + static_cast<std::ptrdiff_t>(row * s.columns + column));
       const auto copy_random = [&](std::span<const float> all_numbers, std::vector<float>& to) {
         if (to.empty()) return;
         std::copy_n(all_numbers.begin() +
@@ -297,9 +385,9 @@ BlockTensor Trial::quantize_sample(const Recipe& recipe, const BlockSample& samp
                   sample.columns, o);
 }
 
-BlockTensor Trial::dump_sample(const BlockTensor& dump, const BlockSample& sample) const {
+BlockTensor Trial::dump_sample(const DumpBlocks& dump, const BlockSample& sample) const {
   BlockTensor t;
-  t.format = dump.format;
+  t.format = &dump.format();
   t.rows = sample.rows;
   t.columns = sample.columns;
   t.values.assign(t.rows * t.value_bytes_per_row(), 0);
@@ -312,77 +400,62 @@ BlockTensor Trial::dump_sample(const BlockTensor& dump, const BlockSample& sampl
     for (std::size_t r = 0; r < tall; ++r) {
       const std::size_t row = height == 1 ? i : r;
       const std::size_t block = height == 1 ? 0 : i;
-      const std::size_t from = sample.blocks[i].first + r;
-      std::copy_n(
-          dump.values.begin() + static_cast<std::ptrdiff_t>(from * dump.value_bytes_per_row() +
-                                                            sample.blocks[i].second * bytes),
-          bytes,
-          t.values.begin() +
-              static_cast<std::ptrdiff_t>(row * t.value_bytes_per_row() + block * bytes));
-      t.scales[row * t.blocks_per_row() + block] = dump.scale(from, sample.blocks[i].second);
+      const BlockTensor one = dump.block(sample.blocks[i].first + r, sample.blocks[i].second);
+      std::copy_n(one.values.begin(), bytes,
+                  t.values.begin() +
+                      static_cast<std::ptrdiff_t>(row * t.value_bytes_per_row() + block * bytes));
+      t.scales[row * t.blocks_per_row() + block] = one.scale(0, 0);
     }
   }
   return t;
 }
 
 BlockDifference Trial::compare_all(const Recipe& recipe, const Recipe* other, Mixture mixture,
-                                   const BlockTensor& dump) const {
+                                   const DumpBlocks& dump) const {
   return compare(recipe, other, mixture, dump, false);
 }
 
-bool Trial::agrees(const Recipe& recipe, const BlockTensor& dump) const {
+bool Trial::agrees(const Recipe& recipe, const DumpBlocks& dump) const {
   return compare(recipe, nullptr, Mixture::none, dump, true).different == 0;
 }
 
 BlockDifference Trial::compare(const Recipe& recipe, const Recipe* other, Mixture mixture,
-                               const BlockTensor& dump, bool stops) const {
-  // A in advance, so that no thread measures it again.
-  if (recipe.format->family() != ScaleFamily::mx) (void)amax(recipe);
-  if (other != nullptr && other->format->family() != ScaleFamily::mx) (void)amax(*other);
-  const std::size_t height = block_rows(*recipe.format);
-  const std::size_t per_part =
-      std::max<std::size_t>(1, (std::size_t{1} << 18) / std::max<std::size_t>(1, columns_));
-  const std::size_t chunk = (per_part + height - 1) / height * height;
-  std::mutex mutex;
-  BlockDifference all;
-  std::atomic<bool> any = false;
-  const auto part = [&](std::size_t first, std::size_t last) {
-    if (stops && any) return;
-    const BlockTensor wanted = quantize_rows(recipe, first, last);
-    std::optional<BlockTensor> second;
-    if (other != nullptr && mixture != Mixture::none) {
-      second = quantize_rows(*other, first, last);
-    }
-    BlockTensor held;
-    held.format = dump.format;
-    held.rows = last - first;
-    held.columns = dump.columns;
-    const auto rows_of = [&](const std::vector<std::uint8_t>& bytes, std::size_t row_bytes) {
-      const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(first * row_bytes);
-      return std::vector<std::uint8_t>(
-          begin, begin + static_cast<std::ptrdiff_t>((last - first) * row_bytes));
-    };
-    held.values = rows_of(dump.values, dump.value_bytes_per_row());
-    held.scales = rows_of(dump.scales, dump.blocks_per_row());
-    const BlockDifference d = difference_of(wanted, second ? &*second : nullptr, mixture, held);
-    const std::lock_guard lock(mutex);
-    all.compared += d.compared;
-    all.different += d.different;
-    all.scales += d.scales;
-    all.codes += d.codes;
-    if (d.different == 0) return;
-    const std::size_t row = d.first_row + first;
-    if (!any || row < all.first_row) {
-      all.first_row = row;
-      all.first_block = d.first_block;
-    }
-    any = true;
+                               const DumpBlocks& dump, bool stops) const {
+  const bool is_mixed = other != nullptr && mixture != Mixture::none;
+  // A in advance, so that no part measures it again.
+  const auto with_amax = [&](Recipe r) {
+    if (r.format->family() != ScaleFamily::mx) r.amax = amax(r);
+    return r;
   };
-  parallel_chunks(rows_, chunk, request_.threads, part);
+  const Recipe first = with_amax(recipe);
+  const Recipe second_one = is_mixed ? with_amax(*other) : first;
+  const auto size = static_cast<std::size_t>(recipe.format->block_size);
+  const std::vector<Rectangle> parts = rectangles(
+      block_rows(*recipe.format), dump.is_fused() || !request_.declared.random0.empty() ||
+                                      !request_.declared.transforms.empty());
+  const Share share = share_of(ranks_, parts.size());
+  const auto found = ranks_.gather<BlockDifference>([&] {
+    std::vector<BlockDifference> differences(share.size());
+    std::atomic<bool> any = false;
+    parallel_indices(share.size(), request_.threads, [&](std::size_t i, unsigned) {
+      if (stops && any) return;
+      const Rectangle& part = parts[share.first + i];
+      const BlockTensor wanted = quantize_part(first, part);
+      const BlockTensor second = is_mixed ? quantize_part(second_one, part) : BlockTensor{};
+      BlockDifference& d = differences[i];
+      d = difference_of(wanted, is_mixed ? &second : nullptr, mixture, dump.part(part));
+      d.first_row += part.row;
+      d.first_block += part.column / size;
+      if (d.different != 0) any = true;
+    });
+    return differences;
+  });
+  BlockDifference all;
+  for (const BlockDifference& d : found) add(all, d);
   return all;
 }
 
-std::vector<BlockRef> Trial::differing(const Recipe& recipe, const BlockTensor& dump,
+std::vector<BlockRef> Trial::differing(const Recipe& recipe, const DumpBlocks& dump,
                                        std::size_t most) const {
   std::vector<BlockRef> found;
   const std::size_t height = block_rows(*recipe.format);
@@ -401,19 +474,18 @@ std::vector<BlockRef> Trial::differing(const Recipe& recipe, const BlockTensor& 
   const std::size_t per_chunk = std::max<std::size_t>(most / std::max<std::size_t>(1, chunks), 16);
   for (const std::size_t at : order) {
     if (found.size() >= most) break;
-    const std::size_t first = at * chunk;
-    const std::size_t last = std::min(rows_, first + chunk);
-    const BlockTensor wanted = quantize_rows(recipe, first, last);
+    const Rectangle part{at * chunk, 0, std::min(chunk, rows_ - at * chunk), columns_};
+    const BlockTensor wanted = quantize_part(recipe, part);
+    const BlockTensor held = dump.part(part);
     std::size_t here = 0;
-    for (std::size_t row = first; row < last && here < per_chunk; ++row) {
+    for (std::size_t row = 0; row < part.rows && here < per_chunk; ++row) {
       for (std::size_t block = 0; block < wanted.blocks_per_row() && here < per_chunk; ++block) {
         const std::size_t begin = block * size;
-        bool same = wanted.scale(row - first, block) == dump.scale(row, block);
-        for (std::size_t c = begin; same && c < std::min(begin + size, columns_); ++c) {
-          same = wanted.code(row - first, c) == dump.code(row, c);
+        if (wanted.scale(row, block) == held.scale(row, block) &&
+            same_codes(wanted, held, row, begin, std::min(begin + size, columns_))) {
+          continue;
         }
-        if (same) continue;
-        found.emplace_back(row, block);
+        found.emplace_back(part.row + row, block);
         ++here;
       }
     }
@@ -422,16 +494,10 @@ std::vector<BlockRef> Trial::differing(const Recipe& recipe, const BlockTensor& 
 }
 
 BlockTrace Trial::trace(const Recipe& recipe, const BlockRef& at) const {
-  const auto size = static_cast<std::size_t>(recipe.format->block_size);
   const std::size_t height = block_rows(*recipe.format);
   const std::size_t first = at.first / height * height;
-  const std::size_t last = std::min(rows_, first + height);
-  QuantizeOptions o = options(recipe);
-  if (recipe.format->family() != ScaleFamily::mx) o.amax = amax(recipe);
-  const std::size_t padded = (columns_ + size - 1) / size * size;
-  o.random0 = part_of(request_.declared.random0, padded, first, last);
-  o.random1 = part_of(request_.declared.random1, padded, first, last);
-  return trace_block(part_of(values_of(recipe), columns_, first, last), last - first, columns_, o,
+  const Rectangle part{first, 0, std::min(height, rows_ - first), columns_};
+  return trace_block(read(part, recipe.through_f16), part.rows, columns_, options_of(recipe, part),
                      at.first - first, at.second);
 }
 

@@ -12,9 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "lowbit/axis_view.hpp"
 #include "lowbit/block_trace.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/verify_quantize.hpp"
+#include "verify/dump_blocks.hpp"
 
 namespace lowbit::detail {
 
@@ -63,26 +65,25 @@ struct BlockSample {
   std::vector<float> random0, random1;
 };
 
-/// A matrix, a dump of it, and what recipes make of the matrix.
+/// A matrix, a dump of it, and what recipes make of the matrix. Both are read where they are, a
+/// piece at a time.
 class Trial {
  public:
-  Trial(std::span<const float> values, std::size_t rows, std::size_t columns,
-        const QuantizedDump& dump, const VerifyRequest& request);
+  Trial(const StoredMatrix& matrix, const StoredDump& dump, const VerifyRequest& request);
 
   [[nodiscard]] std::size_t rows() const { return rows_; }
   [[nodiscard]] std::size_t columns() const { return columns_; }
-  [[nodiscard]] const QuantizedDump& stored() const { return dump_; }
+  [[nodiscard]] const StoredDump& stored() const { return dump_; }
   [[nodiscard]] const VerifyRequest& request() const { return request_; }
-  [[nodiscard]] std::span<const float> values() const { return values_; }
   [[nodiscard]] bool all_finite() const { return all_finite_; }
   /// Whether somebody says which A the dump was made with, whatever the tensor's is.
   [[nodiscard]] bool amax_is_given() const {
     return request_.declared.amax && !request_.amax_is_measured;
   }
 
-  /// The dump in lowbit's own layout; null where its bytes do not have the sizes of the layout. Its
-  /// format is the given one or another with blocks and codes of the same sizes.
-  [[nodiscard]] const BlockTensor* dump(const BlockFormat& format, const Layout& layout) const;
+  /// The dump in that layout; null where its bytes do not have the sizes of the layout. Its format
+  /// is the given one or another with blocks and codes of the same sizes.
+  [[nodiscard]] const DumpBlocks* dump(const BlockFormat& format, const Layout& layout) const;
   /// A that the recipe quantizes under: given, or measured.
   [[nodiscard]] float amax(const Recipe& recipe) const;
   /// The request of the recipe for a part of the matrix.
@@ -96,19 +97,19 @@ class Trial {
                                    std::span<const BlockRef> wanted = {}) const;
   [[nodiscard]] BlockTensor quantize_sample(const Recipe& recipe, const BlockSample& sample) const;
   /// The dump's blocks of the sample.
-  [[nodiscard]] BlockTensor dump_sample(const BlockTensor& dump, const BlockSample& sample) const;
+  [[nodiscard]] BlockTensor dump_sample(const DumpBlocks& dump, const BlockSample& sample) const;
   /// All blocks, on all threads. \param other  for mixtures
   [[nodiscard]] BlockDifference compare_all(const Recipe& recipe, const Recipe* other,
-                                            Mixture mixture, const BlockTensor& dump) const;
+                                            Mixture mixture, const DumpBlocks& dump) const;
   /// Whether every block is the dump's. The first block that differs ends the comparison.
-  [[nodiscard]] bool agrees(const Recipe& recipe, const BlockTensor& dump) const;
+  [[nodiscard]] bool agrees(const Recipe& recipe, const DumpBlocks& dump) const;
 
   /// What the recipe's bytes depend on: the constants of the tensor and the values of the axes that
   /// can show. Recipes of one key give the same bytes.
   /// \param dump  not null: recipes of one key also agree with the dump, or differ from it, alike
-  [[nodiscard]] std::string key(const Recipe& recipe, const BlockTensor* dump = nullptr) const;
+  [[nodiscard]] std::string key(const Recipe& recipe, const DumpBlocks* dump = nullptr) const;
   /// The first `most` blocks that differ.
-  [[nodiscard]] std::vector<BlockRef> differing(const Recipe& recipe, const BlockTensor& dump,
+  [[nodiscard]] std::vector<BlockRef> differing(const Recipe& recipe, const DumpBlocks& dump,
                                                 std::size_t most) const;
 
   /// One block (all rows of a 2D one), step by step.
@@ -125,27 +126,34 @@ class Trial {
   [[nodiscard]] ScaleCheck check_scale(const Recipe& recipe) const;
 
  private:
-  [[nodiscard]] BlockTensor quantize_rows(const Recipe& recipe, std::size_t first,
-                                          std::size_t last) const;
-  [[nodiscard]] std::span<const float> values_of(const Recipe& recipe) const;
+  /// The elements of a rectangle after the declared transforms. \param through_f16  rounded to F16
+  [[nodiscard]] std::vector<float> read(const Rectangle& rectangle, bool through_f16) const;
+  /// Rectangles of whole blocks that cover the matrix. \param whole_rows  parts of rows will not do
+  [[nodiscard]] std::vector<Rectangle> rectangles(std::size_t block_rows, bool whole_rows) const;
+  /// The request for a part of the matrix: under the recipe's A, with the part's random numbers.
+  [[nodiscard]] QuantizeOptions options_of(const Recipe& recipe, const Rectangle& part) const;
+  [[nodiscard]] BlockTensor quantize_part(const Recipe& recipe, const Rectangle& part) const;
   [[nodiscard]] BlockDifference compare(const Recipe& recipe, const Recipe* other, Mixture mixture,
-                                        const BlockTensor& dump, bool stops) const;
-  [[nodiscard]] bool is_ordinary(const BlockTensor& dump, const ElementFormat& scale,
+                                        const DumpBlocks& dump, bool stops) const;
+  [[nodiscard]] bool is_ordinary(const DumpBlocks& dump, const ElementFormat& scale,
                                  std::span<const float> constants) const;
+  void measure();
+  [[nodiscard]] float measure_amax_of(const Recipe& recipe) const;
 
-  std::vector<float> transformed_;
-  std::span<const float> values_;
+  const StoredMatrix& matrix_;
   std::size_t rows_;
   std::size_t columns_;
-  const QuantizedDump& dump_;
+  const StoredDump& dump_;
   const VerifyRequest& request_;
+  const Communicator& ranks_;
   bool all_finite_ = true;
-  mutable std::vector<float> f16_;
-  mutable std::map<std::pair<Nonfinite, bool>, float> amax_;  ///< by policy, and whether F16
+  float top_ = 0.0F;  ///< the largest magnitude, where all are finite
+  /// Where some are not, by policy, and whether through F16.
+  mutable std::map<std::pair<Nonfinite, bool>, float> amax_;
   /// Whether a scale byte of the dump is 0 or NaN in that scale format.
-  mutable std::map<std::pair<const BlockTensor*, const ElementFormat*>, bool> has_edges_;
+  mutable std::map<std::pair<const DumpBlocks*, const ElementFormat*>, bool> has_edges_;
   /// By block size, bits of a stored code and layout: formats that agree in these share the bytes.
-  mutable std::map<std::tuple<int, int, std::string>, std::unique_ptr<BlockTensor>> dumps_;
+  mutable std::map<std::tuple<int, int, std::string>, std::unique_ptr<DumpBlocks>> dumps_;
 };
 
 }  // namespace lowbit::detail

@@ -16,6 +16,7 @@ namespace {
 
 using detail::BlockDifference;
 using detail::BlockSample;
+using detail::DumpBlocks;
 using detail::Mixture;
 using detail::Recipe;
 using detail::Trial;
@@ -117,11 +118,10 @@ class Search {
                                              const std::vector<Layout>& layouts) const {
     std::vector<Layout> kept;
     for (const Layout& layout : layouts) {
-      const BlockTensor* const read = trial_.dump(format, layout);
+      const DumpBlocks* const read = trial_.dump(format, layout);
       const bool seen = read != nullptr && std::ranges::any_of(kept, [&](const Layout& other) {
-                          const BlockTensor* const earlier = trial_.dump(format, other);
-                          return earlier != nullptr && earlier->scales == read->scales &&
-                                 earlier->values == read->values;
+                          const DumpBlocks* const earlier = trial_.dump(format, other);
+                          return earlier != nullptr && earlier->same_as(*read);
                         });
       if (!seen) kept.push_back(layout);
     }
@@ -212,7 +212,7 @@ class Search {
         }
       }
       last = key;
-      const BlockTensor* const dump = trial_.dump(*r.format, r.layout);
+      const DumpBlocks* const dump = trial_.dump(*r.format, r.layout);
       if (!works || dump == nullptr) {
         e.different = static_cast<std::size_t>(-1);
       } else {
@@ -251,7 +251,7 @@ class Search {
   [[nodiscard]] Combination whole(const Entry& e) const {
     Combination c = combination(e.recipe);
     c.tensor_scale_equal = trial_.check_scale(e.recipe).equal;
-    const BlockTensor* const dump = trial_.dump(*e.recipe.format, e.recipe.layout);
+    const DumpBlocks* const dump = trial_.dump(*e.recipe.format, e.recipe.layout);
     if (dump == nullptr) {
       c.different = c.compared = 1;
       return c;
@@ -269,14 +269,14 @@ class Search {
     declared_agrees = false;
     for (const Entry& e : all_) {
       if (e.different != 0 || !e.scale_equal) continue;
-      const BlockTensor* const dump = trial_.dump(*e.recipe.format, e.recipe.layout);
+      const DumpBlocks* const dump = trial_.dump(*e.recipe.format, e.recipe.layout);
       const std::string key = trial_.key(e.recipe, dump) + describe(e.recipe.layout);
       const auto [result, is_new] = known.try_emplace(key, false);
       if (is_new) result->second = dump != nullptr && trial_.agrees(e.recipe, *dump);
       if (!result->second) continue;
       declared_agrees = declared_agrees || e.is_declared;
       agreeing.push_back(combination(e.recipe));
-      agreeing.back().compared = dump->rows * dump->blocks_per_row();
+      agreeing.back().compared = dump->blocks();
     }
   }
 
@@ -299,7 +299,20 @@ Verification verify_quantized(std::span<const float> values, std::size_t rows, s
     throw Error(ErrorKind::usage, fmt::format("{} values are given for a matrix of {} x {}",
                                               values.size(), rows, columns));
   }
-  const Trial trial(values, rows, columns, dump, request);
+  TensorInfo tensor;
+  tensor.dtype = &dtype_f32;
+  tensor.shape = {rows, columns};
+  tensor.bytes = std::as_bytes(values);
+  return verify_quantized(
+      {&tensor, {rows, columns, 1}, false},
+      {dump.name, dump.values, dump.scales, dump.scale_shape, dump.tensor_scale}, request);
+}
+
+Verification verify_quantized(const StoredMatrix& matrix, const StoredDump& dump,
+                              const VerifyRequest& request) {
+  const std::size_t rows = matrix.rows();
+  const std::size_t columns = matrix.columns();
+  const Trial trial(matrix, dump, request);
   Search search(trial, request);
   Verification v;
   v.name = dump.name;
@@ -316,7 +329,7 @@ Verification verify_quantized(std::span<const float> values, std::size_t rows, s
   const auto size = static_cast<std::size_t>(recipe.format->block_size);
   v.difference.blocks = rows * ((columns + size - 1) / size);
   v.difference.amax_differs = !check.equal;
-  const BlockTensor* const held = trial.dump(*recipe.format, recipe.layout);
+  const DumpBlocks* const held = trial.dump(*recipe.format, recipe.layout);
   v.fits = held != nullptr;
   v.declared.compared = v.difference.blocks;
   if (v.equal) return v;
