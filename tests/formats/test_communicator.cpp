@@ -2,6 +2,8 @@
 // Work shared by several ranks: every bit as one process gives it, and one failure for all.
 #include "lowbit/communicator.hpp"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <catch.hpp>
@@ -140,6 +142,96 @@ TEST_CASE("error statistics of several ranks are those of one, bit for bit") {
         }
       }
     }
+  }
+}
+
+namespace {
+
+/// The four sums of an ErrorStatistics.
+using Sums = std::array<double, 4>;
+
+Sums sums_of(const ErrorStatistics& s) {
+  return {s.squared_error, s.squared_value, s.squared_result, s.product};
+}
+
+/// Sixteen lanes added as docs/performance.md says: lane i and i + 8, then i + 4, i + 2, i + 1.
+double folded(std::array<double, 16> lanes) {
+  for (std::size_t half = 8; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+/// The sums of each piece, in the order of the pieces: whole rows, as many as 2^16 elements hold,
+/// or parts of 2^16 elements of a longer row. This shares no code with evaluate().
+std::vector<Sums> sums_of_pieces(const std::vector<float>& x, const std::vector<float>& q,
+                                 std::size_t rows, std::size_t columns) {
+  constexpr std::size_t most = 65536;
+  const std::size_t tall = columns < most ? most / columns : 1;
+  const std::size_t wide = std::min(columns, most);
+  std::vector<Sums> pieces;
+  for (std::size_t row = 0; row < rows; row += tall) {
+    for (std::size_t column = 0; column < columns; column += wide) {
+      std::array<std::array<double, 16>, 4> lanes{};
+      for (std::size_t r = row; r < std::min(rows, row + tall); ++r) {
+        for (std::size_t c = column; c < std::min(columns, column + wide); ++c) {
+          const double a = x[r * columns + c];
+          const double b = q[r * columns + c];
+          lanes[0][c % 16] += (b - a) * (b - a);
+          lanes[1][c % 16] += a * a;
+          lanes[2][c % 16] += b * b;
+          lanes[3][c % 16] += a * b;
+        }
+      }
+      pieces.push_back({folded(lanes[0]), folded(lanes[1]), folded(lanes[2]), folded(lanes[3])});
+    }
+  }
+  return pieces;
+}
+
+Sums added(const std::vector<Sums>& pieces) {
+  Sums all{};
+  for (const Sums& piece : pieces) {
+    for (std::size_t k = 0; k < all.size(); ++k) all[k] += piece[k];
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("error sums are added in the documented order") {
+  struct Shape {
+    std::size_t rows, columns;
+  };
+  // Several rows to a piece with a tail of a block, and several pieces to a row.
+  for (const Shape shape : {Shape{401, 700}, {3, 200000}}) {
+    Weights weights(shape.rows, shape.columns, dtype_f32);
+    // Beside the largest value the order of the others would hardly show.
+    weights.values[weights.values.size() - 2] = 0.5F;
+    weights.bytes = from_f32(dtype_f32, weights.values);
+    weights.info.bytes = weights.bytes;
+    const auto got = evaluate(weights.info, requests(), {});
+    bool reversal_shows = false, exchange_shows = false;
+    for (std::size_t k = 0; k < got.size(); ++k) {
+      const BlockTensor coded = quantize(weights.values, shape.rows, shape.columns, requests()[k]);
+      std::vector<float> q(weights.values.size());
+      dequantize(coded, q, &dialect_named("canonical"));
+      std::vector<Sums> pieces = sums_of_pieces(weights.values, q, shape.rows, shape.columns);
+      REQUIRE(pieces.size() >= 5);
+      const Sums wanted = added(pieces);
+      INFO(shape.rows << " x " << shape.columns << ", request " << k);
+      REQUIRE(sums_of(got[k]) == wanted);
+      // Other orders give other sums of these values, so that the comparison can fail.
+      std::vector<Sums> exchanged = pieces;
+      for (std::size_t i = 0; i + 1 < exchanged.size(); i += 2) {
+        std::swap(exchanged[i], exchanged[i + 1]);
+      }
+      exchange_shows = exchange_shows || added(exchanged) != wanted;
+      std::ranges::reverse(pieces);
+      reversal_shows = reversal_shows || added(pieces) != wanted;
+    }
+    REQUIRE(exchange_shows);
+    REQUIRE(reversal_shows);
   }
 }
 
