@@ -48,6 +48,8 @@ nb::dict about(const QuantizedTensor& tensor) {
   }
   d["entries"] = entries;
   if (tensor.layout.tensor_scale != TensorScaleKind::none) {
+    // Subnormal numbers stay what they are on their way to binary64.
+    const FloatEnvironment environment;
     d["tensor_scales"] = tensor.tensor_scales;
   }
   return d;

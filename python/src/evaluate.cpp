@@ -259,20 +259,27 @@ nb::object written(const EvalReport& report) {
   return utf8(form(report));
 }
 
+/// What divides sums and takes logarithms does so in the clean floating-point state too.
+template <auto function>
+auto clean(const EvalReport& report) {
+  const FloatEnvironment environment;
+  return function(report);
+}
+
 }  // namespace
 
 void add_evaluate(nb::module_& m) {
   nb::class_<EvalReport>(m, "EvalReport")
       .def("notes", &notes, nb::sig("def notes(self) -> list[str]"))
-      .def("rows", &rows, nb::sig("def rows(self) -> list[dict[str, typing.Any]]"))
-      .def("totals", &totals, nb::sig("def totals(self) -> list[dict[str, typing.Any]]"))
+      .def("rows", &clean<&rows>, nb::sig("def rows(self) -> list[dict[str, typing.Any]]"))
+      .def("totals", &clean<&totals>, nb::sig("def totals(self) -> list[dict[str, typing.Any]]"))
       .def("skipped", &skipped, nb::sig("def skipped(self) -> list[tuple[str, str]]"))
-      .def("cells", &cells, nb::sig("def cells(self) -> list[list[str]]"))
-      .def("text", &written<as_text>, nb::sig("def text(self) -> str"))
-      .def("json", &written<as_json>, nb::sig("def json(self) -> str"))
-      .def("csv", &written<as_csv>, nb::sig("def csv(self) -> str"))
-      .def("markdown", &written<as_markdown>, nb::sig("def markdown(self) -> str"))
-      .def("html", &written<as_html>, nb::sig("def html(self) -> str"));
+      .def("cells", &clean<&cells>, nb::sig("def cells(self) -> list[list[str]]"))
+      .def("text", &clean<&written<as_text>>, nb::sig("def text(self) -> str"))
+      .def("json", &clean<&written<as_json>>, nb::sig("def json(self) -> str"))
+      .def("csv", &clean<&written<as_csv>>, nb::sig("def csv(self) -> str"))
+      .def("markdown", &clean<&written<as_markdown>>, nb::sig("def markdown(self) -> str"))
+      .def("html", &clean<&written<as_html>>, nb::sig("def html(self) -> str"));
   m.def("evaluate_array", &evaluate_array, "x"_a, "dtype"_a, nb::kw_only(), "formats"_a,
         "dialect"_a, "axis"_a.none(), "weight_layout"_a, "scale_max"_a.none(), "nonfinite"_a,
         "threads"_a);

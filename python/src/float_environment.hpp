@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <cfenv>
+#include <optional>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -37,5 +38,22 @@ class Computing {
   nanobind::gil_scoped_release released_;
   FloatEnvironment environment_;
 };
+
+/// Python's numbers as binary32, and back: these conversions too would flush subnormal numbers. A
+/// compiler knows of no link between them and the state, and moves them past its changes; volatile
+/// numbers stay between.
+inline std::optional<float> narrowed(const std::optional<double>& number) {
+  if (!number) return std::nullopt;
+  const FloatEnvironment environment;
+  const volatile double wide = *number;
+  const volatile auto narrow = static_cast<float>(wide);
+  return narrow;
+}
+inline double widened(float number) {
+  const FloatEnvironment environment;
+  const volatile float narrow = number;
+  const volatile double wide = narrow;
+  return wide;
+}
 
 }  // namespace lowbit::python

@@ -36,13 +36,14 @@ std::span<const float> floats(const std::optional<FloatArray>& array) {
 
 Quantized quantize_array(const AnyArray& x, const std::string& format, const std::string& rule,
                          const std::string& dialect, int axis, bool transposed, bool block_2d,
-                         bool hadamard, std::optional<float> amax, std::optional<float> scale_max,
-                         const std::string& nonfinite, const std::string& rounding,
-                         const std::optional<FloatArray>& random0,
+                         bool hadamard, std::optional<double> given_amax,
+                         std::optional<float> scale_max, const std::string& nonfinite,
+                         const std::string& rounding, const std::optional<FloatArray>& random0,
                          const std::optional<FloatArray>& random1,
                          const std::optional<FloatArray>& importance, const std::string& dtype,
                          unsigned threads) {
   const TensorInfo tensor = tensor_of(x, dtype);
+  const std::optional<float> amax = narrowed(given_amax);
   QuantizeRecord wanted = record_named(format, rule, dialect);
   wanted.scale_max = scale_max;
   wanted.amax_given = amax.has_value();
@@ -72,7 +73,7 @@ Quantized quantize_array(const AnyArray& x, const std::string& format, const std
 
 /// Somebody else's bytes as a block tensor.
 /// \param number  an amax, a multiplier or a divisor, as `kind` says
-Quantized assemble(const Bytes& values, const Bytes& scales, float number, const std::string& kind,
+Quantized assemble(const Bytes& values, const Bytes& scales, double number, const std::string& kind,
                    const std::string& format, const std::string& rule, const std::string& dialect,
                    std::optional<std::size_t> columns, std::optional<float> scale_max,
                    bool block_2d) {
@@ -112,7 +113,7 @@ Quantized assemble(const Bytes& values, const Bytes& scales, float number, const
                 fmt::format("tensor_scale_kind='{:.40}': not multiplier or divisor", kind));
   }
   if (t.format->family() == ScaleFamily::nv) {
-    set_tensor_scale(t, q.scale_kind, number,
+    set_tensor_scale(t, q.scale_kind, *narrowed(number),
                      t.format->largest_element() *
                          scale_max.value_or(default_scale_max(*t.format, *record.rule)));
   } else if (q.scale_kind != TensorScaleKind::amax) {
@@ -172,17 +173,17 @@ void save(const Quantized& q, const std::filesystem::path& path, const std::stri
   NamedBlockTensor named = q.named;
   named.name = name;
   named.record.scale_layout = *layout;
-  const nb::gil_scoped_release released;
+  const Computing computing;
   write_block_tensors(path, std::span(&named, 1), {{"lowbit.version", LOWBIT_VERSION}});
 }
 
 std::vector<std::string> names_in(const std::filesystem::path& path) {
-  const nb::gil_scoped_release released;
+  const Computing computing;
   return block_tensor_names(TensorFile::open(path));
 }
 
 Quantized load(const std::filesystem::path& path, const std::string& name) {
-  const nb::gil_scoped_release released;
+  const Computing computing;
   return {read_block_tensor(path, name)};
 }
 
@@ -212,11 +213,11 @@ void add_quantize(nb::module_& m) {
           nb::sig("def scales(self) -> numpy.typing.NDArray[numpy.uint8]"),
           "Scale bytes, uint8 [rows, blocks of a row]. Read-only, no copy.")
       .def_prop_ro(
-          "amax", [](const Quantized& q) { return q.tensor().amax; },
+          "amax", [](const Quantized& q) { return widened(q.tensor().amax); },
           "The tensor's largest magnitude, or the one that was given; 1 for MX formats. The tensor "
           "scale is amax / encode_constant.")
       .def_prop_ro(
-          "encode_constant", [](const Quantized& q) { return q.tensor().encode_constant; },
+          "encode_constant", [](const Quantized& q) { return widened(q.tensor().encode_constant); },
           "C of docs/formats.md, section 4; 1 where another program's tensor scale was given.")
       .def_prop_ro("format",
                    [](const Quantized& q) { return std::string(q.tensor().format->name); })

@@ -47,6 +47,7 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
     stored.tensor_scale = dump.scale_kind == TensorScaleKind::divisor ? q.encode_constant : q.amax;
   }
   Verification found;
+  std::string text;
   {
     const Computing computing;
     const std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
@@ -57,6 +58,7 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
                                                 matrix.rows, matrix.columns, q.rows, q.columns));
     }
     found = verify_quantized(matrix.values, matrix.rows, matrix.columns, stored, request);
+    text = as_text(found);
   }
   nb::list agreeing;
   for (const Combination& c : found.agreeing) agreeing.append(c.dialect);
@@ -78,15 +80,16 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
                    : nb::make_tuple(difference.first_row, difference.first_block);
   d["agreeing"] = agreeing;
   d["causes"] = causes;
-  d["text"] = as_text(found);
+  d["text"] = text;
   return d;
 }
 
 /// One block in one dialect, or in two side by side.
 std::string explain(const AnyArray& x, const std::string& dtype, std::size_t row, std::size_t block,
                     const std::string& format, const std::string& first, const std::string& second,
-                    const std::string& nonfinite, std::optional<float> amax, int axis) {
+                    const std::string& nonfinite, std::optional<double> given_amax, int axis) {
   const TensorInfo tensor = tensor_of(x, dtype);
+  const std::optional<float> amax = narrowed(given_amax);
   const auto request_in = [&](const std::string& dialect) {
     QuantizeRecord record = record_named(format, {}, dialect);
     record.nonfinite = nonfinite_named(nonfinite);

@@ -6,23 +6,21 @@
 #include <oneapi/tbb/task_arena.h>
 #include <xmmintrin.h>
 
-#include <atomic>
 #include <cstddef>
-#include <thread>
+#include <latch>
 
 /// Sets MXCSR of `threads` threads, the caller's too, and never sets it back.
 extern "C" void set_mode_of_threads(int threads, unsigned mode) {
   const oneapi::tbb::global_control allowed(oneapi::tbb::global_control::max_allowed_parallelism,
                                             static_cast<std::size_t>(threads));
   oneapi::tbb::task_arena arena(threads);
-  std::atomic<int> come{0};
+  std::latch all(threads);
   arena.execute([&] {
     oneapi::tbb::parallel_for(
         0, threads,
         [&](int) {
           // None goes before all have come, so each has a thread of its own.
-          ++come;
-          while (come < threads) std::this_thread::yield();
+          all.arrive_and_wait();
           _mm_setcsr(mode);
         },
         oneapi::tbb::simple_partitioner());
