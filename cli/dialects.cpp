@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "lowbit/capture.hpp"
 #include "lowbit/dialect_axis.hpp"
+#include "lowbit/dialect_formats.hpp"
 #include "lowbit/names.hpp"
 
 namespace lowbit::cli {
@@ -47,6 +48,19 @@ std::vector<std::string_view> formats_of(const Dialect& dialect) {
   return names;
 }
 
+/// The rules of each format. The searches of a scale exist wherever the arithmetic is canonical's;
+/// they are no choice of a program.
+ordered_json rules_of(const Dialect& dialect) {
+  ordered_json all = ordered_json::object();
+  for (const BlockFormat& f : block_formats()) {
+    for (const ScaleRule rule : scale_rules()) {
+      if (!searches(rule) && has_rule(dialect, f, rule))
+        all[std::string(f.name)].push_back(name_of(rule));
+    }
+  }
+  return all;
+}
+
 ordered_json to_json(const Dialect& d) {
   ordered_json axes = ordered_json::object();
   for (const DialectAxis& axis : dialect_axes())
@@ -59,6 +73,7 @@ ordered_json to_json(const Dialect& d) {
           {"source", d.source},
           {"status", name_of(d.status)},
           {"formats", formats_of(d)},
+          {"rules", rules_of(d)},
           {"axes", axes},
           {"captures", captures_of(d)}};
 }
@@ -66,7 +81,9 @@ ordered_json to_json(const Dialect& d) {
 void show(const Dialect& d) {
   fmt::print("{}{}: {}\n", d.name, d.alias.empty() ? "" : fmt::format(" ({})", d.alias), d.summary);
   fmt::print("library {}, versions {}\nsource {}\nstatus {}\nformats {}\n\n", d.library, d.versions,
-             d.source, name_of(d.status), fmt::join(formats_of(d), " "));
+             d.source, name_of(d.status),
+             d.formats.empty() ? fmt::format("{}", fmt::join(formats_of(d), " "))
+                               : std::string(d.formats));
   const Dialect& reference = *find_dialect("canonical");
   fmt::print("{:<20}{:<32}{}\n", "axis", "value", "meaning (* not canonical's)");
   for (const DialectAxis& axis : dialect_axes()) {
@@ -125,8 +142,9 @@ void add_dialects(CLI::App& app) {
       "dialects", "Whose arithmetic is known: library, versions, status and axes");
   command->add_option("name", options->name, "One dialect, with its axes and captures")
       ->type_name("NAME");
-  command->add_flag("--json", options->json,
-                    "A list of {name, library, versions, source, status, formats, axes, captures}");
+  command->add_flag(
+      "--json", options->json,
+      "A list of {name, library, versions, source, status, formats, rules, axes, captures}");
   command->callback([options] { run(*options); });
 }
 

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dialects/records.hpp"
 #include "lowbit/block_format.hpp"
 #include "lowbit/dialect_axis.hpp"
+#include "lowbit/dialect_formats.hpp"
 
 namespace lowbit {
 std::span<const Dialect> dialects() {
@@ -31,6 +33,29 @@ const Dialect* find_record(std::string_view name) {
     if (dialect.name == name || (!name.empty() && dialect.alias == name)) return &dialect;
   }
   return nullptr;
+}
+
+/// The first word of a list that `accepts`.
+template <typename Accepts>
+std::optional<std::string_view> find_word(std::string_view list, char between, Accepts accepts) {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(between), list.size());
+    const std::string_view word = list.substr(0, end);
+    if (accepts(word)) return word;
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return std::nullopt;
+}
+
+/// FORMAT or FORMAT:RULE,RULE of the record's list.
+std::optional<std::string_view> entry_of(const Dialect& dialect, const BlockFormat& format) {
+  return find_word(dialect.formats, ' ', [&](std::string_view word) {
+    return word.substr(0, word.find(':')) == format.name;
+  });
+}
+
+bool holds(std::string_view list, char between, std::string_view word) {
+  return find_word(list, between, [&](std::string_view w) { return w == word; }).has_value();
 }
 
 /// A record with some axes set, under its composite name. Kept for the life of the program, because
@@ -67,14 +92,16 @@ const Dialect* find_dialect(std::string_view name) {
 }
 
 bool has_format(const Dialect& dialect, const BlockFormat& format) {
+  return dialect.formats.empty() || entry_of(dialect, format).has_value();
+}
+
+bool has_rule(const Dialect& dialect, const BlockFormat& format, ScaleRule rule) {
+  if (!is_valid_rule(format, rule, &dialect)) return false;
   if (dialect.formats.empty()) return true;
-  std::string_view rest = dialect.formats;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(' '), rest.size());
-    if (rest.substr(0, end) == format.name) return true;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return false;
+  const auto entry = entry_of(dialect, format);
+  if (!entry) return false;
+  const std::size_t colon = entry->find(':');
+  return colon == entry->npos || holds(entry->substr(colon + 1), ',', name_of(rule));
 }
 
 std::string_view name_of(DialectStatus status) {

@@ -161,10 +161,12 @@ constexpr auto scale_overflow = std::to_array<AxisValue>({
 constexpr auto mx_scale = std::to_array<AxisValue>({
     {"exact", "the rule on the exact amax"},
     {"divided",
-     "the exponent field of fl(b / max), plus 1 if its mantissa is not 0; static_6 is the only "
-     "rule"},
+     "the byte is the exponent field of fl(b / max), plus 1 if its mantissa is not 0, whatever the "
+     "range: 255 for infinity, 0 for NaN; static_6 is the only rule"},
     {"reciprocal", "the same of fl(b * fl(1 / max))"},
-    {"divided_down", "the exponent field of fl(b / max); static_6 is the only rule"},
+    {"divided_down",
+     "the byte is the exponent field of fl(b / max): 255 for infinity and NaN; static_6 is the "
+     "only rule"},
     {"least_reciprocal", "the least e with fl(b * fl(1 / max)) <= 2^e; static_6 is the only rule"},
     {"least_typed", "the least e with T(b / max) <= 2^e; static_6 is the only rule"},
     {"log2_divided",
@@ -214,11 +216,14 @@ constexpr auto mx_empty = std::to_array<AxisValue>({
 constexpr auto mx_element_scale = std::to_array<AxisValue>({
     {"exact", "y = x * 2^-e exactly"},
     {"zero_where_byte_is_zero", "codes 0 where the byte is 0"},
-    {"signed_zero_where_byte_is_zero", "y = 0 with the sign of x where the byte is 0"},
-    {"normal_divisor", "byte 0 counts as 2^-126, and as 1 under the rule rceil"},
+    {"signed_zero_where_byte_is_zero",
+     "y = 0 with the sign of x where the byte is 0; byte 255 divides by infinity"},
+    {"normal_divisor",
+     "byte 0 counts as 2^-126, byte 255 as infinity; under the rule rceil as 1 and as NaN"},
     {"cuda_exp2", "byte 0 divides by the number below 2^-127, as exp2f(-127) of CUDA gives it"},
     {"unclamped", "y = x * 2^-e, e before it is cut to a byte"},
-    {"unclamped_reciprocal", "y = fl(x * fl(1 / 2^e)), e before it is clamped to a byte"},
+    {"unclamped_reciprocal",
+     "y = fl(x * fl(1 / 2^e)), e before it is clamped to a byte; 2^e is 0 where b is infinite"},
     {"four_thirds", "y = fl(x / (2^e * 4 / 3))"},
 });
 constexpr auto element_ties = std::to_array<AxisValue>({
@@ -226,7 +231,8 @@ constexpr auto element_ties = std::to_array<AxisValue>({
     {"toward_zero", "to nearest, ties toward zero"},
     {"away", "to nearest, ties away from zero"},
     {"truncated", "toward zero"},
-    {"least_difference", "the first code whose |fl(q * s - x)| is least"},
+    {"least_difference",
+     "the first code whose |fl(q * s - x)| is least: 0 for x = NaN and infinity"},
     {"least_scaled_difference",
      "the first code whose |fl(y - q)| is least; beyond 2^26 all are alike, and the code is 0"},
     {"away_typed", "half away in steps of the binade that T(log2(|y|)) names, sums in T"},
@@ -249,21 +255,24 @@ constexpr auto element_overflow = std::to_array<AxisValue>({
     {"nan", "E4M3: infinite y becomes NaN with its sign; others saturate"},
 });
 constexpr auto nan_element = std::to_array<AxisValue>({
-    {"largest", "the element format's NaN, the largest element where it has none (cuda_fp4.hpp)"},
+    {"largest",
+     "the element format's NaN (E4M3 0x7f, E5M2 0x7e), the largest element where it has none "
+     "(cuda_fp4.hpp)"},
     {"bf16_all_ones", "E2M1: 11, the fields cut out of the BF16 NaN 0xffff; other elements: 0"},
     {"bf16_positive", "E2M1: 3, the fields cut out of the BF16 NaN 0x7fff; other elements: 0"},
     {"negative_largest",
      "no comparison holds: E2M1 -6, INT4 -7; other elements: the largest element"},
     {"signed_largest",
-     "the largest element with the sign of NaN; an operation makes a negative one (x86)"},
+     "the largest element, in FP8 all bits set, with the sign of NaN; an operation makes a "
+     "negative one (x86)"},
     {"zero", "the code 0"},
     {"negative_zero", "the code of -0"},
-    {"negative_nan_or_zero",
-     "the element format's NaN with the sign bit, the code 0 where it has none"},
+    {"negative_nan_or_zero", "FP8: all bits set, the sign bit too; other elements: 0"},
     {"fields_x86",
-     "E2M1's fields cut out of the NaN of x86: 3 where A is NaN, 4 with its sign under a NaN "
-     "scale, "
-     "11 where an operation made it; other elements: largest"},
+     "E2M1's fields cut out of the NaN of x86: 3 where A is NaN and in MX under rceil, 4 with the "
+     "sign of NaN "
+     "under a NaN scale and in other MX blocks, 11 where an operation made it; other elements: "
+     "signed_largest"},
     {"fields_cuda", "E2M1's fields cut out of 0x7fffffff: 4; other elements: 0x7f"},
     {"least", "the largest element with the sign bit: a clamp drops NaN"},
     {"largest_finite", "the largest finite element"},
@@ -503,7 +512,7 @@ void set_dialect_axis(Dialect& dialect, std::string_view text) {
 std::string dialect_tables() {
   const Dialect& reference = *find_dialect("canonical");
   std::string text =
-      "| dialect | library | versions | status | formats | what it is "
+      "| dialect | library | versions | status | formats and rules | what it is "
       "|\n|---|---|---|---|---|---|\n";
   for (const Dialect& d : dialects()) {
     const std::string alias = d.alias.empty() ? "" : fmt::format(", `{}`", d.alias);

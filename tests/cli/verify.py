@@ -240,6 +240,9 @@ def searched(lowbit, folder, check):
     tensors.write(folder / "bf.safetensors", {"w": ("BF16", [8, 1536], b"".join(struct.pack("<f", x)[2:] for x in rounded))})
     code, out, _ = lowbit("dialects", "--json")
     records = {d["name"]: d["formats"] for d in json.loads(out)}
+    rules = {d["name"]: d["rules"] for d in json.loads(out)}
+    check(all(list(rules[name]) == records[name] for name in records), "rules of each format")
+    check(rules["torchao"] == {"nvfp4": ["static_6"], **{f: ["floor", "rceil", "ceil", "even"] for f in ("mxfp4", "mxfp8_e4m3", "mxfp8_e5m2")}}, str(rules["torchao"]))
     check(code == 0 and len(records) > 60, f"{len(records)} dialects")
     told_apart = 0
     for record in records:
@@ -255,8 +258,22 @@ def searched(lowbit, folder, check):
             check(code == 0 and record in agreeing, f"{record} {form}: {code} {agreeing} {err}")
             others = [name for name in agreeing if form not in records[name]]
             check(not others, f"{record} {form}: programs without that format agree: {others}")
+            if len(agreeing) > 1 and out:
+                check(json.loads(out)["tensors"][0]["compared_with"]["dialect"] == agreeing[0], f"{record} {form}: the headline names none that agrees")
             told_apart += len(agreeing) < len(records) // 2
     check(told_apart > 40, f"auto tells dialects apart: {told_apart}")
+    # A searched rule is one that the program has; the headline counts the others.
+    for form, rule in (("nvfp4", "mse"), ("mxfp4", "rceil")):
+        lowbit("quantize", "bf.safetensors", "-o", "bf.q.safetensors", "--format", form, "--rule", rule)
+        entries, metadata = tensors.read(folder / "bf.q.safetensors")
+        tensors.write(folder / "bare.safetensors", entries, {k: v for k, v in metadata.items() if k not in ("w.dialect", "w.rule")})
+        code, out, err = lowbit("verify", "quantize", "bf.safetensors", "bare.safetensors", "--json", "found.json")
+        found = json.loads((folder / "found.json").read_text())["tensors"][0]
+        agreeing = [(c["dialect"], c["rule"]) for c in found["agreeing"]]
+        check(code == 0 and agreeing and all(r in rules[d][form] for d, r in agreeing), f"{form} {rule}: {code} {agreeing} {err}")
+        check(("canonical", rule) in agreeing and found["compared_with"]["dialect"] == "canonical", f"{form} {rule}: {found['compared_with']}")
+        others = f"; {len(agreeing) - 1} other{'s' if len(agreeing) > 2 else ''} agree{'s' if len(agreeing) == 2 else ''}"
+        check(len(agreeing) > 1 and f" codes{others}\n" in out, f"{form} {rule} says how many agree, {others}: {out}")
 
     lowbit("quantize", "bf.safetensors", "-o", "bf.q.safetensors", "--format", "nvfp4", "--dialect", "torchao", "--rule", "static_6")
     entries, metadata = tensors.read(folder / "bf.q.safetensors")

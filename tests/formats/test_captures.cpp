@@ -11,6 +11,7 @@
 
 #include "catch.hpp"
 #include "lowbit/capture.hpp"
+#include "lowbit/dialect_formats.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/tensor_file.hpp"
 
@@ -91,13 +92,20 @@ TEST_CASE("a record's formats exist, and the captured ones are among them") {
     std::string known;
     for (std::istringstream words{std::string(d.formats)}; words >> known;) {
       INFO(known);
-      REQUIRE(find_block_format(known) != nullptr);
-      CHECK(has_format(d, *find_block_format(known)));
+      const std::size_t colon = known.find(':');
+      const BlockFormat* const format = find_block_format(known.substr(0, colon));
+      REQUIRE(format != nullptr);
+      CHECK(has_format(d, *format));
+      if (colon == known.npos) continue;
+      for (std::istringstream rules{known.substr(colon + 1)}; std::getline(rules, known, ',');) {
+        REQUIRE(find_scale_rule(known));
+        CHECK(has_rule(d, *format, *find_scale_rule(known)));
+      }
     }
     for (const CaptureConfiguration& c : capture_configurations()) {
       if (c.dialect != d.name && c.cuda_dialect != d.name) continue;
       INFO(c.configuration);
-      CHECK(has_format(d, *find_block_format(c.format)));
+      CHECK(has_rule(d, *find_block_format(c.format), c.rule));
     }
   }
   CHECK(has_format(canonical, *find_block_format("mxint8")));
@@ -106,6 +114,17 @@ TEST_CASE("a record's formats exist, and the captured ones are among them") {
   CHECK_FALSE(has_format(torchao, *find_block_format("if4")));
   CHECK_FALSE(has_format(*find_dialect("gfloat_mxfp4"), *find_block_format("nvfp4")));
   CHECK_FALSE(has_format(*find_dialect("mslk"), *find_block_format("mxfp4")));
+  const BlockFormat& nvfp4 = *find_block_format("nvfp4");
+  const BlockFormat& mxfp4 = *find_block_format("mxfp4");
+  CHECK(has_rule(canonical, nvfp4, ScaleRule::abs_max));
+  CHECK_FALSE(has_rule(canonical, nvfp4, ScaleRule::floor));
+  CHECK(has_rule(fos_pytorch, mxfp4, ScaleRule::static_4));
+  CHECK_FALSE(has_rule(fos_pytorch, mxfp4, ScaleRule::floor));  // its arithmetic has no such rule
+  CHECK(has_rule(torchao, mxfp4, ScaleRule::ceil));
+  CHECK_FALSE(has_rule(torchao, nvfp4, ScaleRule::mse));
+  CHECK_FALSE(has_rule(*find_dialect("te_le_2.13"), nvfp4, ScaleRule::mse));
+  CHECK(has_rule(*find_dialect("te_4over6"), nvfp4, ScaleRule::mse));
+  CHECK_FALSE(has_rule(*find_dialect("te_4over6"), nvfp4, ScaleRule::abs_max));
 }
 
 TEST_CASE("names and aliases of dialects are unique") {

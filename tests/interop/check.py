@@ -187,7 +187,7 @@ def verified(lowbit, folder):
     for name, explained in (("modelopt", {"nvfp4": (7, "static_6", "modelopt")}), ("torchao", {"nvfp4": (7, "static_6", "torchao")}),
                             ("fouroversix", {"nvfp4": (7, "mse", "fos_pytorch")}),
                             ("compressed_tensors", {"nvfp4": (4, "static_6", "compressed_tensors"), "mxfp4": (2, "even", "compressed_tensors"),
-                                                    "mxfp8_e4m3": (1, "static_6", "compressed_tensors_mxfp8")})):
+                                                    "mxfp8_e4m3": (1, "even", "compressed_tensors_mxfp8")})):
         code, text, report = verification(lowbit, folder, ORIGINAL, DATA / name)
         check(code == 0 and report["equal"] and report["left_out"] == [] and text.endswith("7 of 7 weights equal\n"), f"verify {name}: {code} {text}")
         check([line.split(":")[0] for line in text.splitlines()[:7]] == [t["name"] for t in report["tensors"]], f"verify {name}: a line per tensor: {text}")

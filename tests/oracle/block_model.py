@@ -372,8 +372,6 @@ class Tensor:
             codes = np.where(np.isnan(d), np.inf, d).argmin(axis=-1)
             index, negative = codes & (element.sign - 1), codes >= element.sign
         elif ties == "least_difference":
-            if self.f.mx and self["nonfinite"] == "nan_block":
-                raise NotModelled("least_difference under nan_block")
             values = element.value(np.arange(1 << element.bits)).astype(F)
             d = np.abs(values * self.step[:, None, None] - self.x[..., None])
             codes = np.where(np.isnan(d), np.inf, d).argmin(axis=-1)
@@ -412,7 +410,9 @@ class Tensor:
         if np.isnan(y).any():
             if self["nonfinite"] == "nan_block" and self["nan_element"] == "largest":
                 raise NotModelled("NaN elements of finite numbers under nan_block")
-            code = np.where(np.isnan(y), self.nan_code(element, y, s), code)
+            # least_difference compares x, not y: no difference to a NaN is the least, so the first code stays.
+            if ties != "least_difference" or self.random is not None:
+                code = np.where(np.isnan(y), self.nan_code(element, y, s), code)
         return code.astype(np.uint8)
 
     def typed(self, y, element, ties):
@@ -436,7 +436,7 @@ class Tensor:
         if element.is_integer and kind == "largest":
             return 0
         if kind == "largest":
-            return last if element.nan is None else element.nan
+            return last if element.nan is None else 0x7E if element is E5M2 else element.nan
         if kind in ("zero", "largest_finite", "negative_zero", "least"):
             return {"zero": 0, "largest_finite": last, "negative_zero": element.sign, "least": last | element.sign}[kind]
         if kind == "negative_nan_or_zero":
@@ -450,10 +450,16 @@ class Tensor:
             return every | np.where(np.signbit(y), element.sign, 0)
         if kind == "fields_cuda":
             return 4 if element is E2M1 else every
-        if kind == "fields_x86" and element is E2M1 and not self.f.mx:
+        if kind == "fields_x86" and element is not E2M1:
+            return every | np.where(np.signbit(y), element.sign, 0)
+        if kind == "fields_x86" and self.f.mx:
+            return 3 if self.rule == "rceil" else np.where(np.signbit(y), 12, 4)
+        if kind == "fields_x86":
             under_nan = np.isnan(s)[:, None]
             sign = np.where(self.bytes & 0x80, 8, 0)[:, None]
             return np.where(np.isnan(self.a), 3, np.where(under_nan, 4 | sign, 11))
+        if kind == "negative_largest":
+            return last
         raise NotModelled(f"nan_element={kind}")
 
     def stochastic(self, a, element, u):
@@ -575,7 +581,8 @@ class Tensor:
         if kind in ("divided", "reciprocal", "divided_down"):
             quotient = b * (F(1) / F(largest)) if kind == "reciprocal" else b / F(largest)
             bits = quotient.view(np.uint32)
-            e = (bits >> 23).astype(int) - 127 + (kind != "divided_down") * ((bits & 0x7FFFFF) != 0)
+            field = (bits >> 23 & 0xFF).astype(int) + (kind != "divided_down") * ((bits & 0x7FFFFF) != 0)
+            e = field - 127
         elif kind in ("least_reciprocal", "least_typed"):
             quotient = b * (F(1) / F(largest)) if kind == "least_reciprocal" else rounded_to(b / F(largest), self.dtype)
             m, e = np.frexp(quotient.astype(float))
@@ -622,10 +629,16 @@ class Tensor:
             byte = np.where(np.isinf(self.power), 127 if self["mx_range"] == "typed_x86" else 126, byte)
             byte = np.where(self.power == 0, 127, byte)
         # A finite amax that the rule even rounds up to infinity counts as infinite.
-        infinite, nan = np.isinf(b) | ((e + emax == 128) & (rule == "even") & (self["mx_infinity"] == "largest")), np.isnan(b)
+        nan = np.isnan(b)
+        infinite = np.isinf(b) | (~nan & (e + emax == 128) & (rule == "even") & (self["mx_infinity"] == "largest"))
         instead = {"fields": byte, "largest": 254, "largest_flushed": 254, "smallest": 0, "divided": 0, "divided_nan_byte": 255, "nan_byte": 255}
-        byte = np.where(infinite, instead[self["mx_infinity"]], byte)
-        byte = np.where(nan, 255 if self["mx_nan"] == "nan_byte" else 0, byte)
+        byte = np.where(nan, 255, byte)
+        if kind in ("divided", "reciprocal", "divided_down"):
+            byte = field & 0xFF  # as it is: that of infinity is 255, one more for NaN is 0
+        if self["mx_infinity"] != "fields":
+            byte = np.where(infinite, instead[self["mx_infinity"]], byte)
+        if self["mx_nan"] != "nan_byte":
+            byte = np.where(nan, 0, byte)
         byte = np.where((b == 0) & (self["mx_empty"] == "zero"), 0, byte)
         byte = np.where((b == 0) & (self["mx_empty"] == "one"), 127, byte)
         return np.where((b == 0) & (self["mx_empty"] == "minus_largest_exponent"), 127 - emax, byte).astype(np.uint8)
@@ -650,21 +663,23 @@ class Tensor:
         elif kind == "four_thirds":
             divisor = np.where(e < -126, F(0), (2.0**e / 0.75).astype(F))
         elif kind == "unclamped_reciprocal":
-            multiplier = (F(1) / (2.0**self.e.astype(float)).astype(F)).astype(float)
+            power = np.where(np.isinf(b), 0.0, 2.0 ** self.e.astype(float)).astype(F)
+            multiplier = (F(1) / power).astype(float)
         elif kind == "cuda_exp2":
             below = F(2.0**-127 - 2.0**-149)
         elif kind != "exact":
             raise NotModelled(kind)
         if bad.any() and self["nonfinite"] != "nan_block":
-            if kind in ("normal_divisor", "zero_where_byte_is_zero", "signed_zero_where_byte_is_zero") and (bad & (byte == 255)).any():
-                raise NotModelled("NaN bytes under " + kind)
             if self["mx_infinity"] == "largest_flushed":
                 multiplier = np.where(np.isinf(b), 0.0, multiplier)
         if self.random is not None and self["nonfinite"] == "nan_block":
             return self.x.astype(float) * multiplier[:, None]  # compared exactly
         y = (self.x.astype(float) * multiplier[:, None]).astype(F)
         if self["nonfinite"] != "nan_block" and self["mx_range"] != "wrapped":
-            y = np.where((bad & (byte == 255))[:, None], F(np.nan), y)  # a positive NaN
+            by_infinity = kind == "signed_zero_where_byte_is_zero" or (kind == "normal_divisor" and self.rule != "rceil")
+            # An operation makes the NaN of infinity by infinity: a negative one. Other NaN here are positive.
+            quotient = np.where(np.isinf(self.x), -F(np.nan), self.x * F(0)) if by_infinity else np.full(self.x.shape, F(np.nan))
+            y = np.where((byte == 255)[:, None], quotient, y)
         if kind == "zero_where_byte_is_zero":
             y = np.where(byte[:, None] == 0, F(0), y)
         if kind == "four_thirds":

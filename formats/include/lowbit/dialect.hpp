@@ -271,7 +271,7 @@ struct Dialect {
   std::string_view library{};   ///< whose arithmetic it is
   std::string_view versions{};  ///< the versions or commits that it was read from
   std::string_view source{};    ///< the file there, or the page here, that says so
-  /// Names of the block formats that the implementation has, a space between them; empty: all.
+  /// Block formats and rules that the program has (dialect_formats.hpp); empty: all.
   std::string_view formats{};
   DialectStatus status = DialectStatus::modelled;  ///< how it was checked
   /// What keeps S and the candidate values inside the range of binary32.

@@ -122,7 +122,7 @@ class BlockEngine {
       }
       c.kind = BlockChoice::floating;
     }
-    round<Element>(c, in.count, in.random0);
+    code(c, in, in.random0);
     return c;
   }
 
@@ -171,15 +171,13 @@ class BlockEngine {
       }
     } else {
       c.inverse = scale_mx_elements(t_, {in.x, in.count, b}, scale_byte, c.y.data());
-      round<Element>(c, in.count, in.random0);
-      if (d.element_ties == ElementTies::least_difference) code_by_difference(c, in);
-      return;
+      return code(c, in, in.random0);
     }
     // The product is exact in double. In binary32 it can underflow, but only far below the smallest
     // rounding boundary of any element format.
     const double multiplier = std::ldexp(1.0, -e - t_.format->element_exponent);
     for (int i = 0; i < in.count; ++i) c.y[i] = static_cast<float>(in.x[i] * multiplier);
-    if (t_.rounding == ElementRounding::nearest) return round<Element>(c, in.count, in.random0);
+    if (t_.rounding == ElementRounding::nearest) return code(c, in, in.random0);
     for (int i = 0; i < in.count; ++i) {
       c.codes[i] = static_cast<std::uint8_t>(
           from_double(Element, in.x[i] * multiplier, stochastic, in.random0[i]));
@@ -195,8 +193,7 @@ class BlockEngine {
     first_.kind = t_.selects ? BlockChoice::six : BlockChoice::only;
     round_scale(first_, h, b);
     scale_elements(first_, in, b);
-    round<Element>(first_, in.count, in.random0);
-    if (t_.dialect->element_ties == ElementTies::least_difference) code_by_difference(first_, in);
+    code(first_, in, in.random0);
     if (!t_.selects) return first_;
     second_.kind = BlockChoice::four;
     if (t_.dialect->selected_scale == SelectedScale::normalized_candidates) {
@@ -206,7 +203,7 @@ class BlockEngine {
       round_scale(second_, h * t_.second_ratio, b);
     }
     scale_elements(second_, in, b);
-    round<Element>(second_, in.count, in.random1);
+    code(second_, in, in.random1);
     return better(in);
   }
 
@@ -305,6 +302,13 @@ class BlockEngine {
     }
     for (int i = 0; i < count; ++i) c.q[i] = value_table<Format>[c.codes[i]];
     if (!t_.plain_elements) apply_deviations<Format>(c, count);
+  }
+
+  /// The codes of the elements y, or where the dialect compares values, of x.
+  void code(Candidate& c, const BlockInput& in, const float* random) {
+    round<Element>(c, in.count, random);
+    const bool compares = t_.dialect->element_ties == ElementTies::least_difference;
+    if (compares && t_.rounding == ElementRounding::nearest) code_by_difference(c, in);
   }
 
   /// The first code whose value under the scale is nearest to x in binary32; positive codes come

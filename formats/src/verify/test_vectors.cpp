@@ -16,6 +16,7 @@
 #include "capture/sha256.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/dialect_axis.hpp"
+#include "lowbit/dialect_formats.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/tensor_file.hpp"
@@ -132,6 +133,18 @@ std::vector<VectorInput> make_inputs() {
   return all;
 }
 
+/// The values as they are stored: they are of that type, NaN keeps its sign, which dialects code.
+std::vector<std::byte> stored(const VectorInput& input) {
+  if (*input.dtype != dtype_bf16) return from_f32(*input.dtype, input.values);
+  std::vector<std::byte> bytes;
+  for (const float x : input.values) {
+    const auto half = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16);
+    bytes.push_back(static_cast<std::byte>(half & 0xFFU));
+    bytes.push_back(static_cast<std::byte>(half >> 8));
+  }
+  return bytes;
+}
+
 /// A file's tensors, whose bytes it keeps.
 class Entries {
  public:
@@ -239,10 +252,10 @@ std::vector<std::size_t> cases_of(const Dialect& dialect, const BlockFormat* for
                                   std::optional<ScaleRule> rule, Cases& cases) {
   std::vector<std::size_t> numbers;
   for (const BlockFormat& f : block_formats()) {
-    if (format != nullptr ? &f != format : !has_format(dialect, f)) continue;
+    if (format != nullptr && &f != format) continue;
     for (const ScaleRule r : scale_rules()) {
       if (rule ? r != *rule : searches(r)) continue;
-      if (!is_valid_rule(f, r, &dialect)) continue;
+      if (format != nullptr ? !is_valid_rule(f, r, &dialect) : !has_rule(dialect, f, r)) continue;
       for (const VectorInput& input : vector_inputs()) {
         for (const bool square : {false, true}) {
           QuantizeOptions options;
@@ -307,7 +320,7 @@ VectorSummary write_vectors(const std::filesystem::path& folder, std::span<const
                  {"rows", input.rows},
                  {"columns", input.columns},
                  {"sha256", inputs.add(input.name, *input.dtype, {input.rows, input.columns},
-                                       from_f32(*input.dtype, input.values))}};
+                                       stored(input))}};
     input_texts.push_back(i.dump());
   }
   VectorSummary summary;

@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "lowbit/dialect_axis.hpp"
+#include "lowbit/dialect_formats.hpp"
 #include "lowbit/error.hpp"
 #include "verify/causes.hpp"
 #include "verify/recipe.hpp"
@@ -43,9 +44,11 @@ class Search {
     rank(4096);
     if (all_.size() > 1) rank(32768);
     confirm(agreeing, declared_agrees);
-    // Ranked, and those that the declaration allows before the others.
-    const auto allowed = std::ranges::find_if(all_, &Entry::is_declared);
-    return allowed != all_.end() ? allowed->recipe : all_[0].recipe;
+    // Of the ranked ones: what the declaration allows before the rest, and what agrees with all
+    // blocks before what agrees with the sample. Equals stand in the order of the records.
+    const auto best = std::ranges::max_element(
+        all_, {}, [](const Entry& e) { return std::make_pair(e.is_declared, e.agrees); });
+    return best->recipe;
   }
 
   [[nodiscard]] Combination combination(const Recipe& r) const {
@@ -70,6 +73,7 @@ class Search {
     bool is_declared = true;    ///< nothing declared is otherwise
     std::size_t different = 0;  ///< of the last sample
     bool scale_equal = true;
+    bool agrees = false;  ///< with all blocks and the tensor scale
   };
 
   void enumerate() {
@@ -137,7 +141,8 @@ class Search {
       if (any_dialect && !tried.empty() && std::ranges::find(tried, record.name) == tried.end()) {
         continue;
       }
-      // Of the records only those of programs that have the format, and what is declared.
+      // Of the records only those of programs that have the format and a rule that is searched for,
+      // and what is declared.
       const bool is_given = o.dialect != nullptr && o.dialect->name == record.name;
       if (!is_given && !has_format(record, format)) continue;
       Recipe r;
@@ -148,6 +153,7 @@ class Search {
       for (const ScaleRule rule : scale_rules()) {
         if (any_rule ? searches(rule) : rule != *o.rule) continue;
         if (!is_valid_rule(format, rule, &record)) continue;
+        if (any_rule && !is_given && !has_rule(record, format, rule)) continue;
         r.rule = rule;
         std::vector<std::optional<float>> maxima{o.scale_max};
         if (any_rule && format.family() == ScaleFamily::nv) {
@@ -161,7 +167,7 @@ class Search {
           if (!Trial::exists(r)) continue;
           for (const Layout& layout : layouts) {
             r.layout = layout;
-            Entry e{r, true, 0, true};
+            Entry e{r};
             e.is_declared = (o.format == nullptr || o.format == &format) &&
                             (!o.rule || *o.rule == rule) &&
                             (!o.rule || same_max(o.scale_max, m, format, rule)) &&
@@ -267,13 +273,14 @@ class Search {
   void confirm(std::vector<Combination>& agreeing, bool& declared_agrees) {
     std::map<std::string, bool> known;
     declared_agrees = false;
-    for (const Entry& e : all_) {
+    for (Entry& e : all_) {
       if (e.different != 0 || !e.scale_equal) continue;
       const DumpBlocks* const dump = trial_.dump(*e.recipe.format, e.recipe.layout);
       const std::string key = trial_.key(e.recipe, dump) + describe(e.recipe.layout);
       const auto [result, is_new] = known.try_emplace(key, false);
       if (is_new) result->second = dump != nullptr && trial_.agrees(e.recipe, *dump);
-      if (!result->second) continue;
+      e.agrees = result->second;
+      if (!e.agrees) continue;
       declared_agrees = declared_agrees || e.is_declared;
       agreeing.push_back(combination(e.recipe));
       agreeing.back().compared = dump->blocks();

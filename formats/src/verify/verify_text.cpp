@@ -81,6 +81,10 @@ std::string headline(const Verification& v) {
   fmt::format_to(out, "{}: {}: {} of {} blocks differ, {} scale bytes, {} codes", printable(v.name),
                  describe(v.declared), v.difference.different, v.difference.blocks,
                  v.difference.scales, v.difference.codes);
+  const std::size_t others = v.equal && !v.agreeing.empty() ? v.agreeing.size() - 1 : 0;
+  if (others != 0)
+    fmt::format_to(out, "; {} other{} agree{}", others, others == 1 ? "" : "s",
+                   others == 1 ? "s" : "");
   if (!v.fits) text += "; the stored bytes do not have the sizes of this layout";
   if (v.difference.amax_differs && v.stored_scale) {
     fmt::format_to(out, "; tensor scale {:.9g} (0x{:08x}), the dump has {:.9g} (0x{:08x})",
