@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """lowbit verify quantize: what a quantized file says about itself, and the first block that differs."""
+import concurrent.futures
 import hashlib
 import json
 import math
+import os
 import pathlib
 import re
 import struct
@@ -148,12 +150,6 @@ def swizzled(scales, rows, blocks):
     return bytes(out)
 
 
-def reads(lowbit, name, out):
-    """The exit code with the layout that the text proposes."""
-    words = [line.split()[1] for line in out.splitlines() if line.startswith("  --layout ")]
-    return lowbit("verify", "quantize", SAMPLE, "fault.safetensors", "--tensor", name, "--layout", words[0])[0] if words else None
-
-
 # The dialects that each format is quantized in, the options that make its scale bytes round up, and whether it has a tensor scale.
 FAULTY = (("nvfp4", ("canonical", "te_ge_2.14", "modelopt", "mlx"), ["--set", "scale_rounding=up"], True),
           ("if4", ("canonical", "fos_pytorch", "te_ge_2.14", "mlx"), ["--set", "scale_rounding=up"], True),
@@ -163,15 +159,32 @@ FAULTY = (("nvfp4", ("canonical", "te_ge_2.14", "modelopt", "mlx"), ["--set", "s
 def faults(lowbit, folder, check):
     """Seven faults planted in dumps of real tensors: each is named by its cause, alone and beside a fault of layout."""
     held, _ = tensors.read(SAMPLE)
+    jobs = []
+    for name in REAL:
+        values = tensors.floats(held[name][2])
+        half = folder / f"{name}.half.safetensors"
+        tensors.write(half, {name: ("F32", held[name][1], tensors.pack([struct.unpack("<e", struct.pack("<e", x))[0] for x in values]))})
+        stale = repr(struct.unpack("<f", struct.pack("<f", max(map(abs, values)) * 1.25))[0])
+        jobs += [(form, name, dialect, up, stale if has_amax else None, half) for form, dialects, up, has_amax in FAULTY for dialect in dialects]
+    # Almost all time goes by in the command: a thread per core waits for it.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(faults_of, lowbit, folder / f"faults{i}", check, *job) for i, job in enumerate(jobs)]:
+            done.result()
 
-    def quantized(form, name, dialect, *options, source=SAMPLE):
-        code, _, err = lowbit("quantize", source, "-o", "fault.q.safetensors", "--format", form, "--tensor", name, "--dialect", dialect, *options)
+
+def faults_of(lowbit, folder, check, form, name, dialect, up, stale, half):
+    """Those of one tensor in one format and dialect. stale: another amax, None where there is no tensor scale; half: the tensor rounded to F16."""
+    folder.mkdir()
+    run = lambda *words: lowbit(*words, folder=folder)
+
+    def quantized(*options, source=SAMPLE):
+        code, _, err = run("quantize", source, "-o", "fault.q.safetensors", "--format", form, "--tensor", name, "--dialect", dialect, *options)
         check(code == 0, f"{form} {name} {dialect} {options}: {err}")
         return tensors.read(folder / "fault.q.safetensors")
 
-    def expect(what, entries, metadata, name, wanted):
+    def expect(what, entries, wanted):
         tensors.write(folder / "fault.safetensors", entries, metadata)
-        code, out, err = lowbit("verify", "quantize", SAMPLE, "fault.safetensors", "--tensor", name, "--json", "fault.json")
+        code, out, err = run("verify", "quantize", SAMPLE, "fault.safetensors", "--tensor", name, "--json", "fault.json")
         found = json.loads((folder / "fault.json").read_text()) if (folder / "fault.json").exists() else {"tensors": [{"causes": []}]}
         named = [c["cause"] for c in found["tensors"][0]["causes"]]
         check(named == wanted and code == (1 if wanted else 0), f"{what}: {named} instead of {wanted}, exit {code}: {out}{err}")
@@ -179,50 +192,49 @@ def faults(lowbit, folder, check):
         (folder / "fault.json").unlink(missing_ok=True)
         return out
 
-    for name in REAL:
-        values = tensors.floats(held[name][2])
-        tensors.write(folder / "half.safetensors", {name: ("F32", held[name][1], tensors.pack([struct.unpack("<e", struct.pack("<e", x))[0] for x in values]))})
-        amax = max(map(abs, values))
-        stale = repr(struct.unpack("<f", struct.pack("<f", amax * 1.25))[0])
-        for form, dialect, up, has_amax in ((form, dialect, up, has) for form, all_of_it, up, has in FAULTY for dialect in all_of_it):
-            what = f"{form} {name} {dialect}"
-            good, metadata = quantized(form, name, dialect)
-            codes, scales = good[f"{name}.values"], good[f"{name}.scales"]
-            rows, blocks = scales[1]
-            expect(what, good, metadata, name, [])
-            with_part = lambda base, part, entry: {**base, f"{name}.{part}": entry}
-            per_block = len(codes[2]) // len(scales[2])
-            # In the integer blocks of IF4, code 8 is -8 and no zero.
-            is_float = lambda at: form != "if4" or scales[2][at // per_block] < 0x80
-            flushed = bytes((0 if b & 15 == 8 else b & 15) | (0 if b >> 4 == 8 else b >> 4) << 4 if is_float(i) else b for i, b in enumerate(codes[2]))
-            cases = [("scale_rounding", quantized(form, name, dialect, *up)[0]), ("fp16_input", quantized(form, name, dialect, source="half.safetensors")[0])]
-            # The scale bytes with the codes of either byte; in IF4 the kind of a block is that of its codes.
-            rounded = bytes(u & 0x7F | g & 0x80 for u, g in zip(cases[0][1][f"{name}.scales"][2], scales[2])) if form == "if4" else cases[0][1][f"{name}.scales"][2]
-            cases.append(("scale_rounding", with_part(good, "scales", ("U8", scales[1], rounded))))
-            if has_amax:
-                cases += [("scale_max", quantized(form, name, dialect, "--scale-max", "256")[0]), ("stale_amax", quantized(form, name, dialect, "--amax", stale)[0])]
-                cases += [("stale_amax", with_part(cases[-1][1], "values", codes)), ("stale_amax", with_part(good, "amax", cases[-1][1][f"{name}.amax"]))]
-            if flushed != codes[2]:
-                cases.append(("negative_zero", with_part(good, "values", (codes[0], codes[1], flushed))))
-            check(dialect == "mlx" or flushed != codes[2], f"{what} has no -0 to flush")
-            for at, (cause, entries) in enumerate([(None, good), *cases]):
-                expected = [cause] if cause else []
-                if cause:
-                    out = expect(f"{what} {cause}", entries, metadata, name, [cause])
-                    if cause == "scale_max":
-                        check("cause scale_max: 256 instead of 448 (100 % of blocks)\n  row 0, block 0: block amax " in out, out)
-                        check(f"  the dump: the block at the tensor's amax has the scale 256; {dialect} {metadata[name + '.rule']}: 448\n" in out, out)
-                # Each fault of numerics beside one of layout, the two in turn.
-                if cause is None or at % 2:
-                    kind, shape, data = entries[f"{name}.values"]
-                    nibbles = with_part(entries, "values", (kind, shape, bytes((b << 4 | b >> 4) & 255 for b in data)))
-                    out = expect(f"{what} {cause} nibbles", nibbles, metadata, name, ["nibble_order", *expected])
-                    check(cause is not None or reads(lowbit, name, out) == 0, f"{what}: the layout that is printed does not read the dump: {out}")
-                if cause is None or at % 2 == 0:
-                    tiles = swizzled(entries[f"{name}.scales"][2], rows, blocks)
-                    shape = [rows, blocks] if len(tiles) == rows * blocks else [len(tiles)]
-                    out = expect(f"{what} {cause} tiles", with_part(entries, "scales", ("U8", shape, tiles)), metadata, name, ["scale_layout", *expected])
-                    check(cause is not None or reads(lowbit, name, out) == 0, f"{what}: the layout that is printed does not read the dump: {out}")
+    def reads(out):
+        """The exit code with the layout that the text proposes."""
+        words = [line.split()[1] for line in out.splitlines() if line.startswith("  --layout ")]
+        return run("verify", "quantize", SAMPLE, "fault.safetensors", "--tensor", name, "--layout", words[0])[0] if words else None
+
+    what = f"{form} {name} {dialect}"
+    good, metadata = quantized()
+    codes, scales = good[f"{name}.values"], good[f"{name}.scales"]
+    rows, blocks = scales[1]
+    expect(what, good, [])
+    with_part = lambda base, part, entry: {**base, f"{name}.{part}": entry}
+    per_block = len(codes[2]) // len(scales[2])
+    # In the integer blocks of IF4, code 8 is -8 and no zero.
+    is_float = lambda at: form != "if4" or scales[2][at // per_block] < 0x80
+    flushed = bytes((0 if b & 15 == 8 else b & 15) | (0 if b >> 4 == 8 else b >> 4) << 4 if is_float(i) else b for i, b in enumerate(codes[2]))
+    cases = [("scale_rounding", quantized(*up)[0]), ("fp16_input", quantized(source=half)[0])]
+    # The scale bytes with the codes of either byte; in IF4 the kind of a block is that of its codes.
+    rounded = bytes(u & 0x7F | g & 0x80 for u, g in zip(cases[0][1][f"{name}.scales"][2], scales[2])) if form == "if4" else cases[0][1][f"{name}.scales"][2]
+    cases.append(("scale_rounding", with_part(good, "scales", ("U8", scales[1], rounded))))
+    if stale:
+        cases += [("scale_max", quantized("--scale-max", "256")[0]), ("stale_amax", quantized("--amax", stale)[0])]
+        cases += [("stale_amax", with_part(cases[-1][1], "values", codes)), ("stale_amax", with_part(good, "amax", cases[-1][1][f"{name}.amax"]))]
+    if flushed != codes[2]:
+        cases.append(("negative_zero", with_part(good, "values", (codes[0], codes[1], flushed))))
+    check(dialect == "mlx" or flushed != codes[2], f"{what} has no -0 to flush")
+    for at, (cause, entries) in enumerate([(None, good), *cases]):
+        expected = [cause] if cause else []
+        if cause:
+            out = expect(f"{what} {cause}", entries, [cause])
+            if cause == "scale_max":
+                check("cause scale_max: 256 instead of 448 (100 % of blocks)\n  row 0, block 0: block amax " in out, out)
+                check(f"  the dump: the block at the tensor's amax has the scale 256; {dialect} {metadata[name + '.rule']}: 448\n" in out, out)
+        # Each fault of numerics beside one of layout, the two in turn.
+        if cause is None or at % 2:
+            kind, shape, data = entries[f"{name}.values"]
+            nibbles = with_part(entries, "values", (kind, shape, bytes((b << 4 | b >> 4) & 255 for b in data)))
+            out = expect(f"{what} {cause} nibbles", nibbles, ["nibble_order", *expected])
+            check(cause is not None or reads(out) == 0, f"{what}: the layout that is printed does not read the dump: {out}")
+        if cause is None or at % 2 == 0:
+            tiles = swizzled(entries[f"{name}.scales"][2], rows, blocks)
+            shape = [rows, blocks] if len(tiles) == rows * blocks else [len(tiles)]
+            out = expect(f"{what} {cause} tiles", with_part(entries, "scales", ("U8", shape, tiles)), ["scale_layout", *expected])
+            check(cause is not None or reads(out) == 0, f"{what}: the layout that is printed does not read the dump: {out}")
 
 
 def agrees(out, what, dialect):
