@@ -53,11 +53,10 @@ class ScaleSearch {
     const int radius = t_.search_radius == 0 ? 256 : t_.search_radius;
     const int lowest = is_mx_ ? 0 : 1;
     const int highest = static_cast<int>(t_.format->scale->max_code());
-    first_ = std::clamp(int{base}, lowest, highest);
     lowest_ = std::max(lowest, base - radius);
     highest_ = std::min(highest, base + radius);
     upper_ = std::numeric_limits<double>::infinity();
-    const int middle = first_ / candidate_group;
+    const int middle = std::max(int{base}, lowest_) / candidate_group;
     const Stops stops = try_group(middle);
     bool stop = stops.upwards;
     for (int g = middle + 1; !stop && g * candidate_group <= highest_; ++g) {
@@ -172,8 +171,8 @@ class ScaleSearch {
       Stops of_kind{false, false};
       for (int byte = begin; byte < end; ++byte) {
         const auto lane = static_cast<std::size_t>(byte % candidate_group);
-        if (byte >= first_ && errors_[k].zeros[lane] > square) of_kind.upwards = true;
-        if (byte <= first_ && errors_[k].saturated[lane] > square) of_kind.downwards = true;
+        if (errors_[k].zeros[lane] > square) of_kind.upwards = true;
+        if (errors_[k].saturated[lane] > square) of_kind.downwards = true;
         if (errors_[k].error[lane] > square) continue;
         const double r = std::sqrt(double{errors_[k].error[lane]});
         keep({byte, k == 1, r - slack(r)});
@@ -286,7 +285,6 @@ class ScaleSearch {
   std::array<std::array<float, 256>, 2> value_;  ///< of an element of 1, rounded a few times
   std::array<CandidateErrors, 2> errors_;
   int base_ = 0;
-  int first_ = 0;  ///< the admissible byte next to the base
   int lowest_ = 0;
   int highest_ = 0;
   int count_ = 0;
