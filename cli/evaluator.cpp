@@ -173,14 +173,7 @@ EvalTensor Evaluator::evaluate_tensor(const SelectedTensor& entry, const std::st
                                       const std::function<void(std::uint64_t)>& progress,
                                       EvalDetails* details) const {
   const TensorInfo& tensor = *entry.tensor;
-  EvalTensor out{file,
-                 tensor.name,
-                 std::string(tensor.dtype->name),
-                 tensor.shape,
-                 entry.view.rows(),
-                 entry.view.length,
-                 "",
-                 {}};
+  EvalTensor out = described(entry, file);
   std::vector<float> importance;
   if (importance_) importance = column_importance(*importance_, tensor.name, entry.view.length);
   std::vector<FormatSpec> formats = formats_;

@@ -64,14 +64,7 @@ class Evaluator {
   void add(const SelectedTensor& entry, const std::string& file) {
     const TensorInfo& tensor = *entry.tensor;
     how_.view = entry.view;
-    EvalTensor out{file,
-                   tensor.name,
-                   std::string(tensor.dtype->name),
-                   tensor.shape,
-                   entry.view.rows(),
-                   entry.view.length,
-                   "",
-                   {}};
+    EvalTensor out = described(entry, file);
     try {
       for (const ErrorStatistics& errors :
            evaluate(tensor, report_.formats, requests_, nonfinite_, how_)) {

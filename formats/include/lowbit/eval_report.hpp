@@ -16,6 +16,8 @@
 
 namespace lowbit {
 
+struct SelectedTensor;
+
 /// One tensor that was evaluated.
 struct EvalTensor {
   std::string file;                  ///< as the caller named it: the index, where there are shards
@@ -27,6 +29,10 @@ struct EvalTensor {
   std::string input;                 ///< the recorded input that it was paired with, if any
   std::vector<EvalResult> results;   ///< one per format, in their order
 };
+
+/// What a report says of a tensor before it is evaluated: everything but `input` and `results`.
+/// Thread-safe. \param file  as the caller named it
+[[nodiscard]] EvalTensor described(const SelectedTensor& entry, std::string file);
 
 /// One tensor that was not, and why.
 struct SkippedTensor {

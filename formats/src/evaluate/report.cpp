@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lowbit/printable.hpp"
+#include "lowbit/selection.hpp"
 #include "lowbit/version.hpp"
 
 namespace lowbit {
@@ -167,6 +168,18 @@ std::string tensor_title(const EvalReport& report, const EvalTensor& tensor) {
 }
 
 }  // namespace
+
+EvalTensor described(const SelectedTensor& entry, std::string file) {
+  const TensorInfo& tensor = *entry.tensor;
+  return {std::move(file),
+          tensor.name,
+          std::string(tensor.dtype->name),
+          tensor.shape,
+          entry.view.rows(),
+          entry.view.length,
+          "",
+          {}};
+}
 
 bool EvalReport::has(MetricSource source) const {
   switch (source) {
