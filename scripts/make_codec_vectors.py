@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Captures what ggml and bitsandbytes make of a few rows: tests/data/codec_vectors.safetensors.
+"""Captures what published programs make of a few rows: tests/data/codec_vectors.safetensors.
 
-usage: make_codec_vectors.py GGML BITSANDBYTES OUT.safetensors
-GGML and BITSANDBYTES are source trees (ggml d99724f2, bitsandbytes 95f9af3). Their own functions are
-compiled here, without multiply-adds, and run: quantize_row_*_ref and dequantize_row_* of
-src/ggml-quants.c; dQuantizeNF4 and dQuantizeFP4 of csrc/kernels.cu with the loop around them
-(absmax of 64 elements, times its reciprocal) and the tables of csrc/cpu_ops.cpp. Needs gcc, g++ and
-numpy.
+usage: make_codec_vectors.py GGML BITSANDBYTES HIFLOAT4 ALTO OUT.safetensors
+The first four are source trees; their own functions are run.
+- ggml d99724f2, compiled here without multiply-adds: quantize_row_*_ref and dequantize_row_* of src/ggml-quants.c
+- bitsandbytes 95f9af3, compiled likewise: dQuantizeNF4 and dQuantizeFP4 of csrc/kernels.cu with the loop around them
+  (absmax of 64 elements, times its reciprocal) and the tables of csrc/cpu_ops.cpp
+- HiFloat4 6d937b6: To_HiFX of hif4_gpu/HiF4_NVFP4_v14f16.py, in binary64
+- ALTO 74e251d7: convert_to_nvfp4_pytorch and its opposite of tests/unittest/nvfp4/utils.py with scale_format="ue5m3"
+  and the tensor scale of compute_dynamic_outer_scale, on the CPU
+Needs gcc, g++, numpy and PyTorch.
 """
 import json
 import pathlib
@@ -111,7 +114,39 @@ def function(source, name):
     return re.search(r"__device__ unsigned char " + name + r"\(float x\) \{.*?\n\}\n", source, re.S).group(0)
 
 
-def main(ggml, bnb, target):
+def hif4(tree, x):
+    """The values of x, 64 columns of a row to a group."""
+    source = (pathlib.Path(tree) / "hif4_gpu" / "HiF4_NVFP4_v14f16.py").read_text(encoding="utf-8")
+    names = {}
+    exec(re.sub(r"^import (pandas|matplotlib).*$", "", source, flags=re.M), names)
+    return names["To_HiFX"](x.reshape(-1, 64).T.astype(np.float64)).T.reshape(x.shape).astype("<f4")
+
+
+def amdfp4(tree, x):
+    """The tensor scale, the blocks' scales and the codes of x as bytes, and its values."""
+    import torch
+    tree = pathlib.Path(tree)
+    # The functions in PyTorch are cut out: the modules around them need Triton.
+    scales = (tree / "alto/kernels/fp4/fp4_common/ue5m3_ops.py").read_text(encoding="utf-8")
+    names = {}
+    exec(re.sub(r"^import triton.*$", "", scales[:scales.index("# Triton ``@triton.jit`` factories")], flags=re.M), names)
+    names.update(Tensor=torch.Tensor, BLOCK_SIZE_DEFAULT=16, OUTER_BLOCK_SIZE_DEFAULT=128, OUTER_SCALE_EPS=1e-30,
+                 SUPPORTED_SCALE_FORMATS=("ue5m3",), _check_scale_format=lambda name: None,
+                 _SCALE_FORMAT_TABLE={"ue5m3": (names["UE5M3_EPS"], names["UE5M3_MAX"])})
+    blocks = (tree / "tests/unittest/nvfp4/utils.py").read_text(encoding="utf-8")
+    exec(blocks[blocks.index("F4_E2M1_MAX = 6.0"):], names)
+    kernels = (tree / "alto/kernels/fp4/nvfp4/nvfp_quantization.py").read_text(encoding="utf-8")
+    exec(re.search(r"^def compute_dynamic_outer_scale.*?\n\n\n", kernels, re.S | re.M).group(0), names)
+    names["_OUTER_SCALE_DIVZERO_FLOOR"] = float(re.search(r"^_OUTER_SCALE_DIVZERO_FLOOR = (\S+)", kernels, re.M).group(1))
+    values = torch.from_numpy(x)
+    outer = names["compute_dynamic_outer_scale"](values, "ue5m3")
+    codes, inner = names["convert_to_nvfp4_pytorch"](values, outer_scale=outer, scale_format="ue5m3")
+    back = names["convert_from_nvfp4_pytorch"](codes, inner, outer_scale=outer, scale_format="ue5m3")
+    stored = (outer.numpy().astype("<f4"), names["f32_to_ue5m3_uint8"](inner).numpy(), codes.numpy())
+    return b"".join(part.tobytes() for part in stored), back.numpy().astype("<f4")
+
+
+def main(ggml, bnb, hifloat4, alto, target):
     x = rows()
     ggml, bnb = pathlib.Path(ggml), pathlib.Path(bnb)
     tensors = {"input": ("F32", list(x.shape), x.tobytes())}
@@ -132,7 +167,16 @@ def main(ggml, bnb, target):
             data = (folder / name).read_bytes()
             tensors[name.lower()] = ("U8", [len(data)], data)
             tensors[name.lower() + ".values"] = ("F32", list(x.shape), (folder / (name + ".values")).read_bytes())
-    header = {"__metadata__": {"source": "ggml d99724f2 and bitsandbytes 95f9af3, run by scripts/make_codec_vectors.py"}}
+    tensors["hif4.values"] = ("F32", list(x.shape), hif4(hifloat4, x).tobytes())
+    data, values = amdfp4(alto, x)
+    tensors["amdfp4"] = ("U8", [len(data)], data)
+    tensors["amdfp4.values"] = ("F32", list(x.shape), values.tobytes())
+    write(target, tensors)
+
+
+def write(target, tensors):
+    header = {"__metadata__": {"source": "ggml d99724f2, bitsandbytes 95f9af3, HiFloat4 6d937b6 and ALTO 74e251d7, "
+                                         "run by scripts/make_codec_vectors.py"}}
     offset = 0
     for name, (dtype, shape, data) in sorted(tensors.items(), key=lambda t: t[1][0] != "F32"):
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + len(data)]}
@@ -144,6 +188,6 @@ def main(ggml, bnb, target):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 6:
         raise SystemExit(__doc__)
     main(*sys.argv[1:])
