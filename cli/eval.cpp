@@ -45,7 +45,7 @@ const EvalMetric& eval_metric_named(std::string_view option, std::string_view te
 std::string metric_help() {
   std::string text;
   for (const EvalMetric& metric : eval_metrics()) {
-    text += fmt::format("  {:<19}{}\n", metric.name, metric.formula);
+    text += fmt::format("  {:<22} {}\n", metric.name, metric.formula);
   }
   return text;
 }

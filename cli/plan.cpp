@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <regex>
 
 #include "commands.hpp"
@@ -254,9 +256,18 @@ std::string as_text(const Options& options, const Planned& found) {
                         found.layers.front().choices[k].format, layers,
                         100.0 * static_cast<double>(elements) / static_cast<double>(plan.elements));
   }
-  for (std::size_t i = 0; i < std::min(most, found.layers.size()); ++i) {
-    const PlanChoice& choice = found.layers[i].choices[plan.chosen[i]];
-    std::string name = printable(found.layers[i].name);
+  std::vector<std::size_t> order(found.layers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto choice_of = [&](std::size_t i) -> const PlanChoice& {
+    return found.layers[i].choices[plan.chosen[i]];
+  };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return choice_of(a).error > choice_of(b).error;
+  });
+  text += fmt::format("  {:<65}{:<20}{:>10}\n", "layers, the largest errors first", "", "error");
+  for (std::size_t k = 0; k < std::min(most, order.size()); ++k) {
+    const PlanChoice& choice = choice_of(order[k]);
+    std::string name = printable(found.layers[order[k]].name);
     if (name.size() > 64) name = ".." + name.substr(name.size() - 62);
     text += fmt::format("  {:<65}{:<20}{:>10.3g}\n", name, choice.format, choice.error);
   }
