@@ -76,7 +76,8 @@ def test_a_fault_is_found_and_refused(command, tmp_path):
     assert lowbit.inspect(folder)["faults"]
     with pytest.raises(lowbit.InvalidInputError):
         lowbit.evaluate(folder, reference=ORIGINAL)
-    with pytest.raises(lowbit.InvalidInputError):
-        lowbit.lint(source, folder)
+    for call in (lowbit.lint, lambda a, b: lowbit.evaluate(a, reference=b)):
+        with pytest.raises(lowbit.InvalidInputError):
+            call(source, folder)
     with pytest.raises(lowbit.InvalidInputError, match="nowhere"):
         lowbit.lint(tmp_path / "nowhere")

@@ -146,6 +146,10 @@ def test_evaluate_prints_what_eval_prints(command):
         for name, number in want.items():
             assert row[name] == number or (number is None and (row[name] is None or not np.isfinite(row[name])))
     assert table._repr_html_().count("<tr>") == 1 + len(table.rows)
+    # A column for each metric that a row has.
+    assert table._repr_html_().count("<th>") == 2 + sum(metric in row for metric in [m["name"] for m in lowbit.metrics()])
+    assert list(table.to_pandas().columns) == list(table.rows[0]) and len(table.to_pandas()) == len(table.rows)
+    assert all(isinstance(row["shape"], tuple) for row in table.rows)
 
 
 @pytest.mark.parametrize("options,arguments", [
@@ -191,7 +195,8 @@ def test_evaluate_says_what_it_took(command, tmp_path, x):
 
 def test_evaluate_of_an_array(command, tmp_path, x):
     write(tmp_path / "in.safetensors", x=x)
-    for options, arguments in [({}, []), ({"axis": 0}, ["--axis", "0"]), ({"scale_max": 256.0}, ["--scale-max", "256"])]:
+    for options, arguments in [({}, []), ({"axis": 0}, ["--axis", "0"]), ({"scale_max": 256.0}, ["--scale-max", "256"]),
+                               ({"weight_layout": "io"}, ["--weight-layout", "io"])]:
         table = lowbit.evaluate(x, ["nvfp4", "mxfp4", "nf4"], **options)
         assert str(table) + "\n" == command("eval", tmp_path / "in.safetensors", "--format", "nvfp4", "--format", "mxfp4",
                                              "--format", "nf4", "--per-tensor", *arguments)
