@@ -9,7 +9,7 @@ from .errors import UsageError
 class Report:
     """What `verify_quantize` found. True where every byte is the same; printed, the text of `lowbit verify quantize`.
 
-    equal, dialect, blocks, different (blocks), scales, codes, amax_differs, first ((row, block) or None), text.
+    equal, dialect, rule, blocks, different (blocks), scales, codes, amax_differs, first ((row, block) or None), text.
     agreeing: the dialects that give these very bytes. causes: (name, change, blocks) of each cause of a difference; the names
     are those of `lowbit verify quantize`.
     """
@@ -51,7 +51,8 @@ def verify_quantize(
 
     dump: a `Quantized`, or the path of a file that holds one; or the parts, as `quantized` takes them: values, scales, and
     amax or tensor_scale, with format. dialect: a name; "auto" tries every dialect, reports the one with the fewest different
-    blocks, and lists all that agree; "" takes the dump's own.
+    blocks, and lists all that agree; "" takes the dump's own. Parts without a rule (`rule`, or "nvfp4:mse" as format) are tried
+    with every rule, as the command does.
 
     >>> import lowbit, numpy
     >>> x = numpy.linspace(-4, 4, 64, dtype="float32").reshape(2, 32)
@@ -60,6 +61,7 @@ def verify_quantize(
     >>> bool(report), report.dialect
     (True, 'canonical')
     """
+    any_rule = dump is None and rule is None and ":" not in (format or "")
     if dump is None:
         if values is None or scales is None or format is None:
             raise UsageError("give dump, or values, scales and format")
@@ -70,7 +72,7 @@ def verify_quantize(
     elif not isinstance(dump, Quantized):
         dump = load(dump)
     array, name = as_array(x, dtype)
-    return Report(_lowbit.verify_quantize(array, name, dump, dialect, nonfinite, amax_given))
+    return Report(_lowbit.verify_quantize(array, name, dump, dialect, nonfinite, amax_given, any_rule))
 
 
 def explain(x, *, block, format, dialects=("canonical",), nonfinite="error", amax=None, axis=-1, dtype=None):

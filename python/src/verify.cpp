@@ -23,9 +23,10 @@ namespace lowbit::python {
 namespace {
 
 /// Holds a dump to what its record declares, to another dialect, or to all of them (auto).
+/// \param any_rule  the record's rule is a default: search it
 nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quantized& dump,
-                         const std::string& dialect, const std::string& nonfinite,
-                         bool amax_given) {
+                         const std::string& dialect, const std::string& nonfinite, bool amax_given,
+                         bool any_rule) {
   const TensorInfo tensor = tensor_of(x, dtype);
   const BlockTensor& q = dump.tensor();
   QuantizeRecord record = dump.record();
@@ -40,6 +41,7 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
   request.declared = request_of(record, q.amax);
   request.declared.input_type = input_type_of(*tensor.dtype);
   if (search) request.declared.dialect = nullptr;
+  if (any_rule) request.declared.rule.reset();
   request.layout = Layout{};
   QuantizedDump stored{dump.named.name, q.values, q.scales, {q.rows, q.blocks_per_row()}, {}};
   if (q.format->family() != ScaleFamily::mx) {
@@ -70,6 +72,7 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
   nb::dict d;
   d["equal"] = found.equal;
   d["dialect"] = found.declared.dialect;
+  d["rule"] = std::string(name_of(found.declared.rule));
   d["blocks"] = difference.blocks;
   d["different"] = difference.different;
   d["scales"] = difference.scales;
@@ -170,9 +173,9 @@ std::string verify_gemm(
 
 void add_verify(nb::module_& m) {
   m.def("verify_quantize", &verify_quantize, "x"_a, "dtype"_a, "dump"_a, "dialect"_a, "nonfinite"_a,
-        "amax_given"_a,
+        "amax_given"_a, "any_rule"_a,
         nb::sig("def verify_quantize(x: object, dtype: str, dump: Quantized, dialect: str, "
-                "nonfinite: str, amax_given: "
+                "nonfinite: str, amax_given: bool, any_rule: "
                 "bool) -> dict[str, typing.Any]"));
   m.def("explain", &explain, "x"_a, "dtype"_a, "row"_a, "block"_a, "format"_a, "first"_a,
         "second"_a, "nonfinite"_a, "amax"_a.none(), "axis"_a,

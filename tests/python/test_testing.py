@@ -62,9 +62,21 @@ def test_auto_names_the_dialect(record):
     format = "nvfp4:mse" if "nvfp4" in record["formats"] else record["formats"][0]
     x = awkward(64, 256, seed=11)
     q = lowbit.quantize(x, format, dialect=dialect)
-    # Without a rule, verify_quantize would take canonical's.
     report = lowbit.verify_quantize(x, values=q.values, scales=q.scales, amax=q.amax, format=f"{q.format}:{q.rule}", dialect="auto")
     assert report and dialect in report.agreeing
+
+
+@pytest.mark.parametrize("dialect", ["auto", "", "te_4over6"])
+def test_rules_are_searched_where_none_is_named(dialect):
+    x = awkward(64, 256, seed=12)
+    q = lowbit.quantize(x, "nvfp4:mse", dialect=dialect if dialect.startswith("te") else "canonical")
+    parts = {"values": q.values, "scales": q.scales, "amax": q.amax, "dialect": dialect}
+    report = lowbit.verify_quantize(x, format="nvfp4", **parts)
+    assert report and report.rule == "mse" and report.dialect in ("canonical", "te_ge_2.14")
+    assert "agrees nvfp4 mse" in str(report)
+    wrong = lowbit.verify_quantize(x, format="nvfp4", rule="static_6", **parts)
+    assert not wrong and wrong.rule == "static_6" and wrong.different > 0
+    assert not lowbit.verify_quantize(x, format="nvfp4:mae", **parts)
 
 
 @pytest.mark.parametrize("format", ["nvfp4", "nvfp4:mse", "if4"])
