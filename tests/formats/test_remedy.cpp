@@ -167,6 +167,38 @@ TEST_CASE("AWQ takes the best of its twenty exponents, the first and the last to
   CHECK(largest == 19);
 }
 
+TEST_CASE("SmoothQuant's factors, with columns of zeros and of tiny weights") {
+  // Columns of 16, of which four matter: usual, without inputs, without weights, with tiny weights.
+  std::vector<float> w(2 * 16, 0.5F);
+  std::vector<float> x(3 * 16, 1.0F);
+  w[16] = -2.0F;
+  x[32] = -8.0F;
+  for (const std::size_t row : {0, 16, 32}) x[row + 1] = 0.0F;
+  for (const std::size_t row : {0, 16}) w[row + 2] = 0.0F;
+  for (const std::size_t row : {0, 16}) w[row + 3] = 0.001F;
+  const QuantizeOptions request = request_of("nvfp4", "mse");
+  for (const double alpha : {0.5, 0.75}) {
+    const auto factors = Remedies::parse(alpha == 0.5 ? "smooth" : "smooth:0.75")
+                             .apply({w, 2, 16}, {x, 3, 16}, request)
+                             .transforms()[0]
+                             ->learned();
+    const double beta = 1.0 - alpha;
+    CHECK(factors[0] == Approx(std::pow(8.0, alpha) / std::pow(2.0, beta)));
+    CHECK(factors[1] == 1.0F);
+    CHECK(factors[2] == Approx(1.0 / std::pow(1e-5, beta)));
+    CHECK(factors[3] == Approx(1.0 / std::pow(0.001, beta)));
+    CHECK(factors[4] == Approx(1.0 / std::pow(0.5, beta)));
+  }
+  // The least factor.
+  std::vector<float> large(w);
+  for (float& v : large) v = 1e30F;
+  for (float& v : x) v = 1e-10F;
+  CHECK(Remedies::parse("smooth:0")
+            .apply({large, 2, 16}, {x, 3, 16}, request)
+            .transforms()[0]
+            ->learned()[0] == 1e-5F);
+}
+
 TEST_CASE(
     "a remedy's steps are named with their values, and those that depend on names are found") {
   const std::vector<float> weights = normal(4 * 64, 5);
