@@ -98,6 +98,11 @@ def run(lowbit, folder, check, sample):
     found = evaluated("--output-dump", "d.safetensors")
     check(abs(found["kernel"]["sqnr_db"] - decibels(rough, y)) < 1e-6 and abs(found["kernel_sums"]["sqnr_db"] - decibels(rough, both)) < 1e-4,
           f"a kernel's dump: {found['kernel']} {found['kernel_sums']}, here {decibels(rough, y)} {decibels(rough, both)}")
+    tensors.write(folder / "unnamed.safetensors", {"z": ("F32", [TOKENS, OUTPUTS], tensors.pack([v for row in rough for v in row]))})
+    check(evaluated("--output-dump", "unnamed.safetensors") == found, "the only dump of a layer's width, under any name")
+    tensors.write(folder / "two.safetensors", {n: ("F32", [TOKENS, OUTPUTS], tensors.pack([v for row in rough for v in row])) for n in "yz"})
+    code, _, err = lowbit("eval", "w.safetensors", "--activations", "x.safetensors", "--format", "nvfp4", "--output-dump", "two.safetensors", folder=folder)
+    check(code == 2 and "no recorded output fits" in err, f"two dumps of a width: {code} {err}")
     check(found["kernel_sums"]["sqnr_db"] < 50 and "model" not in found, f"BF16 sums show: {found}")
 
     # An instruction: word for word what `lowbit gemm` computes, so the dump of the one has the figures of the other.
@@ -127,13 +132,15 @@ def run(lowbit, folder, check, sample):
     check(abs(remedied["kernel"]["sqnr_db"] - decibels(rough, y)) < 1e-6, "a kernel's total does not depend on remedies")
 
     tensors.write(folder / "short.safetensors", {"q.output": ("F32", [TOKENS - 1, OUTPUTS], tensors.pack([0.0] * (TOKENS - 1) * OUTPUTS))})
+    tensors.write(folder / "wide.safetensors", {"q.output": ("F32", [TOKENS, OUTPUTS + 1], tensors.pack([0.0] * TOKENS * (OUTPUTS + 1)))})
     tensors.write(folder / "other.safetensors", {"z": ("F32", [TOKENS, 7], tensors.pack([0.0] * TOKENS * 7))})
     base = ["eval", "w.safetensors", "--format", "nvfp4"]
     inputs = ["--activations", "x.safetensors"]
     for more, expected, part in (
             (["--accumulate", "exact"], 2, "needs --activations"), (["--output-dump", "d.safetensors"], 2, "needs --activations"),
             ([*inputs, "--accumulate", "nobody"], 2, "not one of the MAC units"), ([*inputs, "--accumulate", "published", "--format", "if4:mse", "--transform", "hadamard"], 2, "no --transform"),
-            ([*inputs, "--output-dump", "short.safetensors"], 3, "cannot be the output"), ([*inputs, "--output-dump", "other.safetensors"], 2, "no recorded output fits"),
+            ([*inputs, "--output-dump", "short.safetensors"], 3, "cannot be the output"), ([*inputs, "--output-dump", "wide.safetensors"], 3, "cannot be the output"),
+            ([*inputs, "--output-dump", "other.safetensors"], 2, "no recorded output fits"),
             ([*inputs, "--output-dump", "absent.safetensors"], 3, "absent.safetensors"), ([*inputs, "--sort", "output_model_sqnr_db"], 2, "needs --accumulate"),
             ([*inputs, "--sort", "output_kernel_sqnr_db"], 2, "needs --output-dump"), ([*inputs, "--accumulate", "integer"], 2, "not one of the MAC units")):
         code, _, err = lowbit(*base, *more, folder=folder)

@@ -156,6 +156,10 @@ TEST_CASE("weights of layers are taken, the rest is left out with a reason") {
                                             {"final_layernorm.weight", {64}},
                                             {"encoder.query.bias", {64, 64}},
                                             {"encoder.query.input", {64, 64}},
+                                            {"q.output", {64, 64}},
+                                            {"output", {64, 64}},
+                                            {"wpe.weight", {100, 64}},
+                                            {"layer.bn1.weight", {64, 64}},
                                             {"narrow.weight", {100, 15}},
                                             {"few.weight", {31, 33}},
                                             {"one.weight", {1, 2048}},
@@ -165,13 +169,16 @@ TEST_CASE("weights of layers are taken, the rest is left out with a reason") {
   const Selection s = select(file);
   CHECK(names_of(s) == std::vector<std::string>{"conv.weight", "conv1d.weight", "edge.weight",
                                                 "encoder.output.dense.weight",
-                                                "encoder.query.weight", "lm_head.weight",
+                                                "encoder.query.weight", "lm_head.weight", "output",
                                                 "two.weight"});
   CHECK(s.notes.empty());
-  CHECK(s.taken.size() + s.left_out.size() == 19);
+  CHECK(s.taken.size() + s.left_out.size() == 23);
   CHECK(s.taken[0].view.length == 144);
   CHECK(s.taken[1].view.length == 48);
   CHECK(reason_of(s, "wte.weight").find("embedding") != std::string::npos);
+  CHECK(reason_of(s, "wpe.weight").find("embedding") != std::string::npos);
+  CHECK(reason_of(s, "q.output").find("activation") != std::string::npos);
+  CHECK(reason_of(s, "layer.bn1.weight").find("normalization") != std::string::npos);
   CHECK(reason_of(s, "embeddings.word_embeddings.weight").find("embedding") != std::string::npos);
   CHECK(reason_of(s, "encoder.LayerNorm.weight").find("normalization") != std::string::npos);
   CHECK(reason_of(s, "final_layernorm.weight").find("vector") != std::string::npos);
@@ -198,13 +205,13 @@ TEST_CASE("weights of layers are taken, the rest is left out with a reason") {
     const std::vector<std::string> exclude{"^conv"};
     rules.names = NamePatterns({}, exclude);
     const Selection less = select(file, rules);
-    CHECK(less.taken.size() == 5);
+    CHECK(less.taken.size() == 6);
     CHECK(reason_of(less, "conv.weight") == "excluded by name");
   }
   SECTION("all") {
     SelectionRules rules;
     rules.all = true;
-    CHECK(select(file, rules).taken.size() == 17);
+    CHECK(select(file, rules).taken.size() == 21);
   }
   SECTION("an axis wins over the layout, and what it makes of the shape decides") {
     SelectionRules rules;
@@ -292,4 +299,20 @@ TEST_CASE("padding of rows to whole blocks") {
   CHECK(padding_share({48, 27, 1}, 16) == 5.0 / 27);
   CHECK(padding_share({48, 1, 1}, 16) == 15.0);
   CHECK(padding_share({48, 33, 1}, 32) == 31.0 / 33);
+}
+
+TEST_CASE("padding of over 5 % is named, two tensors by name") {
+  const test::Scratch scratch;
+  // 15 of 305 are 4.9 %, 15 of 273 are 5.5 %.
+  const TensorFile two = file_of(scratch, {{"a.weight", {64, 305}}, {"b.weight", {64, 273}}});
+  const std::string line = ".weight: rows of 273 fill blocks of 16 with padding: 5 % more bits";
+  CHECK(padding_warnings(select(two), 16) == std::vector<std::string>{"b" + line});
+  const TensorFile four = file_of(scratch,
+                                  {{"a.weight", {64, 273}},
+                                   {"b.weight", {64, 273}},
+                                   {"c.weight", {64, 273}},
+                                   {"d.weight", {64, 273}}},
+                                  {}, "four.safetensors");
+  CHECK(padding_warnings(select(four), 16) ==
+        std::vector<std::string>{"a" + line, "b" + line, "2 more tensors are padded by over 5 %"});
 }
