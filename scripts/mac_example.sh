@@ -45,7 +45,7 @@ from cocotb_tools.runner import get_runner
 work, number, *files = sys.argv[1:]
 sys.path.insert(0, os.path.abspath("mac_rtl/example"))
 runner = get_runner("icarus")
-runner.build(sources=[os.path.abspath(f) for f in files], hdl_toplevel="lowbit_mac_exact", parameters={"FORMAT": int(number)}, build_args=["-g2012"], build_dir=work)
+runner.build(sources=[os.path.abspath(f) for f in files], hdl_toplevel="lowbit_mac_exact", parameters={"FORMAT": int(number)}, build_args=["-g2012"], timescale=("1ns", "1ps"), build_dir=work)
 runner.test(hdl_toplevel="lowbit_mac_exact", test_module="test_dot_product", build_dir=work, test_dir=work)
 RUN
     passed 'PASS=1 FAIL=0'

@@ -57,7 +57,7 @@ async def dot_products(dut):
     segments = [random_segment(random_) for _ in range(200)]
     beats = [(s[0], s[1], s[2], s[3], i == 0, i == len(segment) - 1) for segment in segments for i, s in enumerate(segment)]
     waiting, width = deque(exact(s) for s in segments), len(dut.out_acc_o)
-    cocotb.start_soon(Clock(dut.clk_i, 10, "step").start())
+    cocotb.start_soon(Clock(dut.clk_i, 10, "ns").start())
     dut.rst_ni.value = 0
     dut.in_valid_i.value = 0
     dut.out_ready_i.value = 0

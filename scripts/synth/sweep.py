@@ -11,8 +11,10 @@ STEPS = (0.93, 1.07)
 
 
 def points(unit):
-    """Of the first round. A recipe that differs from another by its LEVELS alone is that other without the deeper pipeline."""
-    return [units.Point(recipe, None, pipeline) for recipe in synth.RECIPES for pipeline in ((0, 1) if unit == "exact" else (0,)) if pipeline or recipe not in synth.LEVELS]
+    """Of the first round. Without the deeper pipeline, of recipes that differ in LEVELS alone the first: they are the same."""
+    firsts = {(r, recipe in synth.FAST_ADDERS, recipe in synth.RESIZED): recipe for recipe, r in reversed(synth.RECIPES.items())}
+    return ([units.Point(recipe, None, 0) for recipe in synth.RECIPES if recipe in firsts.values()]
+            + ([units.Point(recipe, None, 1) for recipe in synth.RECIPES] if unit == "exact" else []))
 
 
 def energy(row):
