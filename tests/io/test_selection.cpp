@@ -241,6 +241,11 @@ TEST_CASE("a file without weights, or with one tensor, is taken as a whole") {
   CHECK(select(weight).taken.size() == 1);
   CHECK(select(weight).notes.empty());
 
+  // Without numbers to quantize there is nothing to say.
+  const TensorFile ids = file_of(scratch, {{"n", {4}, &dtype_i64}}, {}, "ids.safetensors");
+  CHECK(select(ids).taken.empty());
+  CHECK(select(ids).notes.empty());
+
   // What was excluded does not come back.
   SelectionRules rules;
   const std::vector<std::string> exclude{"bias"};
