@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::string json;
-  double seconds = 0.12;
+  double seconds = 0.07;
 };
 
 ordered_json to_json(const BenchResult& r) {
@@ -36,14 +36,14 @@ ordered_json to_json(const BenchResult& r) {
 }
 
 void print_heading() {
-  fmt::print("{:<11} {:<14} {:<9} {:<6} {:<8} {:>14} {:>8}\n", "operation", "format", "rule",
-             "dtype", "target", "M elements/s", "GB/s");
+  fmt::print("{:<17} {:<14} {:<9} {:<6} {:<8} {:>7} {:>14} {:>8}\n", "operation", "format", "rule",
+             "dtype", "target", "threads", "M elements/s", "GB/s");
 }
 
 void print_row(const BenchResult& r) {
-  fmt::print("{:<11} {:<14} {:<9} {:<6} {:<8} {:>14.0f} {:>8.1f}\n", r.operation,
+  fmt::print("{:<17} {:<14} {:<9} {:<6} {:<8} {:>7} {:>14.0f} {:>8.1f}\n", r.operation,
              r.format.empty() ? "-" : r.format, r.rule.empty() ? "-" : r.rule, r.dtype, r.target,
-             r.elements_per_second / 1e6, r.bytes_per_second / 1e9);
+             r.threads, r.elements_per_second / 1e6, r.bytes_per_second / 1e9);
 }
 
 void run(const Options& options) {
@@ -62,7 +62,7 @@ void run(const Options& options) {
     file.write(text);
     file.commit();
   } else {
-    fmt::print("\ntarget scalar: no vector kernel serves the format and rule yet. One thread.\n");
+    fmt::print("\ntarget scalar: no vector kernel serves the format and rule yet.\n");
   }
 }
 

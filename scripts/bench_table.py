@@ -72,9 +72,9 @@ def ggml_rows(program, values):
 
 
 def print_report(rows):
-    print(f"{'operation':<12}{'format':<14}{'rule':<10}{'dtype':<7}{'target':<8}{'M elements/s':>13}{'GB/s':>8}")
+    print(f"{'operation':<18}{'format':<14}{'rule':<10}{'dtype':<7}{'target':<8}{'threads':>7}{'M elements/s':>13}{'GB/s':>8}")
     for r in rows:
-        print(f"{r['operation']:<12}{r.get('format', '-'):<14}{r.get('rule', '-'):<10}{r['dtype']:<7}{r['target']:<8}"
+        print(f"{r['operation']:<18}{r.get('format', '-'):<14}{r.get('rule', '-'):<10}{r['dtype']:<7}{r['target']:<8}{r['threads']:>7}"
               f"{r['elements_per_second'] / 1e6:>13.0f}{r['bytes_per_second'] / 1e9:>8.1f}")
 
 

@@ -6,7 +6,9 @@ usage: bench.py --lowbit PATH
 """
 import argparse
 import json
+import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,9 +38,10 @@ def main():
     registry = json.loads(run("formats", "--json").stdout)["block_formats"]
     for row in rows:
         memory = row["operation"] in ("read", "write", "amax")
-        wanted = KEYS - ({"format", "rule"} if memory else {"rule"} if row["operation"] == "dequantize" else set())
+        wanted = KEYS - ({"format", "rule"} if memory else {"rule"} if "dequantize" in row["operation"] else set())
         check(set(row) == wanted, f"keys of {row}")
-        check(row["threads"] == 1, f"threads of {row}")
+        threads = (1, len(os.sched_getaffinity(0))) if row["operation"].endswith("_tensor") else (1,)
+        check(row["threads"] in threads, f"threads of {row}")
         check(row["elements_per_second"] > 1e5, f"speed of {row}")
         size = {"F32": 4, "F16": 2, "BF16": 2}[row["dtype"]]
         check(row["bytes_per_second"] >= size * row["elements_per_second"], f"bytes of {row}")
@@ -52,6 +55,14 @@ def main():
             narrow = [r["format"] for r in rows if r["operation"] == operation and r["dtype"] == dtype]
             check(narrow == [f["name"] for f in registry], f"{operation} from {dtype}: {narrow}")
     check([r["format"] for r in rows if r["operation"] == "dequantize"] == [f["name"] for f in registry], "dequantize")
+    for operation in ("quantize_tensor", "dequantize_tensor"):
+        got = [(r["format"], r["threads"]) for r in rows if r["operation"] == operation]
+        wanted = [(name, n) for name in ("nvfp4", "if4", "mxfp4") for n in sorted({1, len(os.sched_getaffinity(0))})]
+        check(got == wanted, f"{operation}: {got}")
+    # The command takes less than 40 s: cases times the time per case, which other load does not change. The rest is left for the
+    # inputs, and for repetitions that last longer.
+    default = re.search(r"--seconds .*\]=([0-9.]+)", run("bench", "--help").stdout)
+    check(default is not None and len(rows) * float(default.group(1)) <= 30, f"{len(rows)} cases, {default and default.group(1)} s each")
     listed = run("formats").stdout
     for row in rows:
         if row["operation"] == "quantize" and row["format"] in ("nvfp4", "if4", "mxfp4", "nvint4"):

@@ -37,16 +37,18 @@ struct Coded {
   friend bool operator==(const Coded&, const Coded&) = default;
 };
 
+/// \param rows  of a block
 Coded run_engine(const Engine& engine, const TensorConstants& t, const float* x, std::size_t blocks,
-                 BlockScratch& scratch) {
+                 BlockScratch& scratch, std::size_t rows = 1) {
   BlockRun run;
+  run.block_rows = run.real_rows = rows;
   run.x = x;
   run.original = x;
   run.blocks = blocks;
   run.blocks_per_row = blocks;
   run.last_columns = static_cast<std::size_t>(t.format->block_size);
   const std::size_t bytes =
-      blocks * run.last_columns * static_cast<std::size_t>(t.format->storage_bits()) / 8;
+      blocks * rows * run.last_columns * static_cast<std::size_t>(t.format->storage_bits()) / 8;
   // Guards around the outputs see what is written beside them.
   Coded out{std::vector<std::uint8_t>(bytes + 64, 0xA5),
             std::vector<std::uint8_t>(blocks + 64, 0xA5),
@@ -73,11 +75,16 @@ std::size_t compare_bytes(std::size_t blocks, std::uint32_t seed) {
       const TensorConstants t = request.constants(data.amax());
       if (vector_engine(t) == nullptr) continue;
       const Coded wanted = run_engine(scalar_engine(*t.format), t, data.x.data(), blocks, *scratch);
+      const std::size_t squares = blocks / size;
+      const Coded wanted_squares =
+          run_engine(scalar_engine(*t.format), t, data.x.data(), squares, *scratch, size);
       for (const VectorTarget& target : vector_targets()) {
         const Forced forced(target);
         INFO(target.name << ": " << request.name() << " on " << data.name << ", seed " << seed);
         compared += blocks;
-        REQUIRE(run_engine(*vector_engine(t), t, data.x.data(), blocks, *scratch) == wanted);
+        const Engine& engine = *vector_engine(t);
+        REQUIRE(run_engine(engine, t, data.x.data(), blocks, *scratch) == wanted);
+        REQUIRE(run_engine(engine, t, data.x.data(), squares, *scratch, size) == wanted_squares);
       }
     }
   }
@@ -153,6 +160,19 @@ TEST_CASE("every number of blocks and every misalignment gives the scalar engine
         REQUIRE(run_engine(*engine, t, buffer.data() + shift, blocks, *scratch) ==
                 run_engine(scalar_engine(*t.format), t, buffer.data() + shift, blocks, *scratch));
       }
+      // Square blocks: none, one, and on both sides of a group of sixteen. Among them are blocks of
+      // zeros of both signs, and blocks whose scales are subnormal.
+      cases::Data more = cases::normal_data(size, 33 * size + 1, 8);
+      for (std::size_t i = 0; i < more.x.size(); ++i) {
+        const std::size_t square = i / (size * size);
+        if (square % 3 == 1) more.x[i] = i % 2 != 0 ? -0.0F : 0.0F;
+        if (square % 5 == 3) more.x[i] *= 0x1p-16F;
+      }
+      for (const std::size_t squares : {0U, 1U, 15U, 16U, 17U, 31U, 32U, 33U}) {
+        INFO(target.name << ": " << request.name() << ", " << squares << " square blocks");
+        REQUIRE(run_engine(*engine, t, more.x.data(), squares, *scratch, size) ==
+                run_engine(scalar_engine(*t.format), t, more.x.data(), squares, *scratch, size));
+      }
     }
     CHECK(served > 40);
   }
@@ -211,43 +231,72 @@ TEST_CASE("every instruction set gives the scalar engine's error sums") {
   }
 }
 
+namespace {
+
+/// Every code at every place of a block, under every scale byte.
+void check_expanded(const VectorTarget& target, const BlockFormat& format, ValueTable table) {
+  const auto size = static_cast<std::size_t>(format.block_size);
+  constexpr std::size_t blocks = 256;
+  const bool is_packed = format.storage_bits() == 4;
+  std::vector<std::uint8_t> scales(blocks), codes(blocks * size / (is_packed ? 2 : 1));
+  std::vector<float> out(blocks * size + 8, -7.0F);
+  for (std::size_t shift = 0; shift < 16; ++shift) {
+    const std::size_t count = is_packed ? 16 : 256;
+    const std::size_t mask = format.element->code_mask();
+    // Codes of fewer bits than a byte may come with any bits beside them.
+    const auto code = [&](std::size_t i) { return (i + i / size * 41 + shift * 16) % count; };
+    for (std::size_t k = 0; k < blocks; ++k) scales[k] = static_cast<std::uint8_t>(k);
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      codes[i] =
+          static_cast<std::uint8_t>(is_packed ? code(2 * i) | code(2 * i + 1) << 4 : code(i));
+    }
+    const std::size_t at = shift % 8;
+    expand(format, codes.data(), scales.data(), blocks, table, out.data() + at);
+    bool same = true;
+    for (std::size_t i = 0; i < blocks * size; ++i) {
+      same = same && std::bit_cast<std::uint32_t>(out[at + i]) ==
+                         std::bit_cast<std::uint32_t>(table.row(scales[i / size])[code(i) & mask]);
+    }
+    INFO(target.name << ": " << format.name);
+    REQUIRE(same);
+  }
+  CHECK(out.back() == -7.0F);
+}
+
+}  // namespace
+
 TEST_CASE("every instruction set dequantizes every code to its value") {
+  Dialect positive_zero = canonical;
+  positive_zero.dequantization = Dequantization::decode_product;
+  positive_zero.dequantized_zero = DequantizedZero::positive;
   for (const VectorTarget& target : vector_targets()) {
     const Forced forced(target);
-    for (const char* name : {"nvfp4", "if4", "mxfp4", "nvint4", "mxfp8_e4m3", "mxfp6_e2m3",
-                             "if6_e3m2", "if3", "mxfp3", "nvint6", "mxint8"}) {
+    for (const char* name : {"nvfp4", "if4", "mxfp4", "nvint4", "mxfp8_e4m3", "mxfp8_e5m2",
+                             "mxfp6_e2m3", "if6_e3m2", "if3", "mxfp3", "nvint6", "mxint8"}) {
       const BlockFormat& format = *find_block_format(name);
-      const auto size = static_cast<std::size_t>(format.block_size);
-      // Every code at every place of a block, under every scale byte.
-      constexpr std::size_t blocks = 256;
-      const bool is_packed = format.storage_bits() == 4;
-      std::vector<std::uint8_t> scales(blocks), codes(blocks * size / (is_packed ? 2 : 1));
-      std::vector<float> out(blocks * size + 8, -7.0F);
-      ValueTable table(format, 3.0F, 2688.0F, canonical);
-      for (std::size_t shift = 0; shift < 16; ++shift) {
-        const std::size_t count = is_packed ? 16 : 256;
-        const std::size_t mask = format.element->code_mask();
-        // Codes of fewer bits than a byte may come with any bits beside them.
-        const auto code = [&](std::size_t i) { return (i + i / size * 41 + shift * 16) % count; };
-        for (std::size_t k = 0; k < blocks; ++k) scales[k] = static_cast<std::uint8_t>(k);
-        for (std::size_t i = 0; i < codes.size(); ++i) {
-          codes[i] =
-              static_cast<std::uint8_t>(is_packed ? code(2 * i) | code(2 * i + 1) << 4 : code(i));
-        }
-        const std::size_t at = shift % 8;
-        expand(format, codes.data(), scales.data(), blocks, table, out.data() + at);
-        bool same = true;
-        for (std::size_t i = 0; i < blocks * size; ++i) {
-          same =
-              same && std::bit_cast<std::uint32_t>(out[at + i]) ==
-                          std::bit_cast<std::uint32_t>(table.row(scales[i / size])[code(i) & mask]);
-        }
-        INFO(target.name << ": " << name);
-        REQUIRE(same);
-      }
-      CHECK(out.back() == -7.0F);
+      // Products that round, exact ones, and multiples but for the sign of zero.
+      check_expanded(target, format, {format, 3.0F, 2688.0F, canonical});
+      check_expanded(target, format, {format, 1.0F, 1.0F, canonical});
+      check_expanded(target, format, {format, 1.0F, 1.0F, positive_zero});
     }
   }
+}
+
+TEST_CASE("what is known of the values under a scale byte") {
+  const auto shape = [](const char* name, float amax, const Dialect& dialect) {
+    ValueTable table(*find_block_format(name), amax, 1.0F, dialect);
+    static_cast<void>(table.row(130));
+    return table.shape(130);
+  };
+  Dialect positive_zero = canonical;
+  positive_zero.dequantization = Dequantization::decode_product;
+  positive_zero.dequantized_zero = DequantizedZero::positive;
+  CHECK(shape("mxfp8_e4m3", 1.0F, canonical) == RowShape::multiples);
+  CHECK(shape("mxfp8_e5m2", 0.3F, canonical) == RowShape::multiples);
+  CHECK(shape("mxfp8_e4m3", 1.0F, positive_zero) == RowShape::any);
+  CHECK(shape("mxint8", 1.0F, canonical) == RowShape::multiples);
+  CHECK(shape("mxint8", 0.3F, canonical) == RowShape::multiples);
+  CHECK(shape("nvfp4", 1.0F, canonical) == RowShape::any);
 }
 
 TEST_CASE("the largest magnitude is the scalar engine's") {

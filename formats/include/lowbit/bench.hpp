@@ -12,11 +12,14 @@
 namespace lowbit {
 
 /// One measurement. Quantization, dequantization and evaluation run on 65,536 normal values, which
-/// stay in a core's L2 cache; `read` and `write` on 256 MiB, which stay in none.
+/// stay in a core's L2 cache; `read` and `write` on 256 MiB, which stay in none, and
+/// `quantize_tensor` and `dequantize_tensor`, quantize() and dequantize() as they are called, on 64
+/// MiB of values; the amax is given.
 struct BenchResult {
-  std::string_view operation;        ///< amax, quantize, dequantize, eval, read or write
+  /// amax, quantize, dequantize, eval, quantize_tensor, dequantize_tensor, read or write
+  std::string_view operation;
   std::string_view format;           ///< empty for amax, read and write
-  std::string_view rule;             ///< likewise, and for dequantize
+  std::string_view rule;             ///< likewise, and for dequantization
   std::string_view dtype;            ///< of the values: F32, F16 or BF16
   std::string_view target;           ///< the instruction set ("AVX3" is AVX-512), or scalar
   unsigned threads = 1;              ///< that ran the operation

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "bench/kernel_case.hpp"
+#include "lowbit/detail/parallel.hpp"
 #include "quantize/vector/vector_engine.hpp"
 
 namespace lowbit {
@@ -15,6 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t chunk_elements = std::size_t{1} << 16;
+constexpr std::size_t tensor_elements = std::size_t{1} << 24;
 constexpr std::size_t memory_bytes = std::size_t{1} << 28;
 
 /// The compiler takes the value for used.
@@ -48,6 +51,7 @@ class Bench {
     memory();
     add({"amax", "", "", "F32", detail::vector_target_name()}, chunk_elements, 4.0,
         [&] { keep(detail::top_magnitude(values_.data(), values_.size())); });
+    for (const char* const name : {"nvfp4", "if4", "mxfp4"}) whole_tensor(*find_block_format(name));
     for (const BlockFormat& format : block_formats()) {
       bool first = true;
       for (const ScaleRule rule : scale_rules()) {
@@ -78,6 +82,34 @@ class Bench {
       std::memset(all.data(), 1, memory_bytes);
       keep(all.front());
     });
+  }
+
+  /// quantize() and dequantize() of a tensor in memory, with one thread and with one per core.
+  void whole_tensor(const BlockFormat& format) {
+    QuantizeOptions options;
+    options.format = &format;
+    // Given, so that every value is read once.
+    options.amax = 0.1F;
+    const std::string_view rule = name_of(default_rule(format));
+    const std::vector<float> all = repeated_values();
+    const std::size_t columns = 4096, rows = tensor_elements / columns;
+    const double coded = (format.storage_bits() + 8.0 / format.block_size) / 8.0;
+    BlockTensor tensor;
+    std::vector<float> out(tensor_elements);
+    for (const unsigned threads : std::set<unsigned>{1, detail::thread_count(0)}) {
+      const std::string_view target = detail::vector_target_name();
+      add({"quantize_tensor", format.name, rule, "F32", target, threads}, tensor_elements,
+          4.0 + coded, [&] { tensor = quantize(all, rows, columns, options, {}, threads); });
+      add({"dequantize_tensor", format.name, "", "F32", target, threads}, tensor_elements,
+          4.0 + coded, [&] { dequantize(tensor, out, nullptr, threads); });
+    }
+  }
+  [[nodiscard]] std::vector<float> repeated_values() const {
+    std::vector<float> all(tensor_elements);
+    for (std::size_t i = 0; i < all.size(); i += values_.size()) {
+      std::copy(values_.begin(), values_.end(), all.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    return all;
   }
 
   /// Narrow inputs and dequantization do not depend on the rule: they are measured with the first.

@@ -185,6 +185,20 @@ void fill_with(const Value& value, std::size_t codes, float* values) {
   for (std::uint32_t code = 0; code < codes; ++code) values[code] = value(code);
 }
 
+/// \param values  of 256 codes
+RowShape shape_of(const ElementFormat& element, const float* values) {
+  const auto bits_of = [](float v) { return std::bit_cast<std::uint32_t>(v); };
+  const float unit = values[unit_code(element)];
+  if (!std::isfinite(unit)) return RowShape::any;
+  for (std::uint32_t code = 0; code < 256; ++code) {
+    const float number = element.is_integer() ? static_cast<float>(static_cast<std::int8_t>(code))
+                                              : to_float(element, code);
+    const float product = std::isnan(number) ? values[0x7F] : number * unit;
+    if (bits_of(values[code]) != bits_of(product)) return RowShape::any;
+  }
+  return RowShape::multiples;
+}
+
 }  // namespace
 
 ValueTable::ValueTable(const BlockFormat& format, float amax, float encode_constant,
@@ -205,6 +219,11 @@ ValueTable::ValueTable(const BlockFormat& format, Value value)
 
 void ValueTable::fill(std::uint8_t scale_byte, float* values) {
   known_[scale_byte] = true;
+  compute(scale_byte, values);
+  if (codes_ == 256) shapes_[scale_byte] = shape_of(*format_.element, values);
+}
+
+void ValueTable::compute(std::uint8_t scale_byte, float* values) const {
   if (value_) {
     return fill_with([&](std::uint32_t code) { return value_(scale_byte, code); }, codes_, values);
   }

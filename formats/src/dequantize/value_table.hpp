@@ -10,9 +10,23 @@
 
 #include "lowbit/block_format.hpp"
 #include "lowbit/dialect.hpp"
+#include "lowbit/element_format.hpp"
 #include "lowbit/input_type.hpp"
 
 namespace lowbit::detail {
+
+/// What is known of the values of a scale byte: kernels compute some of them faster than they look
+/// them up.
+enum class RowShape : std::uint8_t {
+  any,
+  multiples,  ///< of elements of 8 bits: each is its number times the value of unit_code(), in
+              ///< units of that code's number. What is no number has the value of code 0x7F
+};
+/// Code 1 of integers, 1.0 of others.
+[[nodiscard]] constexpr std::uint32_t unit_code(const ElementFormat& element) {
+  if (element.is_integer()) return 1;
+  return static_cast<std::uint32_t>(element.bias) << element.mantissa_bits;
+}
 
 /// A value depends on the scale byte and the code alone: the row of a scale byte is computed when
 /// the byte is first seen. Not thread-safe: each thread has its own.
@@ -32,8 +46,11 @@ class ValueTable {
     if (!known_[scale_byte]) fill(scale_byte, values);
     return values;
   }
+  /// After row() of the same byte.
+  [[nodiscard]] RowShape shape(std::uint8_t scale_byte) const { return shapes_[scale_byte]; }
 
  private:
+  void compute(std::uint8_t scale_byte, float* values) const;
   void fill(std::uint8_t scale_byte, float* values);
 
   Value value_;  ///< or, where it is empty, as the dialect says
@@ -45,6 +62,7 @@ class ValueTable {
   std::size_t codes_;
   std::vector<float> values_;
   std::array<bool, 256> known_{};
+  std::array<RowShape, 256> shapes_{};
 };
 
 }  // namespace lowbit::detail

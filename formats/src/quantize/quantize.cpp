@@ -111,6 +111,19 @@ void quantize_piece(const Job& job, const TensorConstants& constants, const Engi
   scatter_blocks(b.codes.data(), b.scales.data(), b.choices.data(), run, piece.row, out, choices);
 }
 
+/// Makes `bytes` that long. The system makes pages when they are first written, one after another
+/// in the thread that writes: here several threads write a byte of each page, before they are
+/// filled with zeros by one.
+void resize_touched(std::vector<std::uint8_t>& bytes, std::size_t count, unsigned threads) {
+  constexpr std::size_t page = 4096;
+  bytes.reserve(count);
+  volatile std::uint8_t* const memory = bytes.data();
+  detail::parallel_chunks(count, 256 * page, threads, [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < last; i += page) memory[i] = 0;
+  });
+  bytes.resize(count);
+}
+
 /// Pieces are whole rows: threads write to different places.
 void quantize_all(const Job& job, const TensorConstants& constants, unsigned threads,
                   BlockTensor& out, std::span<BlockChoice> choices) {
@@ -144,8 +157,8 @@ BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_
                        rows * out.blocks_per_row()));
   }
   const TensorConstants constants = job.constants(threads);
-  out.values.resize(rows * out.value_bytes_per_row());
-  out.scales.resize(rows * out.blocks_per_row());
+  resize_touched(out.values, rows * out.value_bytes_per_row(), threads);
+  resize_touched(out.scales, rows * out.blocks_per_row(), threads);
   out.amax = constants.amax;
   out.encode_constant = constants.encode_constant;
   quantize_all(job, constants, threads, out, choices);

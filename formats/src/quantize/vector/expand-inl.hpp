@@ -78,7 +78,8 @@ struct ThreeBits {
 #endif
   }
   /// Permutations read the low bits of an index alone.
-  HWY_INLINE VF operator()(VU code) const {
+  HWY_INLINE VF operator()(const std::uint8_t* HWY_RESTRICT codes) const {
+    const VU code = widened(codes);
 #if LOWBIT_IS_AVX512
     return VF{_mm512_permutexvar_ps(code.raw, table)};
   }
@@ -99,7 +100,8 @@ struct SixBits {
         b(_mm512_loadu_ps(row + 16)),
         c(_mm512_loadu_ps(row + 32)),
         d(_mm512_loadu_ps(row + 48)) {}
-  HWY_INLINE VF operator()(VU code) const {
+  HWY_INLINE VF operator()(const std::uint8_t* HWY_RESTRICT codes) const {
+    const VU code = widened(codes);
     const __mmask16 is_upper = _mm512_test_epi32_mask(code.raw, _mm512_set1_epi32(32));
     return VF{_mm512_mask_mov_ps(_mm512_permutex2var_ps(a, code.raw, b), is_upper,
                                  _mm512_permutex2var_ps(c, code.raw, d))};
@@ -108,50 +110,103 @@ struct SixBits {
 };
 #endif
 
+/// Integers of eight bits whose values are multiples.
+struct IntegerMultiples {
+  HWY_INLINE explicit IntegerMultiples(const float* HWY_RESTRICT row) : unit(row[1]) {}
+  HWY_INLINE VF operator()(const std::uint8_t* HWY_RESTRICT codes) const {
+    const auto integer = hn::ShiftRight<24>(hn::BitCast(DI(), hn::ShiftLeft<24>(widened(codes))));
+    return hn::Mul(hn::ConvertTo(DF(), integer), set(unit));
+  }
+  float unit;
+};
+
+#if LOWBIT_IS_AVX512 || HWY_TARGET == HWY_AVX2
+/// E4M3 and E5M2 whose values are multiples. The eight bits of E5M2 are the upper ones of an F16
+/// number. Those of E4M3, one place lower, are an F16 number of 2^-8 times the value: subnormals
+/// too, as both have the same fraction of their smallest normal number. F16 to F32 is exact; these
+/// targets have an instruction for it.
+template <bool is_e4m3>
+struct FloatMultiples {
+  HWY_INLINE explicit FloatMultiples(const float* HWY_RESTRICT row)
+      : unit(row[unit_code(is_e4m3 ? e4m3 : e5m2)]), nan(row[0x7F]) {}
+  HWY_INLINE VF operator()(const std::uint8_t* HWY_RESTRICT codes) const {
+    const hn::Rebind<std::uint8_t, DF> d8;
+    const hn::Rebind<std::uint16_t, DF> d16;
+    const hn::Rebind<std::int16_t, DF> di16;
+    const hn::Rebind<hwy::float16_t, DF> half;
+    auto bits = hn::ShiftLeft<8>(hn::PromoteTo(d16, hn::LoadU(d8, codes)));
+    if constexpr (is_e4m3) {
+      const auto lower = hn::BitCast(d16, hn::ShiftRight<1>(hn::BitCast(di16, bits)));
+      bits = hn::And(lower, hn::Set(d16, 0xBFFF));
+    }
+    VF number = hn::PromoteTo(DF(), hn::BitCast(half, bits));
+    if constexpr (is_e4m3) number = hn::Mul(number, set(256.0F));
+    // What would be above the largest number of E4M3 is NaN.
+    const auto is_nan = is_e4m3 ? hn::Gt(hn::Abs(number), set(448.0F)) : hn::IsNaN(number);
+    return hn::IfThenElse(is_nan, set(nan), hn::Mul(number, set(unit)));
+  }
+  float unit;
+  float nan;
+};
+#endif
+
 /// Codes of any number of bits.
 struct Gathered {
   HWY_INLINE Gathered(const float* HWY_RESTRICT from, std::uint32_t bits) : row(from), mask(bits) {}
-  HWY_INLINE VF operator()(VU code) const {
-    return hn::GatherIndex(DF(), row, hn::BitCast(DI(), hn::And(code, set_bits(mask))));
+  HWY_INLINE VF operator()(const std::uint8_t* HWY_RESTRICT codes) const {
+    const VU code = hn::And(widened(codes), set_bits(mask));
+    return hn::GatherIndex(DF(), row, hn::BitCast(DI(), code));
   }
   const float* HWY_RESTRICT row;
   std::uint32_t mask;
 };
 
-/// \param make  from the row of a scale byte to what looks codes up in it
-template <typename Make>
-HWY_INLINE void expand_bytes_with(const std::uint8_t* HWY_RESTRICT codes,
-                                  const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
-                                  std::size_t size, ValueTable& values, float* HWY_RESTRICT out,
-                                  Make make) {
-  const DF d;
-  for (std::size_t k = 0; k < blocks; ++k) {
-    const auto look_up = make(values.row(scales[k]));
-    for (std::size_t i = 0; i < size; i += lanes, codes += lanes, out += lanes) {
-      hn::StoreU(look_up(widened(codes)), d, out);
-    }
+/// A block of codes. \param look_up  from as many codes as there are lanes to their values
+template <typename LookUp>
+HWY_INLINE void expand_block(const std::uint8_t* HWY_RESTRICT codes, std::size_t size,
+                             LookUp look_up, float* HWY_RESTRICT out) {
+  for (std::size_t i = 0; i < size; i += lanes) {
+    hn::StoreU(look_up(codes + i), DF(), out + i);
   }
 }
 
-/// The same as expand_codes() of codes that take a byte each. \param mask  the bits of a code
+/// The same as expand_codes() of codes that take a byte each.
 inline void expand_bytes(const std::uint8_t* HWY_RESTRICT codes,
                          const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
-                         std::size_t size, std::uint32_t mask, ValueTable& values,
+                         std::size_t size, const ElementFormat& element, ValueTable& values,
                          float* HWY_RESTRICT out) {
+  const std::uint32_t mask = element.code_mask();
+  for (std::size_t k = 0; k < blocks; ++k, codes += size, out += size) {
+    const float* const row = values.row(scales[k]);
 #if LOWBIT_IS_AVX512 || HWY_TARGET == HWY_AVX2
-  if (mask == 7) {
-    return expand_bytes_with(codes, scales, blocks, size, values, out,
-                             [](const float* row) LOWBIT_INLINE_LAMBDA { return ThreeBits(row); });
-  }
+    if (mask == 7) {
+      expand_block(codes, size, ThreeBits(row), out);
+      continue;
+    }
 #endif
 #if LOWBIT_IS_AVX512
-  if (mask == 63) {
-    return expand_bytes_with(codes, scales, blocks, size, values, out,
-                             [](const float* row) LOWBIT_INLINE_LAMBDA { return SixBits(row); });
-  }
+    if (mask == 63) {
+      expand_block(codes, size, SixBits(row), out);
+      continue;
+    }
 #endif
-  expand_bytes_with(codes, scales, blocks, size, values, out,
-                    [&](const float* row) LOWBIT_INLINE_LAMBDA { return Gathered(row, mask); });
+    const bool are_multiples = values.shape(scales[k]) == RowShape::multiples;
+    if (are_multiples && element.is_integer()) {
+      expand_block(codes, size, IntegerMultiples(row), out);
+      continue;
+    }
+#if LOWBIT_IS_AVX512 || HWY_TARGET == HWY_AVX2
+    if (are_multiples) {
+      if (element == e4m3) {
+        expand_block(codes, size, FloatMultiples<true>(row), out);
+      } else {
+        expand_block(codes, size, FloatMultiples<false>(row), out);
+      }
+      continue;
+    }
+#endif
+    expand_block(codes, size, Gathered(row, mask), out);
+  }
 }
 
 }  // namespace lowbit::detail::HWY_NAMESPACE

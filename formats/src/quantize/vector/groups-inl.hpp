@@ -9,6 +9,7 @@
 #endif
 
 #include <algorithm>
+#include <type_traits>
 
 #include "quantize/engine.hpp"
 #include "quantize/vector/lanes-inl.hpp"
@@ -22,19 +23,19 @@ struct GroupResult {
   std::uint32_t second = 0;  ///< the second candidate was chosen
 };
 
-/// Blocks [first, first + count) again, one after another.
+/// Blocks of a group again, one after another. \param first  the group's first block
+/// \param size, bytes  elements and bytes of codes per block
 inline void redo_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
-                        const CodedRun& out, std::size_t first, std::uint32_t which) {
+                        const CodedRun& out, std::size_t first, std::uint32_t which,
+                        std::size_t size, std::size_t bytes) {
   const Engine& scalar = scalar_engine(*t.format);
-  const auto size = static_cast<std::size_t>(t.format->block_size);
-  const std::size_t bytes = size * static_cast<std::size_t>(t.format->storage_bits()) / 8;
   for (; which != 0; which &= which - 1) {
     const std::size_t k = first + static_cast<std::size_t>(std::countr_zero(which));
     BlockRun one = run;
     one.x = run.x + k * size;
     one.blocks = 1;
     one.blocks_per_row = 1;
-    one.last_columns = size;
+    one.last_columns = static_cast<std::size_t>(t.format->block_size);
     scalar.quantize(t, one, scratch,
                     {out.codes + k * bytes, out.scales + k,
                      out.choices != nullptr ? out.choices + k : nullptr});
@@ -45,14 +46,10 @@ inline void redo_blocks(const TensorConstants& t, const BlockRun& run, BlockScra
 /// scales of sixteen blocks of Kernel::size elements, encode(x, prepared, codes, scales) their
 /// codes, Kernel::block_bytes per block.
 template <typename Kernel>
-void quantize_groups(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
+void quantize_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
                      const CodedRun& out) {
   constexpr std::size_t size = Kernel::size;
   constexpr std::size_t bytes = Kernel::block_bytes;
-  if (run.block_rows != 1 || run.nonfinite) {
-    scalar_engine(*t.format).quantize(t, run, scratch, out);
-    return;
-  }
   const Kernel kernel(t);
   const BlockChoice first = t.selects ? Kernel::first : BlockChoice::only;
   const auto finish = [&](std::size_t k, std::size_t count, GroupResult result) {
@@ -62,7 +59,7 @@ void quantize_groups(const TensorConstants& t, const BlockRun& run, BlockScratch
       }
     }
     const std::uint32_t real = count == group_blocks ? 0xFFFFU : (1U << count) - 1;
-    redo_blocks(t, run, scratch, out, k, result.redo & real);
+    redo_blocks(t, run, scratch, out, k, result.redo & real, size, bytes);
   };
   // Finding a scale is a long chain of operations that depend on each other; several groups hide
   // it.
@@ -92,6 +89,20 @@ void quantize_groups(const TensorConstants& t, const BlockRun& run, BlockScratch
   std::copy_n(codes, rest * bytes, out.codes + k * bytes);
   std::copy_n(scales, rest, out.scales + k);
   finish(k, rest, result);
+}
+
+/// \tparam Kernel  of rows; Kernel::Square is that of square blocks, or void
+template <typename Kernel>
+void quantize_groups(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
+                     const CodedRun& out) {
+  if (run.block_rows == 1 && !run.nonfinite) return quantize_blocks<Kernel>(t, run, scratch, out);
+  using Square = typename Kernel::Square;
+  if constexpr (!std::is_void_v<Square>) {
+    if (run.block_rows * Kernel::size == Square::size && !run.nonfinite) {
+      return quantize_blocks<Square>(t, run, scratch, out);
+    }
+  }
+  scalar_engine(*t.format).quantize(t, run, scratch, out);
 }
 
 }  // namespace lowbit::detail::HWY_NAMESPACE

@@ -94,7 +94,7 @@ void measure_groups(const TensorConstants& t, const BlockRun& run, BlockScratch&
     part.blocks_per_row = blocks;
     quantize_groups<Kernel>(t, part, scratch, {codes, scales, t.selects ? choices : nullptr});
     if constexpr (Kernel::block_bytes == size) {
-      expand_bytes(codes, scales, blocks, size, t.format->element->code_mask(), values, q);
+      expand_bytes(codes, scales, blocks, size, *t.format->element, values, q);
     } else {
       expand_codes(codes, scales, blocks, size, values, q);
     }

@@ -186,6 +186,7 @@ template <typename Pair, ScaleRule rule>
 class SelectKernel {
  public:
   static constexpr std::size_t size = nv_size;
+  using Square = void;
   static constexpr bool is_packed = Pair::format.bits == 4;
   static constexpr std::size_t block_bytes = is_packed ? size / 2 : size;
   static constexpr BlockChoice first = Pair::first;

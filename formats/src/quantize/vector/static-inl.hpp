@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <type_traits>
 
 #include "quantize/vector/elements-inl.hpp"
 #include "quantize/vector/groups-inl.hpp"
@@ -52,11 +53,28 @@ HWY_INLINE void store_codes(Vectors vector, std::uint32_t zero, std::uint8_t* HW
   }
 }
 
+/// Of elements 128 * part and on, eight groups of sixteen: bit g, whether group g is of a block
+/// that is not zero.
+template <std::size_t size>
+HWY_INLINE std::uint32_t kept_groups(std::uint32_t zero, std::size_t part) {
+  if constexpr (size == 16) return ~zero >> (8 * part);
+  std::uint32_t kept = 0;
+  for (std::size_t g = 0; g < 8; ++g) kept |= (~zero >> ((128 * part + 16 * g) / size) & 1) << g;
+  return kept;
+}
+
+/// Of square blocks of a format whose rows have `size` elements: the same kernel, with all rows of
+/// a block one after another. Codes of a byte are left to the scalar engine.
+template <template <typename, std::size_t> typename Kernel, typename Elements, std::size_t size>
+using SquareOf =
+    std::conditional_t<Elements::is_packed && size <= 32, Kernel<Elements, size * size>, void>;
+
 /// NV formats with one candidate.
-template <typename Elements>
+template <typename Elements, std::size_t block_elements = nv_size>
 class StaticKernel {
  public:
-  static constexpr std::size_t size = nv_size;
+  static constexpr std::size_t size = block_elements;
+  using Square = SquareOf<StaticKernel, Elements, size>;
   static constexpr std::size_t block_bytes = Elements::is_packed ? size / 2 : size;
   static constexpr BlockChoice first = BlockChoice::only;
   static constexpr BlockChoice second = BlockChoice::only;
@@ -102,8 +120,10 @@ class StaticKernel {
       };
     };
     if constexpr (Elements::is_packed) {
-      pack_nibbles(vector(0), ~prepared.zero, codes);
-      pack_nibbles(vector(128 / lanes), ~prepared.zero >> 8, codes + 64);
+      for (std::size_t part = 0; part < group_blocks * size / 128; ++part) {
+        pack_nibbles(vector(part * (128 / lanes)), kept_groups<size>(prepared.zero, part),
+                     codes + part * 64);
+      }
     } else {
       store_codes<size>(vector(0), prepared.zero, codes);
     }
@@ -119,10 +139,11 @@ class StaticKernel {
 /// MX formats: the exponent of the block's amax less that of the largest element, rounded up as the
 /// rule says. Integer elements count in units of 2^-6, so their largest one is below 2: scales near
 /// both ends of the range are done again by the scalar engine.
-template <typename Elements>
+template <typename Elements, std::size_t block_elements = 32>
 class MxKernel {
  public:
-  static constexpr std::size_t size = 32;
+  static constexpr std::size_t size = block_elements;
+  using Square = SquareOf<MxKernel, Elements, size>;
   static constexpr std::size_t block_bytes = Elements::is_packed ? size / 2 : size;
   static constexpr BlockChoice first = BlockChoice::only;
   static constexpr BlockChoice second = BlockChoice::only;
@@ -183,16 +204,14 @@ class MxKernel {
       store_codes<size>(vector, prepared.zero, codes);
       return {prepared.redo & ~prepared.zero, 0};
     }
-    for (std::size_t part = 0; part < 4; ++part) {
+    for (std::size_t part = 0; part < group_blocks * size / 128; ++part) {
       const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
         const std::size_t at = part * 128 + i * lanes;
         return Elements::codes(hn::LoadU(d, x + at), set(prepared.inverse[at / size]));
       };
-      const std::uint32_t kept = ~prepared.zero >> (4 * part);
-      // Two groups of eight bytes per block.
-      const std::uint32_t keep = (kept & 1) * 0x3U | (kept >> 1 & 1) * 0xCU |
-                                 (kept >> 2 & 1) * 0x30U | (kept >> 3 & 1) * 0xC0U;
-      if constexpr (Elements::is_packed) pack_nibbles(vector, keep, codes + part * 64);
+      if constexpr (Elements::is_packed) {
+        pack_nibbles(vector, kept_groups<size>(prepared.zero, part), codes + part * 64);
+      }
     }
     return {};
   }

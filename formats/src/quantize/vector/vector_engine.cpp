@@ -191,7 +191,7 @@ void expand(const BlockFormat& format, const std::uint8_t* codes, const std::uin
     HWY_DYNAMIC_DISPATCH(expand_codes)(codes, scales, blocks, size, values, out);
   } else {
     HWY_DYNAMIC_DISPATCH(expand_bytes)
-    (codes, scales, blocks, size, format.element->code_mask(), values, out);
+    (codes, scales, blocks, size, *format.element, values, out);
   }
 }
 
