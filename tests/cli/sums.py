@@ -74,10 +74,18 @@ def run(lowbit, folder, check, sample):
                 out[-1].append(fp32(sums * xq.scale * wq.scale))
         return out
 
-    def evaluated(*arguments):
-        code, out, err = lowbit("eval", "w.safetensors", "--activations", "x.safetensors", "--format", "nvfp4", *arguments, "--json", "-", folder=folder)
+    def evaluated(*arguments, format="nvfp4"):
+        code, out, err = lowbit("eval", "w.safetensors", "--activations", "x.safetensors", "--format", format, *arguments, "--json", "-", folder=folder)
         check(code == 0, f"eval {arguments}: {err}")
         return json.loads(out)["tensors"][0]["results"][0]["output"]
+
+    rows = lambda values, n: [values[r * K:r * K + K] for r in range(n)]
+    alone = {"weights_only": products(rows(x, TOKENS), wq.values()), "inputs_only": products(xq.values(), rows(w, OUTPUTS)), "both": both}
+    found = evaluated()
+    check(all(abs(found[part]["sqnr_db"] - decibels(z, y)) < 1e-6 for part, z in alone.items()), f"weights, inputs and both: {found}")
+    plain, weighted = (evaluated(*more, format="nvfp4:search:1") for more in ((), ("--importance", "x.safetensors")))
+    check(plain["inputs_only"] == weighted["inputs_only"] and plain["weights_only"] != weighted["weights_only"],
+          "the importance of columns counts for weights alone")
 
     # A block's sum has few bits, so its FP32 rounding is exact; the additions are what rounds.
     wanted = {"exact": beats(lambda a, b: a + b), "block_fp32": beats(lambda a, b: fp32(a + fp32(b)))}

@@ -224,6 +224,16 @@ TEST_CASE("weights of layers are taken, the rest is left out with a reason") {
   }
 }
 
+TEST_CASE("an axis needs no layout") {
+  const test::Scratch scratch;
+  const TensorFile file =
+      file_of(scratch, {{"a.weight", {64, 64}}}, {{"a.weight.weight_layout", "sideways"}});
+  CHECK_THROWS_AS(select(file), Error);
+  SelectionRules rules;
+  rules.axis = 0;
+  CHECK(select(file, rules).taken.size() == 1);
+}
+
 TEST_CASE("a file without weights, or with one tensor, is taken as a whole") {
   const test::Scratch scratch;
   const TensorFile none =
