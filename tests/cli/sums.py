@@ -138,6 +138,10 @@ def run(lowbit, folder, check, sample):
     check(code == 1 and "output_kernel_sqnr_db" in err, "a threshold of the kernel")
     remedied = evaluated("--output-dump", "d.safetensors", "--transform", "hadamard")
     check(abs(remedied["kernel"]["sqnr_db"] - decibels(rough, y)) < 1e-6, "a kernel's total does not depend on remedies")
+    # Errors of weights and of inputs are nearly independent, so their squares add up; the dump was not made of rotated operands.
+    parts = {part: remedied[part]["rel_l2"] ** 2 for part in ("weights_only", "inputs_only", "both")}
+    check(abs(parts["both"] / (parts["weights_only"] + parts["inputs_only"]) - 1) < 0.15, f"parts of a remedied layer: {parts}")
+    check(remedied["kernel_sums"]["sqnr_db"] < remedied["kernel"]["sqnr_db"] < found["kernel_sums"]["sqnr_db"], f"sums of rotated operands: {remedied}")
 
     tensors.write(folder / "short.safetensors", {"q.output": ("F32", [TOKENS - 1, OUTPUTS], tensors.pack([0.0] * (TOKENS - 1) * OUTPUTS))})
     tensors.write(folder / "wide.safetensors", {"q.output": ("F32", [TOKENS, OUTPUTS + 1], tensors.pack([0.0] * TOKENS * (OUTPUTS + 1)))})
