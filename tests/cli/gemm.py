@@ -189,6 +189,10 @@ def layouts(run, folder):
         check(part in text and text.count("\n") == 1, f"{words_}: {text}")
     text = run("gemm --a l.safetensors --b l.q.safetensors --b-layout divisor --model exact --out x.safetensors", 2)
     check("the metadata of tensor" in text, text)
+    write(folder / "experts.safetensors", {"e.weight": ("U8", [2, 8, 128], bytes(2048)), "e.weight_scale": ("F8_E4M3", [2, 8, 16], bytes(256)),
+                                           "e.weight_scale_2": ("F32", [2], struct.pack("<2f", 0.5, 4.0))})
+    text = run("gemm --a l.safetensors --b experts.safetensors --b-tensor e.weight --model exact --out x.safetensors", 2)
+    check("2 matrices with a tensor scale each" in text and text.count("\n") == 1, text)
 
 
 def f32_word(x):

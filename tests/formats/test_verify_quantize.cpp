@@ -88,6 +88,8 @@ TEST_CASE("margins: ties, values and places between") {
   CHECK(margin_of(e2m1, 2.5).is_tie);
   CHECK(margin_of(e2m1, -2.5).is_tie);
   CHECK(margin_of(e2m1, 2.5).distance == 0);
+  CHECK_FALSE(margin_of(e2m1, 2.5001).is_tie);  // near is no tie
+  CHECK_FALSE(margin_of(e2m1, std::nextafter(2.5, 0.0)).is_tie);
   CHECK(margin_of(e2m1, 3.0).lower == 3);
   CHECK(margin_of(e2m1, 3.0).distance == 0.5);
   CHECK(margin_of(e2m1, 4.5).boundary == 5);
@@ -330,6 +332,34 @@ TEST_CASE("recipes of one key agree with a dump alike") {
     }
   }
   CHECK(pairs > 500);
+}
+
+TEST_CASE("recipes that divide by another decode scale have keys of their own") {
+  // S = fl(2688 / A) and D = fl(1 / S), or D = fl(A / 2688) and S = fl(1 / D): where only D
+  // differs.
+  float amax = 1.0F;
+  for (;; amax = std::nextafter(amax, 2.0F)) {
+    REQUIRE(amax < 1.01F);
+    const float s = 2688.0F / amax, d = amax / 2688.0F;
+    if (1.0F / d == s && 1.0F / s != d) break;
+  }
+  const std::vector<float> x(16, amax);
+  TensorInfo tensor;
+  tensor.dtype = &dtype_f32;
+  tensor.shape = {1, 16};
+  tensor.bytes = std::as_bytes(std::span(x));
+  VerifyRequest request;
+  request.declared.format = find_block_format("nvfp4");
+  const BlockTensor made = quantize(x, 1, 16, request.declared);
+  const StoredDump stored{"w", made.values, made.scales, {1, 1}, made.amax};
+  const detail::Trial trial(StoredMatrix{&tensor, {1, 16, 1}, false}, stored, request);
+  detail::Recipe r{.format = request.declared.format,
+                   .rule = ScaleRule::static_6,
+                   .dialect = *find_dialect("modelopt"),
+                   .layout = {}};
+  const std::string key = trial.key(r);
+  set_dialect_axis(r.dialect, "tensor_scale=quotient");
+  CHECK(trial.key(r) != key);
 }
 
 TEST_CASE("verification does not depend on threads, and takes square blocks and IF formats") {

@@ -13,6 +13,7 @@
 
 #include "catch.hpp"
 #include "io/scratch.hpp"
+#include "lowbit/block_tensor_file.hpp"
 #include "lowbit/checkpoint_convert.hpp"
 #include "lowbit/checkpoint_diff.hpp"
 #include "lowbit/checkpoint_lint.hpp"
@@ -562,6 +563,8 @@ TEST_CASE("conversions: exact where both scales are of the same kind, and said w
       REQUIRE(different.size() == 1);
       CHECK(different[0].text.find("tensor scales") != std::string::npos);
       CHECK(back.read(back.quantized()[0]).encode_constant == 8.0F / 3.0F);
+      REQUIRE(back.quantized()[0].input_scale != nullptr);
+      CHECK(to_f32(*back.quantized()[0].input_scale) == std::vector<float>{2.0F});  // of 0.5
     }
   }
   // A power of two has an exact reciprocal.
@@ -578,6 +581,96 @@ TEST_CASE("conversions: exact where both scales are of the same kind, and said w
                   Error);
 }
 
+TEST_CASE("conversions: NaN scale bytes, a tensor scale of 1, experts of which one is rounded") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  add_modelopt(maker, "a", s.t);
+  maker.add("a.weight_scale_2", 1.0F, {});
+  maker.bytes("a.weight_scale")[5] = 0xFF;
+  maker.write(scratch / "m.safetensors");
+  const auto convert = [&](const char* to, const char* file) {
+    const Checkpoint m = Checkpoint::open(scratch / "m.safetensors");
+    return convert_checkpoint(m, *find_checkpoint_convention(to), scratch / file);
+  };
+  // ggml has no NaN among its scales.
+  const Conversion ggml = convert("gguf", "g.gguf");
+  CHECK(ggml.exact == 0);
+  REQUIRE(ggml.notes.size() == 1);
+  CHECK(ggml.notes[0].text == "1 scale bytes are NaN, which ggml reads as numbers");
+  // Nothing to take over: no byte changes, not even the sign of NaN.
+  CHECK(convert("mlx", "x.safetensors").exact == 1);
+  const Checkpoint mlx = Checkpoint::open(scratch / "x.safetensors");
+  CHECK(mlx.read(mlx.quantized()[0]).scales == maker.bytes("a.weight_scale"));
+
+  Maker experts;
+  experts.add("e.weight", dtype_u8, {2, 64, 32}, s.t.values);
+  experts.add("e.weight_scale", dtype_f8_e4m3, {2, 64, 4}, s.t.scales);
+  const float two[] = {0.375F, 0.25F};  // only the second has an exact reciprocal
+  experts.add("e.weight_scale_2", two, {2});
+  experts.write(scratch / "m.safetensors");
+  const Conversion divided = convert("compressed-tensors", "c.safetensors");
+  CHECK(divided.exact == 0);
+  CHECK(std::any_of(divided.notes.begin(), divided.notes.end(),
+                    [](const auto& n) { return n.text.find("is rounded") != n.text.npos; }));
+}
+
+TEST_CASE("conversions leave what config.json says of the old blocks out") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  add_modelopt(maker, "a", s.t);
+  std::filesystem::create_directory(scratch / "in");
+  maker.write(scratch / "in" / "model.safetensors");
+  write_file(scratch / "in" / "config.json",
+             R"({"hidden_size": 64, "quantization": {"old": 1}, "quantization_config":
+             {"quant_method": "modelopt", "quant_algo": "NVFP4"}})");
+  const Checkpoint m = Checkpoint::open(scratch / "in");
+  convert_checkpoint(m, *find_checkpoint_convention("mlx"), scratch / "mlx");
+  const std::string mlx = lowbit::test::read_file(scratch / "mlx" / "config.json");
+  CHECK(mlx.find("\"hidden_size\": 64") != mlx.npos);
+  CHECK(mlx.find("group_size") != mlx.npos);
+  CHECK(mlx.find("quantization_config") == mlx.npos);
+  CHECK(mlx.find("old") == mlx.npos);
+}
+
+TEST_CASE("lint: bit 7 of an IF scale is a flag, not a sign") {
+  const Scratch scratch;
+  const std::vector<float> x = weights(64 * 64, 21);
+  NamedBlockTensor named;
+  named.name = "a";
+  named.tensor = quantized("if4", x, 64, 64);
+  named.record.format = named.tensor.format;
+  named.record.shape = {64, 64};
+  REQUIRE(std::ranges::any_of(named.tensor.scales, [](std::uint8_t b) { return b >= 0x80; }));
+  write_block_tensors(scratch / "if4.safetensors", std::span(&named, 1));
+  CHECK(lint(Checkpoint::open(scratch / "if4.safetensors")).empty());
+  // Layers in two formats are not multiplied by one kernel: their scales may differ.
+  NamedBlockTensor layers[] = {named, named};
+  layers[0].name = "l.q_proj";
+  layers[1].name = "l.k_proj";
+  layers[1].tensor = quantized("nvfp4", std::span(x).first(32 * 64), 32, 64);
+  layers[1].record.format = layers[1].tensor.format;
+  layers[1].record.shape = {32, 64};
+  REQUIRE(layers[0].tensor.amax != layers[1].tensor.amax);
+  write_block_tensors(scratch / "two.safetensors", layers);
+  CHECK(lint(Checkpoint::open(scratch / "two.safetensors")).empty());
+}
+
+TEST_CASE("lint: an order is named only where it fits the reference clearly better") {
+  const Scratch scratch;
+  for (const unsigned seed : {31U, 32U, 33U, 34U, 35U, 36U}) {
+    Maker maker;
+    add_modelopt(maker, "a", quantized("nvfp4", weights(128 * 64, seed), 128, 64));
+    maker.write(scratch / "m.safetensors");
+    Maker unlike;
+    unlike.add("a.weight", weights(128 * 64, seed + 100), {128, 64});
+    unlike.write(scratch / "o.safetensors");
+    const Checkpoint o = Checkpoint::open(scratch / "o.safetensors");
+    CHECK(kinds(lint(Checkpoint::open(scratch / "m.safetensors"), &o)) == Kinds{"other_weight"});
+  }
+}
+
 TEST_CASE("conversions keep values that the target has no blocks for") {
   const Scratch scratch;
   const std::vector<float> x = weights(64 * 48, 5);
@@ -592,6 +685,27 @@ TEST_CASE("conversions keep values that the target has no blocks for") {
   CHECK(done.notes[0].text.find("written in F32") != std::string::npos);
   const TensorFile g = TensorFile::open(scratch / "g.gguf");
   CHECK(to_f32(g.at("a.weight")) == m.dequantize(m.quantized()[0]));
+  // 96 columns are whole blocks of ggml's MXFP4, but not of its NVFP4.
+  const std::vector<float> y = weights(64 * 96, 6);
+  const BlockTensor four = quantized("mxfp4", y, 64, 96);
+  Maker wide;
+  add_modelopt(wide, "a", quantized("nvfp4", y, 64, 96));
+  wide.add("b_blocks", dtype_u8, {64, 3, 16}, four.values);
+  wide.add("b_scales", dtype_u8, {64, 3}, four.scales);
+  wide.write(scratch / "w.safetensors");
+  const Conversion mixed =
+      convert_checkpoint(Checkpoint::open(scratch / "w.safetensors"),
+                         *find_checkpoint_convention("gguf"), scratch / "w.gguf");
+  REQUIRE(mixed.notes.size() == 1);
+  CHECK(mixed.notes[0].text.find("needs rows of a multiple of 64, not 96") != std::string::npos);
+  REQUIRE(Checkpoint::open(scratch / "w.gguf").quantized().size() == 1);
+  // GGUF has at most four dimensions.
+  wide.add("five", std::vector<float>(32), {1, 2, 2, 2, 4});
+  wide.write(scratch / "w.safetensors");
+  CHECK_THROWS_AS(convert_checkpoint(Checkpoint::open(scratch / "w.safetensors"),
+                                     *find_checkpoint_convention("gguf"), scratch / "5.gguf"),
+                  Error);
+  CHECK(!std::filesystem::exists(scratch / "5.gguf"));
 }
 
 TEST_CASE("GGUF: a tensor scale per expert") {
@@ -706,6 +820,70 @@ TEST_CASE("diff: where two dumps differ") {
             "3, block 1") == 0);
   CHECK(c.differences[0].text.find("column 19") != std::string::npos);
   CHECK(c.differences[1].text == "1 of 1 elements differ; first: 0");
+  // A weight in one of them.
+  maker.remove("a.weight").remove("a.weight_scale").remove("a.weight_scale_2");
+  maker.remove("a.input_scale").add("n", 1.0F).write(scratch / "c.safetensors");
+  const Checkpoint whole = Checkpoint::open(scratch / "a.safetensors");
+  const Checkpoint less = Checkpoint::open(scratch / "c.safetensors");
+  const auto texts = [](const DumpComparison& d) {
+    std::vector<std::string> all;
+    for (const auto& difference : d.differences) all.push_back(difference.text);
+    return all;
+  };
+  CHECK(texts(compare_dumps(whole, less)) ==
+        std::vector<std::string>{"in blocks in the first dump only"});
+  CHECK(texts(compare_dumps(less, whole)) ==
+        std::vector<std::string>{"in blocks in the second dump only"});
+}
+
+TEST_CASE("diff: rows of experts count through, codes of padding do not count") {
+  const Scratch scratch;
+  const Small s;
+  Maker maker;
+  const float two[] = {0.5F, 4.0F};
+  maker.add("e.weight", dtype_u8, {2, 64, 32}, s.t.values);
+  maker.add("e.weight_scale", dtype_f8_e4m3, {2, 64, 4}, s.t.scales);
+  maker.add("e.weight_scale_2", two, {2}).write(scratch / "a.safetensors");
+  maker.bytes("e.weight")[67 * 32] ^= 1;
+  maker.write(scratch / "b.safetensors");
+  const DumpComparison experts = compare_dumps(Checkpoint::open(scratch / "a.safetensors"),
+                                               Checkpoint::open(scratch / "b.safetensors"));
+  REQUIRE(experts.differences.size() == 1);
+  CHECK(experts.differences[0].text.find("first: row 67, block 0") != std::string::npos);
+
+  const std::vector<float> x = weights(4 * 40, 8);
+  NamedBlockTensor named;
+  named.name = "p";
+  named.tensor = quantized("nvfp4", x, 4, 40);
+  named.record.format = named.tensor.format;
+  named.record.shape = {4, 40};
+  write_block_tensors(scratch / "a.safetensors", std::span(&named, 1));
+  REQUIRE(named.tensor.values.size() == 4 * 24);
+  named.tensor.values[23] ^= 0x10;  // columns 46 and 47 of 40
+  write_block_tensors(scratch / "b.safetensors", std::span(&named, 1));
+  CHECK(compare_dumps(Checkpoint::open(scratch / "a.safetensors"),
+                      Checkpoint::open(scratch / "b.safetensors"))
+            .differences.empty());
+}
+
+TEST_CASE("diff: the same bytes in C and in Fortran order are other matrices") {
+  const Scratch scratch;
+  for (const bool fortran : {false, true}) {
+    std::string header = std::string("{'descr': '<f4', 'fortran_order': ") +
+                         (fortran ? "True" : "False") + ", 'shape': (2, 2), }";
+    header.resize(118 - 1, ' ');
+    header += '\n';
+    std::string bytes = std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header;
+    for (const float x : {1.0F, 2.0F, 3.0F, 4.0F}) {
+      bytes.append(reinterpret_cast<const char*>(&x), sizeof x);
+    }
+    std::filesystem::create_directory(scratch / (fortran ? "f" : "c"));
+    write_file(scratch / (fortran ? "f" : "c") / "x.npy", bytes);
+  }
+  const Checkpoint c = Checkpoint::open(scratch / "c" / "x.npy");
+  const Checkpoint f = Checkpoint::open(scratch / "f" / "x.npy");
+  CHECK(compare_dumps(c, c).differences.empty());
+  CHECK(compare_dumps(c, f).differences.size() == 1);
 }
 
 TEST_CASE("expressions of a hostile config.json are not tried") {
