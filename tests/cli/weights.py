@@ -278,6 +278,13 @@ def plans(lowbit, folder, check):
     for layer in recipe["layers"]:
         choices = {c["format"]: (c["bits"], c["error"]) for c in layer["choices"]}
         check(list(choices) == ["nvfp4:mse", "mxfp4:floor", "keep"] and choices[layer["format"]] == (layer["bits"], layer["error"]), f"choices: {layer}")
+    scored = {(row["tensor"], row["format"] + (":" + row["rule"] if row["rule"] else "")): row for row in rows_of(
+        lowbit, "eval", folder / "model.safetensors", *formats, "--activations", folder / "inputs.safetensors", "--include", "layer.*dense.weight")}
+    for layer in recipe["layers"]:
+        for c in layer["choices"]:
+            row = scored[layer["name"], c["format"]]
+            error = float(row["output_rel_l2"] or row["rel_l2"]) ** 2
+            check(c["bits"] == round(float(row["bits_per_element"]) * layer["elements"]) and abs(c["error"] - error) <= 1e-12, f"a choice is as eval scores it: {c} {row}")
     check(recipe["bits_per_element"] <= 10.5 and recipe["gap"] >= 0 and recipe["error"] - recipe["gap"] <= recipe["lower_bound"] + 1e-12, "budget and gap")
     check(chosen["layer.3.dense.weight"] == "keep" and list(chosen.values()).count("keep") == 1, f"the scaled channel's layer is kept out: {chosen}")
     again = lowbit("plan", "model.safetensors", "--budget", "10.5", *activations, *formats, "-o", "-", "--include", "layer.*dense.weight", "--threads", "1", folder=folder)
