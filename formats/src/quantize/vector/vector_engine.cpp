@@ -58,7 +58,8 @@ const Engine* fp4(const TensorConstants& t) {
     // above 6.
     const bool overflows = t.dialect->mx_scale == MxScale::exact && t.rule == ScaleRule::floor;
     if (overflows && t.dialect->element_overflow != ElementOverflow::saturate) return nullptr;
-    return engine<MxKernel<E2m1Elements<keeps, true>>>(t);
+    return t.format->block_size == 16 ? engine<MxKernel<E2m1Elements<keeps, true>, 16>>(t)
+                                      : engine<MxKernel<E2m1Elements<keeps, true>>>(t);
   }
   if (t.selects) return selecting<FourOverSix>(t);
   return engine<StaticKernel<E2m1Elements<keeps, false>>>(t);
@@ -141,8 +142,9 @@ const Engine* find_engine(const TensorConstants& t) {
   if (!serves_dialect(*t.dialect)) return nullptr;
   if (format.family() == ScaleFamily::mx) {
     const int unit_exponent = *format.element == int8 ? -6 : 0;
-    if (format.block_size != 32 || !(*format.scale == e8m0) ||
-        format.element_exponent != unit_exponent) {
+    const bool has_kernel =
+        format.block_size == 32 || (format.block_size == 16 && *format.element == e2m1);
+    if (!has_kernel || !(*format.scale == e8m0) || format.element_exponent != unit_exponent) {
       return nullptr;
     }
   } else {
