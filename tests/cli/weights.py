@@ -296,6 +296,11 @@ def plans(lowbit, folder, check):
     got = {n[:-len(".format")]: metadata[n] for n in metadata if n.endswith(".format")}
     check(code == 0 and got == {n: f.split(":")[0] for n, f in chosen.items() if f != "keep"} and "layer.3.dense.weight" in back, f"quantize --recipe: {got} {err}")
     grouped = json.loads(lowbit("plan", folder / "model.safetensors", "--budget", "6", *formats, "-o", "-", "--include", "layer.*dense.weight", "--group", r"layer\.[12]\.")[1])
+    partly = json.loads(lowbit("plan", folder / "model.safetensors", "--budget", "10.5", "--activations", folder / "inputs.safetensors", *formats, "-o", "-",
+                               "--include", "layer.*dense.weight|conv.weight")[1])
+    check(partly["notes"] == ["1 of 6 layers have no recorded input: their weight error stands for their output's"] and recipe["notes"] == [],
+          f"a layer without an input: {partly['notes']}")
+    check(recipe["objective"] == "output" and grouped["objective"] == "weight", "what was minimized")
     alike = {layer["format"] for layer in grouped["layers"] if layer.get("group")}
     check(len(alike) == 1 and sum("group" in layer for layer in grouped["layers"]) == 2, "--group keeps layers alike")
     # The sensitivity file turns the plan around.
