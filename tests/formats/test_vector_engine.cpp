@@ -62,10 +62,14 @@ Coded run_engine(const Engine& engine, const TensorConstants& t, const float* x,
 
 namespace {
 
-/// \return the blocks that were compared.
-std::size_t compare_bytes(std::size_t blocks, std::uint32_t seed) {
+/// Of each request and data set, in scripts/nightly.sh.
+constexpr std::size_t nightly_blocks = 8192;
+
+/// \return the elements that every instruction set was compared on, by format and rule: those of
+/// all dialects that are served.
+std::map<std::string, std::size_t> compare_bytes(std::size_t blocks, std::uint32_t seed) {
   const auto scratch = std::make_unique<BlockScratch>();
-  std::size_t compared = 0;
+  std::map<std::string, std::size_t> compared;
   std::map<std::size_t, std::vector<cases::Data>> made;
   for (const cases::Request& request : cases::served_requests()) {
     const std::size_t size = request.block_size();
@@ -75,13 +79,14 @@ std::size_t compare_bytes(std::size_t blocks, std::uint32_t seed) {
       const TensorConstants t = request.constants(data.amax());
       if (vector_engine(t) == nullptr) continue;
       const Coded wanted = run_engine(scalar_engine(*t.format), t, data.x.data(), blocks, *scratch);
+      compared[std::string(request.format->name) + " " + std::string(name_of(request.rule))] +=
+          blocks * size;
       const std::size_t squares = blocks / size;
       const Coded wanted_squares =
           run_engine(scalar_engine(*t.format), t, data.x.data(), squares, *scratch, size);
       for (const VectorTarget& target : vector_targets()) {
         const Forced forced(target);
         INFO(target.name << ": " << request.name() << " on " << data.name << ", seed " << seed);
-        compared += blocks;
         const Engine& engine = *vector_engine(t);
         REQUIRE(run_engine(engine, t, data.x.data(), blocks, *scratch) == wanted);
         REQUIRE(run_engine(engine, t, data.x.data(), squares, *scratch, size) == wanted_squares);
@@ -94,16 +99,20 @@ std::size_t compare_bytes(std::size_t blocks, std::uint32_t seed) {
 }  // namespace
 
 TEST_CASE("every instruction set gives the scalar engine's bytes") {
-  CHECK(compare_bytes(420, 1) > 100000);
+  // As many as make 10^8 in the two seeds of scripts/nightly.sh.
+  for (const auto& [name, elements] : compare_bytes(420, 1)) {
+    INFO(name);
+    CHECK(2 * elements * nightly_blocks / 420 > 100'000'000);
+  }
 }
 
-// scripts/nightly.sh: more than 10^8 elements per format, rule and dialect.
+// scripts/nightly.sh: more than 10^8 elements per format and rule.
 // LOWBIT_SEED=N takes the part of one seed, so that the parts can run side by side.
 TEST_CASE("the same for many elements", "[.nightly]") {
   const char* only = std::getenv("LOWBIT_SEED");
   const auto first = static_cast<std::uint32_t>(only == nullptr ? 100 : std::stoul(only));
-  const std::uint32_t end = only == nullptr ? 150 : first + 1;
-  for (std::uint32_t seed = first; seed < end; ++seed) compare_bytes(8192, seed);
+  const std::uint32_t end = only == nullptr ? 102 : first + 1;
+  for (std::uint32_t seed = first; seed < end; ++seed) compare_bytes(nightly_blocks, seed);
 }
 
 TEST_CASE("every format in blocks of 16 or 32 has a kernel for every rule but searches") {
