@@ -334,6 +334,85 @@ TEST_CASE("recipes of one key agree with a dump alike") {
   CHECK(pairs > 500);
 }
 
+TEST_CASE("IF: a wrong flag is no rounded scale") {
+  const std::size_t rows = 24, columns = 256;
+  const auto x = numbers(rows * columns, 4);
+  const VerifyRequest request = declared("if4");
+  const BlockTensor good = quantize(x, rows, columns, request.declared);
+  Dialect up = canonical;
+  set_dialect_axis(up, "scale_rounding=up");
+  QuantizeOptions o = request.declared;
+  o.dialect = &up;
+  const BlockTensor rounded = quantize(x, rows, columns, o);
+  // The scales rounded up with the codes as they were: the flag is that of the codes.
+  QuantizedDump d = dump_of(good);
+  for (std::size_t i = 0; i < d.scales.size(); ++i) {
+    d.scales[i] = static_cast<std::uint8_t>((rounded.scales[i] & 0x7F) | (good.scales[i] & 0x80));
+  }
+  CHECK(causes_of(verify_quantized(x, rows, columns, d, request)) ==
+        std::vector{Cause::scale_rounding});
+  for (std::size_t i = 0; i < d.scales.size(); i += 7) d.scales[i] ^= 0x80;
+  CHECK(causes_of(verify_quantized(x, rows, columns, d, request)) !=
+        std::vector{Cause::scale_rounding});
+}
+
+TEST_CASE("a value of an axis that changes a byte changes the key, with the dump and without") {
+  std::size_t changes = 0;
+  for (const auto& [name, rule] : {std::pair{"nvfp4", ScaleRule::static_6},
+                                   {"nvfp4", ScaleRule::mse},
+                                   {"mxfp4", ScaleRule::floor},
+                                   {"mxfp8_e4m3", ScaleRule::rceil},
+                                   {"if4", ScaleRule::mae}}) {
+    for (const VectorInput& input : vector_inputs()) {
+      VerifyRequest request;
+      QuantizeOptions& o = request.declared;
+      o.format = find_block_format(name);
+      o.rule = rule;
+      o.nonfinite = NonFinite::propagate;
+      o.input_type = input_type_of(*input.dtype);
+      TensorInfo tensor;
+      tensor.dtype = &dtype_f32;
+      tensor.shape = {input.rows, input.columns};
+      tensor.bytes = std::as_bytes(std::span(input.values));
+      const StoredMatrix matrix{&tensor, {input.rows, input.columns, 1}, false};
+      for (const char* base : {"canonical", "torchao", "te_ge_2.14", "ggml_nvfp4_cpu"}) {
+        if (!is_valid_rule(*o.format, rule, find_dialect(base))) continue;
+        const auto bytes = [&](const Dialect& d) {
+          QuantizeOptions with = o;
+          with.dialect = &d;
+          return quantize(input.values, input.rows, input.columns, with);
+        };
+        detail::Recipe r{
+            .format = o.format, .rule = rule, .dialect = *find_dialect(base), .layout = {}};
+        const BlockTensor made = bytes(r.dialect);
+        const StoredDump stored{
+            "w", made.values, made.scales, {made.rows, made.blocks_per_row()}, made.amax};
+        const detail::Trial trial(matrix, stored, request);
+        const detail::DumpBlocks* const dump = trial.dump(*o.format, r.layout);
+        const std::string key = trial.key(r);
+        const std::string key_of_dump = trial.key(r, dump);
+        for (const DialectAxis& axis : dialect_axes()) {
+          const unsigned own = axis.get(r.dialect);
+          for (const AxisValue& value : axis.values) {
+            detail::Recipe other = r;
+            set_dialect_axis(other.dialect, std::string(axis.name) + "=" + std::string(value.name));
+            if (axis.get(other.dialect) == own || !is_valid_rule(*o.format, rule, &other.dialect)) {
+              continue;
+            }
+            const BlockTensor t = bytes(other.dialect);
+            if (t.values == made.values && t.scales == made.scales) continue;
+            CAPTURE(name, name_of(rule), input.name, base, axis.name, value.name);
+            CHECK(trial.key(other) != key);
+            CHECK(trial.key(other, dump) != key_of_dump);
+            ++changes;
+          }
+        }
+      }
+    }
+  }
+  CHECK(changes > 1000);
+}
+
 TEST_CASE("recipes that divide by another decode scale have keys of their own") {
   // S = fl(2688 / A) and D = fl(1 / S), or D = fl(A / 2688) and S = fl(1 / D): where only D
   // differs.
