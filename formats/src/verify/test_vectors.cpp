@@ -175,14 +175,14 @@ class Stack {
   /// \return its number
   std::size_t add(std::size_t rows, std::span<const std::uint8_t> bytes) {
     rows_ = rows;
-    std::vector<std::uint8_t> held(bytes.begin(), bytes.end());
+    std::string held(bytes.begin(), bytes.end());
     const auto [at, is_new] = numbers_.emplace(std::move(held), numbers_.size());
     if (is_new) arrays_.push_back(&at->first);
     return at->second;
   }
   void write(std::string name, Entries& entries) const {
     std::vector<std::byte> all;
-    for (const std::vector<std::uint8_t>* const array : arrays_) {
+    for (const std::string* const array : arrays_) {
       const auto bytes = std::as_bytes(std::span(*array));
       all.insert(all.end(), bytes.begin(), bytes.end());
     }
@@ -192,8 +192,9 @@ class Stack {
 
  private:
   std::size_t rows_ = 1;
-  std::map<std::vector<std::uint8_t>, std::size_t> numbers_;
-  std::vector<const std::vector<std::uint8_t>*> arrays_;
+  // Bytes as text: g++ 12 at -O3 warns of the comparison of two vectors of bytes.
+  std::map<std::string, std::size_t> numbers_;
+  std::vector<const std::string*> arrays_;
 };
 
 /// What the entries of a case are.
