@@ -37,9 +37,6 @@ RECIPES = {
 FAST_ADDERS = ("speed", "balanced", "compact", "fastest")
 # After abc, which sees neither the flip-flops' delays nor their loads: cells of OpenSTA's worst path are exchanged (resize.py).
 RESIZED = ("balanced", "compact", "fastest")
-# With the exact unit's deeper pipeline, so many levels of the sum of products stand before its first register: fewer flip-flops,
-# and with one level stages of more even length, where lanes and whole sum have the sum as the longest.
-LEVELS = {"compact": 2, "fastest": 1}
 
 
 class FlowError(Exception):

@@ -55,6 +55,11 @@ def points(unit, fmt, recipes, lanes=None, acc_width=None, pipeline=None):
     return out
 
 
+# With the exact unit's deeper pipeline, so many levels of the sum of products stand before its first register: fewer flip-flops. With the
+# register before the sum, lanes make a short stage and the sum the longest.
+LEVELS = {"speed": 2, "compact": 2, "fastest": 1}
+
+
 def parameters(unit, fmt, point):
     wide = [f"LANES={point.lanes}"] if point.lanes else []
     if unit == "published":
@@ -70,6 +75,6 @@ def parameters(unit, fmt, point):
     out = [f"FORMAT={fmt['id']}"] + wide
     if unit == "exact":
         # Counted from operands to the raw accumulator; 0x7F reads as 448, without the sticky flags.
-        levels = synth.LEVELS.get(point.recipe) if point.pipeline else None
+        levels = LEVELS.get(point.recipe) if point.pipeline else None
         out += ["FLAGS=0", f"PIPELINE={point.pipeline}"] + ([f"LEVELS={levels}"] if levels else []) + ([f"ACC_W={point.acc_width}"] if point.acc_width else [])
     return out

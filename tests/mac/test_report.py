@@ -107,7 +107,7 @@ def test_designs():
     check(units.parameters("exact", fmt, given) == ["FORMAT=0", "LANES=8", "FLAGS=0", "PIPELINE=1", "ACC_W=60"] and units.name(given) == "area+pipeline",
           "lanes, accumulator and pipeline as given")
     check([p.pipeline for _, _, p in report.designs(dict(SPEC, formats=formats[:1], units=["exact"], recipes="speed", pipeline=0))] == [0], "speed without the pipeline")
-    for recipe, levels in (("compact", 2), ("fastest", 1)):
+    for recipe, levels in (("speed", 2), ("compact", 2), ("fastest", 1)):
         check([units.parameters("exact", fmt, units.Point(recipe, None, deep)) for deep in (0, 1)] == [["FORMAT=0", "FLAGS=0", "PIPELINE=0"], ["FORMAT=0", "FLAGS=0", "PIPELINE=1", f"LEVELS={levels}"]],
               f"{recipe} moves the first register of the deeper pipeline")
     check(units.parameters("exact", fmt, units.Point("area", None, 0)) == ["FORMAT=0", "FLAGS=0", "PIPELINE=0"], "parameters by default: those of the recorded figures")

@@ -84,7 +84,7 @@ def main():
             check(done.returncode == 3 and words in done.stderr and done.stderr.count("\n") == 1, f"Liberty refused: {name}")
 
         out = os.path.join(work, "if4")
-        done = synthesize(out, "-p", f"FORMAT={number('IF4')}", "-p", "FLAGS=0", "--recipe", "speed", "-p", "PIPELINE=1")
+        done = synthesize(out, "-p", f"FORMAT={number('IF4')}", "-p", "FLAGS=0", "--recipe", "speed", "-p", "PIPELINE=1", "-p", "LEVELS=2")
         check(done.returncode == 0, "the flow runs " + done.stderr)
         result = json.loads(done.stdout)
         print(result)
