@@ -53,6 +53,14 @@ def run(lowbit, folder, check, sample):
     def same(got, wanted, text):
         check(abs(got - wanted) < 1e-5, f"{text}: {got} by eval, {wanted} from the file")
 
+    # A search under a remedy is weighted by the importance of columns, too.
+    scales = []
+    for more in ([], ["--importance", "x.safetensors"]):
+        code, _, err = lowbit("quantize", "w.safetensors", "-o", "weighted.safetensors", "--format", "nvfp4:search:2", "--transform", "hadamard", *more, folder=folder)
+        check(code == 0, f"quantize --transform hadamard {more}: {err}")
+        scales.append(tensors.read(folder / "weighted.safetensors")[0]["q.weight.scales"][2])
+    check(scales[0] != scales[1], "--importance with --transform")
+
     # SmoothQuant: factors by the definition of docs/transforms.md; the layer's output from weights over factors.
     q = Written(lowbit, folder, check, "smooth", *inputs)
     s = q.learned(0)

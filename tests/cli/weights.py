@@ -255,6 +255,9 @@ def gains(lowbit, folder, check):
     check([float(ends["(total)", label]["gain_share"]) for label in ("nvfp4:static_6", "nvfp4:optimal", "if4:optimal")] == [0, 1, 1], "the ends of the scale")
     weighted = errors("nvfp4:optimal", extra=["--optimum", "--include", "layer", "--exclude", "Norm|bias", "--importance", folder / "inputs.safetensors"])
     check(float(weighted["(total)", "nvfp4:optimal"]["gain_share"]) < 1, "weighted by the columns, optimal is not the yardstick")
+    tensors.write(folder / "exact.safetensors", {"w": f32([2, 16], [6.0] * 32)})
+    check([row["gain_share"] for row in rows_of(lowbit, "eval", folder / "exact.safetensors", "--format", "nvfp4:mse", "--optimum")] == ["", ""],
+          "where static_6 is the optimum there is no share of a gain")
     code, out, _ = lowbit("eval", "model.safetensors", "--optimum", "--sort", "gain_share", folder=folder)
     lines = out.splitlines()
     check(code == 0 and len(lines) <= 40 and max(map(len, lines)) <= 100 and "gain %" in lines[1] and "by gain_share (gain %) under nvfp4:mse" in out, f"the summary: {out}")
