@@ -152,6 +152,8 @@ def test_repr(x):
     assert "nvfp4:mse canonical, 6 x 80" in repr(q) and f"0x{q.scales[0, 0]:02x}" in repr(q)
     assert q._repr_html_().count("<td>") == 32
     assert q.first_values(5).tobytes() == q.dequantize()[0, :5].tobytes() and q.first_values(99).size == 16
+    short = lowbit.quantize(x[:, :10], "nvfp4")
+    assert len(repr(short).splitlines()[2].split()) == 1 + 10 and short._repr_html_().count("<td>") == 20
     assert "0 x 16" in repr(lowbit.quantize(np.zeros((0, 16), np.float32), "nvfp4"))
     assert "mxfp8_e4m3" in repr(lowbit.quantize(x, "mxfp8_e4m3"))
 

@@ -51,6 +51,8 @@ def test_evaluate_as_stored(command, folder):
     assert str(table) + "\n" == output(command, "eval", folder, "--reference", ORIGINAL, "--per-tensor")
     name = table.rows[-1]["tensor"]
     assert [row["tensor"] for row in lowbit.evaluate(folder, reference=ORIGINAL, include=f"^{name}$").rows] == [name]
+    with pytest.raises(lowbit.UsageError, match="no formats"):
+        lowbit.evaluate(folder, ["nvfp4"], reference=ORIGINAL)
     code, line = command.fails("eval", folder)
     with pytest.raises(lowbit.UsageError) as raised:
         lowbit.evaluate(folder, ["nvfp4"])

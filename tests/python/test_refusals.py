@@ -2,6 +2,7 @@
 """Requests without meaning are refused, and by what they lack; options that a call takes are used."""
 import ctypes
 import struct
+import sys
 
 import lowbit
 import lowbit.testing
@@ -148,6 +149,9 @@ def test_parts_of_verify_quantize(x):
         lowbit.quantize(x, "q4_k")
     # Bytes in any order in memory.
     turned = lowbit.quantized(np.asfortranarray(q.values), q.scales[:, ::-1].copy()[:, ::-1], q.amax, format="nvfp4")
+    random = np.random.default_rng(7).random(x.shape, dtype=np.float32)
+    drawn, again = (lowbit.quantize(x, "nvfp4", rounding="stochastic", random0=r) for r in (random, np.asfortranarray(random)))
+    assert drawn.values.tobytes() == again.values.tobytes() != q.values.tobytes()
     assert turned.values.tobytes() == q.values.tobytes() and turned.scales.tobytes() == q.scales.tobytes()
 
 
@@ -164,6 +168,16 @@ def test_options_of_explain(command, tmp_path):
         lowbit.explain(x, block=(3, 0), format="nvfp4")
     x = awkward(32, 64, seed=6)
     assert lowbit.explain(x, block=(5, 1), format="nvfp4", axis=0) == lowbit.explain(x.T, block=(5, 1), format="nvfp4")
+    # FP16 elements, in a program that computes in its input's type.
+    half = awkward(32, 64, seed=6).astype(np.float16)
+    write(source, t=half)
+    differ = 0
+    for dialect in [record["name"] for record in lowbit.dialects() if "nvfp4" in record["formats"]]:
+        options = {"block": (5, 1), "format": "nvfp4", "dialects": dialect}
+        if lowbit.explain(half, **options) != lowbit.explain(half.astype(np.float32), **options):
+            differ += 1
+            assert lowbit.explain(half, **options) == command("explain", source, "--block", "5,1", "--format", "nvfp4", "--dialect", dialect)
+    assert differ > 0
     assert lowbit.explain(x, block=(5, 1), format="nvfp4", dialects="canonical") == lowbit.explain(x, block=(5, 1), format="nvfp4")
 
 
@@ -215,6 +229,14 @@ def test_bfloat16_by_dlpack(x):
     assert q.values.tobytes() == wanted.values.tobytes() and q.scales.tobytes() == wanted.scales.tobytes()
     with pytest.raises((lowbit.UsageError, TypeError)):
         lowbit.quantize(Foreign(2), "nvfp4")
+
+
+def test_bfloat16_without_ml_dtypes(monkeypatch):
+    q = lowbit.quantize(np.ones((2, 16), np.float32), "nvfp4")
+    wanted = lowbit.exact_gemm(q, q, output="bf16")
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    words = lowbit.exact_gemm(q, q, output="bf16")
+    assert words.dtype == np.uint16 and words.tobytes() == wanted.tobytes()
 
 
 def test_bits_that_are_no_floats(x):
