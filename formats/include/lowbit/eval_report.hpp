@@ -31,7 +31,9 @@ struct EvalTensor {
 };
 
 /// What a report says of a tensor before it is evaluated: everything but `input` and `results`.
-/// Thread-safe. \param file  as the caller named it
+/// Thread-safe.
+/// \param entry  the tensor, and how its dimensions are meant
+/// \param file  as the caller named it
 [[nodiscard]] EvalTensor described(const SelectedTensor& entry, std::string file);
 
 /// One tensor that was not, and why.
