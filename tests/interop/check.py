@@ -392,6 +392,17 @@ def faults(lowbit, folder):
             check(lowbit("convert", bad, "-o", folder / "never.safetensors", "--to", "mlx")[0] == 3, f"convert with {kind}")
             check(not (folder / "never.safetensors").exists(), f"convert with {kind} wrote a file")
             check(lowbit("eval", bad, "--reference", ORIGINAL)[0] == 3, f"eval with {kind}")
+    # Faults of one file count, whatever file comes after it.
+    bad, good = written(drop("weight_scale_2")), DATA / "modelopt/model.safetensors"
+    check(lowbit("inspect", bad, good)[0] == 3 and lowbit("inspect", good, bad)[0] == 3, "inspect of two files, one with a fault")
+    written(nan)
+    # Weights in blocks that lowbit does not read are filtered by name too.
+    affine = lambda name: {f"{name}.weight": ("U32", [4, 8], bytes(128)), f"{name}.scales": ("U8", [4, 4], bytes(16)), f"{name}.biases": ("BF16", [4, 2], bytes(16))}
+    tensors.write(folder / "affine.safetensors", {**affine("first"), **affine("second"), "first.own.weight": ("U32", [4, 8], bytes(128)), "first.own.scales": ("U8", [4, 4], bytes(16))}, {})
+    for filtered, names in (([], {"first", "second"}), (["--include", "first"], {"first"})):
+        code, out, err = lowbit("inspect", folder / "affine.safetensors", *filtered)
+        foreign = {line.split(".weight: ")[0].strip() for line in out.splitlines() if ".weight: " in line}
+        check(code == 0 and foreign == names, f"inspect {filtered} of affine weights: {code} {out}{err}")
     data = (DATA / "modelopt/model.safetensors").read_bytes()
     (folder / "cut.safetensors").write_bytes(data[:-1])
     check(lowbit("lint", DATA / "modelopt", "--reference", folder / "bad.safetensors")[0] == 1, "a reference without that weight")
