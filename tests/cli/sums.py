@@ -83,6 +83,9 @@ def run(lowbit, folder, check, sample):
     alone = {"weights_only": products(rows(x, TOKENS), wq.values()), "inputs_only": products(xq.values(), rows(w, OUTPUTS)), "both": both}
     found = evaluated()
     check(all(abs(found[part]["sqnr_db"] - decibels(z, y)) < 1e-6 for part, z in alone.items()), f"weights, inputs and both: {found}")
+    tensors.write(folder / "beside.safetensors", {"q.weight": ("F32", [OUTPUTS, K], tensors.pack(w)), "z": ("F32", [TOKENS, K], tensors.pack(x))})
+    code, out, err = lowbit("eval", "w.safetensors", "--activations", "beside.safetensors", "--format", "nvfp4", "--json", "-", folder=folder)
+    check(code == 0 and json.loads(out)["tensors"][0]["results"][0]["output"] == found, f"the only tensor of a weight's width beside itself: {err}")
     plain, weighted = (evaluated(*more, format="nvfp4:search:1") for more in ((), ("--importance", "x.safetensors")))
     check(plain["inputs_only"] == weighted["inputs_only"] and plain["weights_only"] != weighted["weights_only"],
           "the importance of columns counts for weights alone")
