@@ -56,8 +56,8 @@ def run(lowbit, folder, check, sample):
     # A search under a remedy is weighted by the importance of columns, too.
     scales = []
     for more in ([], ["--importance", "x.safetensors"]):
-        code, _, err = lowbit("quantize", "w.safetensors", "-o", "weighted.safetensors", "--format", "nvfp4:search:2", "--transform", "hadamard", *more, folder=folder)
-        check(code == 0, f"quantize --transform hadamard {more}: {err}")
+        code, _, err = lowbit("quantize", "w.safetensors", "-o", "weighted.safetensors", "--format", "nvfp4:search:2", "--transform", "svd:4", *more, folder=folder)
+        check(code == 0, f"quantize --transform svd {more}: {err}")
         scales.append(tensors.read(folder / "weighted.safetensors")[0]["q.weight.scales"][2])
     check(scales[0] != scales[1], "--importance with --transform")
 
