@@ -148,6 +148,7 @@ def test_evaluate_prints_what_eval_prints(command):
     assert table._repr_html_().count("<tr>") == 1 + len(table.rows)
     # A column for each metric that a row has.
     assert table._repr_html_().count("<th>") == 2 + sum(metric in row for metric in [m["name"] for m in lowbit.metrics()])
+    assert table._repr_html_().count("<td>") == len(table.rows) * table._repr_html_().count("<th>")
     assert list(table.to_pandas().columns) == list(table.rows[0]) and len(table.to_pandas()) == len(table.rows)
     assert all(isinstance(row["shape"], tuple) for row in table.rows)
 

@@ -64,6 +64,7 @@ def test_auto_names_the_dialect(record):
     q = lowbit.quantize(x, format, dialect=dialect)
     report = lowbit.verify_quantize(x, values=q.values, scales=q.scales, amax=q.amax, format=f"{q.format}:{q.rule}", dialect="auto")
     assert report and dialect in report.agreeing
+    assert q.first_values(16).tobytes() == q.dequantize()[0, :16].tobytes()
     how = {"amax": q.amax, "format": f"{q.format}:{q.rule}"}
     lowbit.testing.assert_quantized_equal(x, q.values, q.scales, dialect=dialect, **how)
     if "canonical" not in report.agreeing:  # the assertion holds to the dialect that it is given, and searches for no other
