@@ -223,6 +223,7 @@ def test_the_float_environment_does_not_matter_and_stays(bits):
         lambda: lowbit.quantize(small, "nvfp4", amax=1e-40).values.tobytes(),
         lambda: lowbit.explain(small, block=(0, 0), format="nvfp4", amax=1e-40),
     ]
+    assert lowbit.quantize(small, "nvfp4").amax == float(np.abs(small).max()) > 0
     clean = [call() for call in calls]
     environment = Environment()
     before = environment.mxcsr()
