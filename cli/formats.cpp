@@ -54,14 +54,14 @@ std::vector<std::string> rules_of(const BlockFormat& format) {
   return rules;
 }
 
-/// Those that no vector kernel serves.
+/// Those that no vector kernel serves. Searches have vectors of their own, over scale bytes.
 std::vector<std::string> scalar_rules_of(const BlockFormat& format) {
   std::vector<std::string> rules;
   for (const ScaleRule rule : scale_rules()) {
     QuantizeOptions options;
     options.format = &format;
     options.rule = rule;
-    if (is_valid_rule(format, rule) && !has_vector_kernel(options)) {
+    if (is_valid_rule(format, rule) && !searches(rule) && !has_vector_kernel(options)) {
       rules.emplace_back(lowbit::name_of(rule));
     }
   }
@@ -151,11 +151,10 @@ void show_all() {
   fmt::print("\nno vector kernel yet, so quantized and evaluated at the scalar engine's speed:\n");
   for (const BlockFormat& f : block_formats()) {
     const std::vector<std::string> rules = scalar_rules_of(f);
-    if (rules.empty()) continue;
-    fmt::print("  {:<14}{}\n", f.name,
-               rules.size() == rules_of(f).size() ? "every rule"
-                                                  : fmt::format("{}", fmt::join(rules, " ")));
+    if (!rules.empty()) fmt::print("  {:<14}{}\n", f.name, fmt::join(rules, " "));
   }
+  fmt::print(
+      "  (optimal and search:K, in every format, look at sixteen scale bytes at once instead)\n");
   fmt::print("\ndialects\n");
   for (const Dialect& d : dialects()) fmt::print("  {:<36}{}\n", d.name, d.summary);
   fmt::print("\n`lowbit formats NAME` prints every code of a format and its value.\n");
