@@ -2,8 +2,7 @@
 // This file is compiled once per instruction set, by including itself (hwy/foreach_target.h).
 #include "search/candidate_errors.hpp"
 
-#define HWY_DISABLED_TARGETS \
-  (HWY_SSSE3 | HWY_SSE4 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#include "quantize/vector/targets.hpp"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "search/candidate_errors.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep

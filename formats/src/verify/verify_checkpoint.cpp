@@ -208,17 +208,14 @@ class CheckpointVerifier {
     for (std::size_t i = 0; i < result_.weights.size(); ++i) {
       const Verification& v = result_.weights[i];
       const BlockFormat* const format = parts_[i].tensor->format;
-      std::vector<Combination> whole;  // what was compared on a sample explains nothing
-      std::ranges::copy_if(v.agreeing, std::back_inserter(whole),
-                           [&](const Combination& c) { return c.compared == v.difference.blocks; });
       auto found = std::ranges::find(result_.formats, format, &CheckpointExplanation::format);
       if (found == result_.formats.end()) {
-        result_.formats.push_back({format, 0, 0, whole});
+        result_.formats.push_back({format, 0, 0, v.agreeing});
         found = std::prev(result_.formats.end());
       }
       ++found->weights;
       found->equal += v.equal ? 1 : 0;
-      found->combinations = common(found->combinations, whole);
+      found->combinations = common(found->combinations, v.agreeing);
     }
   }
 

@@ -2,10 +2,7 @@
 // This file is compiled once per instruction set, by including itself (hwy/foreach_target.h).
 #include "quantize/vector/vector_engine.hpp"
 
-// Vectors without a fixed size are not served. x86 has AVX-512, AVX2 and, for older machines, the
-// scalar target: each more costs the build a third of this file's time.
-#define HWY_DISABLED_TARGETS \
-  (HWY_SSSE3 | HWY_SSE4 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#include "quantize/vector/targets.hpp"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/vector/vector_engine.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
