@@ -18,6 +18,11 @@ esac
 scripts/install.sh test
 jobs=$(nproc)
 
+# What another checkout of the same sources has compiled with ccache need not be compiled again.
+if command -v ccache > /dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_CUDA_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+fi
+
 # Exit code 5: clang-format 14 is not there, as format.sh has said.
 scripts/format.sh --check || [ $? = 5 ]
 
