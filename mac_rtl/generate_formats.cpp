@@ -16,6 +16,7 @@ namespace {
 
 using lowbit::BlockFormat;
 using lowbit::ElementFormat;
+using lowbit::sim::has_mac_scales;
 using lowbit::sim::integer_factor;
 using lowbit::sim::largest_magnitude;
 using lowbit::sim::largest_product;
@@ -57,7 +58,8 @@ void function(const char* name, const char* comment, Value value) {
       comment, name);
   int id = 0;
   for (const BlockFormat& f : lowbit::block_formats()) {
-    if (value(f) != 0) fmt::print("        {}: {} = {};\n", id, name, value(f));
+    if (has_mac_scales(f) && value(f) != 0)
+      fmt::print("        {}: {} = {};\n", id, name, value(f));
     ++id;
   }
   fmt::print("        default: {} = 0;\n      endcase\n    end\n  endfunction\n\n", name);
@@ -71,8 +73,11 @@ void function2(const char* name, const char* comment, Value value) {
       comment, name);
   int id = 0;
   for (const BlockFormat& f : lowbit::block_formats()) {
-    fmt::print("        {}: {} = integers ? {} : {};\n", id++, name, value(f, f.is_adaptive()),
-               value(f, false));
+    if (has_mac_scales(f)) {
+      fmt::print("        {}: {} = integers ? {} : {};\n", id, name, value(f, f.is_adaptive()),
+                 value(f, false));
+    }
+    ++id;
   }
   fmt::print("        default: {} = 0;\n      endcase\n    end\n  endfunction\n\n", name);
 }
@@ -92,7 +97,8 @@ int main() {
   for (const BlockFormat& f : lowbit::block_formats()) {
     std::string name(f.name);
     for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    fmt::print("  localparam int {} = {};\n", name, id++);
+    if (has_mac_scales(f)) fmt::print("  localparam int {} = {};\n", name, id);
+    ++id;
   }
   // One number for all of them: IF formats have E4M3 scales.
   int flag = 0;

@@ -24,7 +24,7 @@ constexpr auto registry = std::to_array<BlockFormat>({
     {"mxfp4", &e2m1, nullptr, &e8m0, 32},      {"mxfp6_e2m3", &e2m3, nullptr, &e8m0, 32},
     {"mxfp6_e3m2", &e3m2, nullptr, &e8m0, 32}, {"mxfp8_e4m3", &e4m3, nullptr, &e8m0, 32},
     {"mxfp8_e5m2", &e5m2, nullptr, &e8m0, 32}, {"mxint8", &int8, nullptr, &e8m0, 32, -6},
-    {"mxfp4_bs16", &e2m1, nullptr, &e8m0, 16},
+    {"mxfp4_bs16", &e2m1, nullptr, &e8m0, 16}, {"amdfp4", &e2m1, nullptr, &ue5m3, 16},
 });
 
 constexpr const BlockFormat& record(std::string_view name) {
@@ -41,6 +41,8 @@ static_assert(record("if6_e2m3").integer_unit() == Ratio{15, 62});
 static_assert(record("if6_e2m3").exact_denominator() == 31);
 static_assert(record("if6_e3m2").integer_unit() == Ratio{28, 31});
 static_assert(record("nvfp4").largest_scale() == 448 && record("nvfp4").headroom_scale() == 256);
+static_assert(record("amdfp4").largest_scale() == 114688 &&
+              record("amdfp4").headroom_scale() == 65536);
 static_assert(record("if4").integer_flag() == 0x80 && record("nvfp4").integer_flag() == 0);
 
 /// What is wrong with a record, or nothing.

@@ -71,6 +71,8 @@ constexpr auto tensor_scale_edge = std::to_array<AxisValue>({
     {"one", "S = 1 where it is not finite; A is at least 2^-126"},
     {"computed", "S and D as the operations give them: infinite or NaN where A = 0"},
     {"bounded_zero", "as bounded, and D = 0 where A = 0"},
+    {"at_least_1e_30",
+     "D is at least 1e-30; A = NaN counts as 0, infinity as the largest binary32 number"},
 });
 constexpr auto block_scale = std::to_array<AxisValue>({
     {"quotient_times_scale", "h = fl(fl(b / Q) * S)"},
@@ -86,6 +88,7 @@ constexpr auto block_scale = std::to_array<AxisValue>({
     {"scaled_elements", "h = fl(c / Q), c the largest |fl(x / D)| of the block"},
     {"full_division", "h = div.full(fl(S * b), Q)"},
     {"full_over_product", "h = div.full(b, fl(Q * D))"},
+    {"over_decode_scale_over_q", "h = fl(fl(b / D) / Q)"},
 });
 constexpr auto selected_scale = std::to_array<AxisValue>({
     {"as_block_scale", "as block_scale"},
@@ -95,7 +98,7 @@ constexpr auto selected_scale = std::to_array<AxisValue>({
 });
 constexpr auto scale_floor = std::to_array<AxisValue>({
     {"none", "h as it is"},
-    {"smallest_subnormal", "h is at least the smallest scale (E4M3: 2^-9)"},
+    {"smallest_subnormal", "h is at least the smallest scale (E4M3: 2^-9, UE5M3: 2^-17)"},
     {"smallest_normal", "h is at least the smallest normal scale (E4M3: 2^-6)"},
 });
 constexpr auto zero_scale = std::to_array<AxisValue>({
@@ -363,10 +366,10 @@ constexpr auto axes = std::to_array<DialectAxis>({
         AxisScope{.ordinary = false}),
     axis<&Dialect::tensor_scale, TensorScale::one>(
         "tensor_scale", "how the scale of the tensor is computed", tensor_scale, of_constants),
-    axis<&Dialect::tensor_scale_edge, TensorScaleEdge::bounded_zero>(
+    axis<&Dialect::tensor_scale_edge, TensorScaleEdge::at_least_1e_30>(
         "tensor_scale_edge", "the tensor scale where A = 0 or C / A overflows", tensor_scale_edge,
         of_constants),
-    axis<&Dialect::block_scale, BlockScale::full_over_product>(
+    axis<&Dialect::block_scale, BlockScale::over_decode_scale_over_q>(
         "block_scale", "the block scale h before its conversion", block_scale, of_nv),
     axis<&Dialect::selected_scale, SelectedScale::normalized_candidates>(
         "selected_scale", "the block scale h of the rules that select", selected_scale,

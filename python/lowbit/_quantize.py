@@ -32,7 +32,7 @@ def quantize(
     dialect: whose arithmetic, a name of `dialects()`.
     transpose: quantize the transposed matrix. block_2d: one scale for each square block.
     hadamard: the 16-point random Hadamard transform first. amax: the tensor's, instead of measuring it.
-    scale_max: the largest block scale, 448 or 256. nonfinite: "error", "saturate" or "propagate".
+    scale_max: the largest block scale, 448 or 256 (of amdfp4 114688 or 65536). nonfinite: "error", "saturate" or "propagate".
     rounding: "nearest", "stochastic" or "stochastic_unbiased", which need random0 (and random1 where the rule
     has two candidates): one number in [0, 1) for each element of the padded matrix.
     threads: 0 for all; the result does not depend on it. dtype: what an array of unsigned integers holds, as "BF16".

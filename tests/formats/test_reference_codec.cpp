@@ -48,11 +48,11 @@ std::vector<float> normal(std::size_t count, unsigned seed) {
 
 }  // namespace
 
-TEST_CASE("ggml, bitsandbytes and ALTO, byte for byte") {
+TEST_CASE("ggml and bitsandbytes, byte for byte") {
   const TensorFile file =
       TensorFile::open(std::string(LOWBIT_TEST_DATA_DIR) + "/codec_vectors.safetensors");
   const std::vector<float> x = to_f32(file.at("input"));
-  for (const char* name : {"q4_0", "q8_0", "q4_k", "nf4", "fp4_bnb", "amdfp4"}) {
+  for (const char* name : {"q4_0", "q8_0", "q4_k", "nf4", "fp4_bnb"}) {
     INFO(name);
     const ReferenceCodec& codec = named(name);
     const std::vector<std::uint8_t> bytes = encoded(codec, x, 24, 256);
@@ -133,39 +133,6 @@ TEST_CASE("HiF4: levels of scales, ties, saturation and bytes") {
   CHECK(std::isnan(out[63]));
 }
 
-TEST_CASE("AMD-FP4: scales of every size, and a part of a tensor") {
-  // Largest 6 * 114688: a tensor scale of 1. Block 1 has the scale 2^-14 * 1.125, code 9.
-  std::vector<float> x(40, 0.0F);
-  x[0] = 688128.0F;
-  x[1] = -57344.0F;  // -0.5 under the scale 114688
-  x[16] = std::ldexp(6.75F, -14);
-  x[17] = -std::ldexp(0.1F, -14);
-  x[32] = std::ldexp(1.0F, -30);  // below every product of the least scale
-  std::vector<std::uint8_t> wanted(4 + 3 * 9, 0);
-  wanted[2] = 0x80;
-  wanted[3] = 0x3F;
-  wanted[4] = 0xFE;
-  wanted[5] = 9;
-  wanted[6] = 1;
-  wanted[7] = 0x97;
-  wanted[15] = 0x87;
-  CHECK(encoded(named("amdfp4"), x, 1, 40) == wanted);
-  const std::vector<float> back = through("amdfp4", x, 1, 40);
-  CHECK(back[0] == x[0]);
-  CHECK(back[1] == x[1]);
-  CHECK(back[16] == x[16]);
-  CHECK(same_bits(back[17], -0.0F));
-  // Rows by themselves under the tensor's amax.
-  const std::vector<float> many = normal(4 * 40, 11);
-  const std::vector<float> whole = through("amdfp4", many, 4, 40);
-  float amax = 0.0F;
-  for (const float v : many) amax = std::max(amax, std::fabs(v));
-  std::vector<float> part(40);
-  named("amdfp4").round_trip_part(std::span(many).subspan(80, 40), 1, 40, amax, part);
-  CHECK(std::equal(part.begin(), part.end(), whole.begin() + 80));
-  CHECK(through("amdfp4", {0.0F, -0.0F}, 1, 2)[0] == 0.0F);
-}
-
 TEST_CASE("bits of each codec") {
   struct Case {
     const char* name;
@@ -178,11 +145,11 @@ TEST_CASE("bits of each codec") {
         Case{"int4_g128", 2, 256, 2 * (32 + 1024)}, Case{"q4_0", 2, 33, 2 * 2 * 144},
         Case{"q8_0", 2, 32, 2 * 272}, Case{"q4_k", 2, 257, 2 * 2 * 1152},
         Case{"nf4", 3, 43, 3 * 32 + 65 * 8}, Case{"fp4_bnb", 1, 64, 32 + 256},
-        Case{"hif4", 3, 65, 3 * 2 * 288}, Case{"amdfp4", 3, 17, 32 + 3 * 2 * 72}}) {
+        Case{"hif4", 3, 65, 3 * 2 * 288}}) {
     INFO(c.name);
     CHECK(named(c.name).bits(c.rows, c.columns) == c.bits);
   }
-  CHECK(reference_codecs().size() == 12);
+  CHECK(reference_codecs().size() == 11);
   CHECK(find_reference_codec("nvfp4") == nullptr);
 }
 

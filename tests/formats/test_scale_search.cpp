@@ -86,7 +86,7 @@ class Exhaustive {
       : format_(format), m_(meaning_of(format, scale_max)), amax_(amax) {
     grid_.emplace_back(*m_.element);
     if (m_.integer != nullptr) grid_.emplace_back(*m_.integer);
-    e4m3_ = &oracle::format("e4m3");
+    scale_ = &oracle::format(format.name == "amdfp4" ? "ue5m3" : "e4m3");
   }
 
   /// Exact terms of a candidate: error = sum of w (a_i - b_i)^2 over one common denominator.
@@ -98,7 +98,7 @@ class Exhaustive {
     if (m_.mx) {
       s = std::ldexp(1.0, c.byte - 127 + m_.unit_exponent);
     } else {
-      s = e4m3_->codes[static_cast<std::size_t>(c.byte)].value.convert_to<double>();
+      s = scale_->codes[static_cast<std::size_t>(c.byte)].value.convert_to<double>();
       const float S = static_cast<float>(m_.C) / A;
       inverse = 1.0F / ((1.0F / S) * static_cast<float>(s));
     }
@@ -168,19 +168,19 @@ class Exhaustive {
     }
     const float S = static_cast<float>(m_.C) / amax_;
     const float h = top / static_cast<float>(m_.Q) * S;
-    const oracle::Format& f = *e4m3_;
+    const oracle::Format& f = *scale_;
     return static_cast<int>(oracle::round_to_code(f, oracle::neighbours(f, Rational(h)), false,
                                                   oracle::Mode::nearest_even, false, false));
   }
   [[nodiscard]] int lowest() const { return m_.mx ? 0 : 1; }
-  [[nodiscard]] int highest() const { return m_.mx ? 254 : 126; }
+  [[nodiscard]] int highest() const { return m_.mx ? 254 : static_cast<int>(*scale_->nan) - 1; }
 
  private:
   const BlockFormat& format_;
   Meaning m_;
   float amax_;
   std::vector<Grid> grid_;
-  const oracle::Format* e4m3_;
+  const oracle::Format* scale_;
 };
 
 enum class Data { normal, coarse, wide, sparse };
@@ -214,8 +214,10 @@ struct Report {
 
 /// Compares every block of a random matrix. \param weights  whether columns are weighted
 Report compare(const BlockFormat& format, Data kind, std::size_t rows, int radius, bool weights,
-               unsigned seed, float scale_max = 448.0F) {
+               unsigned seed, bool has_headroom = false) {
   std::mt19937 random(seed);
+  const float scale_max = format.name == "amdfp4" ? (has_headroom ? 65536.0F : 114688.0F)
+                                                  : (has_headroom ? 256.0F : 448.0F);
   const auto size = static_cast<std::size_t>(format.block_size);
   const std::size_t columns = 4 * size;
   const std::vector<float> x = data_of(kind, rows * columns, random);
@@ -278,7 +280,7 @@ TEST_CASE("optimal is exhaustive search, for every format") {
     CHECK(compare(format, Data::normal, 10, 0, true, 5).differing == 0);
     CHECK(compare(format, Data::coarse, 10, 0, true, 6).differing == 0);
     if (format.family() == ScaleFamily::nv) {
-      CHECK(compare(format, Data::normal, 30, 0, false, 7, 256.0F).differing == 0);
+      CHECK(compare(format, Data::normal, 30, 0, false, 7, true).differing == 0);
     }
   }
 }
@@ -296,7 +298,7 @@ TEST_CASE("optimal is exhaustive search with every instruction set") {
 }
 
 TEST_CASE("search:K looks at K bytes on either side") {
-  for (const char* name : {"nvfp4", "if4", "mxfp4", "nvint3", "if6_e2m3", "mxint8"}) {
+  for (const char* name : {"nvfp4", "if4", "mxfp4", "nvint3", "if6_e2m3", "mxint8", "amdfp4"}) {
     const BlockFormat& format = *find_block_format(name);
     for (const int radius : {1, 3, 7}) {
       INFO(name << " " << radius);
@@ -329,7 +331,7 @@ TEST_CASE("no rule with the same C beats optimal, and MX: no rule at all") {
       QuantizeOptions options;
       options.format = &format;
       options.rule = rule;
-      if (format.family() == ScaleFamily::nv) options.scale_max = 448.0F;
+      if (format.family() == ScaleFamily::nv) options.scale_max = format.largest_scale();
       if (rule == ScaleRule::search) options.search_radius = 2;
       INFO(format.name << " " << name_of(rule));
       CHECK(least <= squared_error(x, columns, options) * (1 + 1e-6));

@@ -185,8 +185,11 @@ TEST_CASE("shapes that are no unit are refused with the bound") {
              Catch::Matchers::Contains("pipeline"));
   CHECK_THAT(refusal({MacUnit::published, &format_of("mxfp4"), 16}),
              Catch::Matchers::Contains("no arithmetic"));
+  CHECK_THAT(refusal({MacUnit::exact, &format_of("amdfp4"), 16}),
+             Catch::Matchers::Contains("no arithmetic"));
   // Every default is within its bounds.
   for (const BlockFormat& f : block_formats()) {
+    if (!supports(MacUnit::exact, f)) continue;
     for (const int lanes : {1, 16, 64})
       CHECK(refusal({MacUnit::exact, &f, lanes, accumulator_bits({MacUnit::exact, &f, lanes})})
                 .empty());

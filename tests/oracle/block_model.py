@@ -61,11 +61,34 @@ INT6 = Element(6, range(32), coding="sign_of_integer")
 INT8 = Element(8, range(128), coding="twos_complement")
 
 
+class Scale:
+    """The scales of NV and IF: magnitudes in the order of bytes, then NaN. two: M where two scales compete."""
+
+    def __init__(self, magnitudes, two):
+        self.magnitudes, self.two = np.array(magnitudes, float), two
+        self.last = len(self.magnitudes) - 1
+        self.nan = self.last + 1
+        self.largest = self.magnitudes[-1]
+        self.subnormal, self.normal = F(self.magnitudes[1]), F(self.magnitudes[8])
+        # Halfway to the next one, had there been one.
+        self.end = F(self.largest + (self.largest - self.magnitudes[-2]) / 2)
+
+    def value(self, scales):
+        table = np.append(self.magnitudes, np.nan)
+        if self.nan == 0xFF:
+            return table[scales.astype(int)]
+        return table[scales.astype(int) & 0x7F] * np.where(scales & 0x80, -1.0, 1.0)
+
+
+OF_E4M3 = Scale(E4M3.magnitudes, 256)
+OF_UE5M3 = Scale(float_table(5, 3, 15, 0xFE), 65536)
+
+
 class Format:
     """A block format. exponent: integer elements count in units of 2^this."""
 
-    def __init__(self, element, integer=None, mx=False, size=16, exponent=0):
-        self.element, self.integer, self.mx, self.size, self.exponent = element, integer, mx, size, exponent
+    def __init__(self, element, integer=None, mx=False, size=16, exponent=0, scale=OF_E4M3):
+        self.element, self.integer, self.mx, self.size, self.exponent, self.scale = element, integer, mx, size, exponent, scale
 
 
 FORMATS = {
@@ -77,6 +100,7 @@ FORMATS = {
     "mxfp4": Format(E2M1, mx=True, size=32), "mxfp6_e2m3": Format(E2M3, mx=True, size=32), "mxfp6_e3m2": Format(E3M2, mx=True, size=32),
     "mxfp8_e4m3": Format(E4M3, mx=True, size=32), "mxfp8_e5m2": Format(E5M2, mx=True, size=32),
     "mxint8": Format(INT8, mx=True, size=32, exponent=-6), "mxfp4_bs16": Format(E2M1, mx=True, size=16),
+    "amdfp4": Format(E2M1, scale=OF_UE5M3),
 }
 CANONICAL = {
     "amax_range": "power_of_two", "nonfinite": "nan_block", "tensor_scale": "quotient", "tensor_scale_edge": "zero",
@@ -156,7 +180,7 @@ class Tensor:
         magnitudes = f.element.magnitudes
         self.q = F(magnitudes[-2] if self.rule == "static_4" else magnitudes[-1])
         four_over_six = self.selects and f.integer is None
-        self.m = F(scale_max or (256 if four_over_six else 448))
+        self.m = F(scale_max or (f.scale.two if four_over_six else f.scale.largest))
         self.c = F(self.q * self.m)
         policy = self["nonfinite"]
         if amax is None:
@@ -199,6 +223,8 @@ class Tensor:
             self.amax = self.a = self.c
             return
         a = np.maximum(self.a, F(2.0**-126)) if edge == "one" else self.a
+        if edge == "at_least_1e_30":
+            a = F(0) if np.isnan(a) else np.minimum(a, np.finfo(F).max)
         a = self.flush(a) if self["subnormals"] == "flushed" else a
         if kind == "quotient":
             s = self.c / a
@@ -228,6 +254,8 @@ class Tensor:
             self.d = F(0) if edge == "bounded_zero" and self.a == 0 else one / self.s
         elif edge == "one" and not np.isfinite(self.s):
             self.s = self.d = one
+        elif edge == "at_least_1e_30" and self.d < F(1e-30):
+            self.s, self.d = one / F(1e-30), F(1e-30)
 
     def maxima(self):
         """b of every block."""
@@ -257,6 +285,8 @@ class Tensor:
             return self.div(b, self.mul(q, self.d))
         if kind == "over_decode_scale":
             return self.div(self.div(b, q), self.d)
+        if kind == "over_decode_scale_over_q":
+            return self.div(self.div(b, self.d), q)
         if kind == "product_over_decode_scale":
             return self.div(self.mul(b, c), self.d)
         if kind == "typed_quotient_times_scale":
@@ -272,30 +302,33 @@ class Tensor:
     def rounded_scale(self, h):
         """Bytes without what the edges change."""
         rounding = self["scale_rounding"]
-        magnitudes = E4M3.magnitudes
+        scale = self.f.scale
+        magnitudes = scale.magnitudes
         a = np.where(np.isnan(h), 0, h).astype(F)
         if rounding == "half_up":
-            bits = np.minimum(a, F(448)).view(np.uint32).astype(np.int64)
-            byte = ((bits >> 20) + (bits >> 19 & 1) - (120 << 3)).clip(0)
-            byte = np.where(a < F(2.0**-6), np.minimum(np.floor(np.minimum(a, 1) * F(512) + F(0.5)), 7), byte)
-            return np.where(a >= 248, 126, byte).astype(np.uint8)
+            bits = np.minimum(a, F(scale.largest)).view(np.uint32).astype(np.int64)
+            byte = ((bits >> 20) + (bits >> 19 & 1) - (int(np.log2(scale.normal)) + 126 << 3)).clip(0)
+            byte = np.where(a < scale.normal, np.minimum(np.floor(np.minimum(a, 1) / scale.subnormal + F(0.5)), 7), byte)
+            # Half of the last step below the top binade.
+            return np.where(a >= scale.magnitudes[scale.last - 6] * (31 / 32), scale.last, byte).astype(np.uint8)
         byte = np.where(a < 0, 0, nearest(magnitudes, a))
-        beyond = h > 464
+        beyond = h > scale.end
         if rounding == "up":
-            byte = np.minimum(byte + (magnitudes[byte] < a), 126)
+            byte = np.minimum(byte + (magnitudes[byte] < a), scale.last)
         elif rounding == "down":
             byte = byte - (magnitudes[byte] > a)
         overflow = self["scale_overflow"]
-        nan = {"saturate": 127, "nan": 127, "saturate_nan_zero": 0}[overflow]
+        nan = {"saturate": scale.nan, "nan": scale.nan, "saturate_nan_zero": 0}[overflow]
         byte = np.where(np.isnan(h), nan, byte)
-        return np.where(beyond & (overflow == "nan"), 127, byte).astype(np.uint8)
+        return np.where(beyond & (overflow == "nan"), scale.nan, byte).astype(np.uint8)
 
     def scale_bytes(self, h, b):
         floor, zero = self["scale_floor"], self["zero_scale"]
         is_zero = h == 0
         if zero == "one":
             h = np.where(is_zero, F(1), h)
-        least = {"none": None, "smallest_subnormal": F(2.0**-9), "smallest_normal": F(2.0**-6)}[floor]
+        scale = self.f.scale
+        least = {"none": None, "smallest_subnormal": scale.subnormal, "smallest_normal": scale.normal}[floor]
         if least is not None:
             h = np.where(h < least, least, h)
         byte = self.rounded_scale(h)
@@ -304,10 +337,11 @@ class Tensor:
         if zero == "smallest":
             byte = np.where((byte == 0) & ~is_zero, 1, byte)
         is_input = np.isnan(self.a) | np.isnan(b)
-        nan = {"positive": 0x7F, "negative": 0xFF, "made_negative": np.where(np.isnan(h) & ~is_input, 0xFF, 0x7F),
-               "signed_largest": np.where(is_input, 126, 126 | 128), "largest": 126,
+        sign = 0 if scale.nan == 0xFF else 0x80
+        nan = {"positive": scale.nan, "negative": scale.nan | sign, "made_negative": np.where(np.isnan(h) & ~is_input, scale.nan | sign, scale.nan),
+               "signed_largest": np.where(is_input, scale.last, scale.last | sign), "largest": scale.last,
                "least": 8 if floor == "smallest_normal" else 1}[self["scale_nan"]]
-        return np.where(byte == 0x7F, nan, byte).astype(np.uint8)
+        return np.where(byte == scale.nan, nan, byte).astype(np.uint8)
 
     def scaled(self, h, s, b):
         """y of every element."""
@@ -456,7 +490,7 @@ class Tensor:
             return 3 if self.rule == "rceil" else np.where(np.signbit(y), 12, 4)
         if kind == "fields_x86":
             under_nan = np.isnan(s)[:, None]
-            sign = np.where(self.bytes & 0x80, 8, 0)[:, None]
+            sign = np.where((self.bytes & 0x80 != 0) & (self.f.scale.nan != 0xFF), 8, 0)[:, None]
             return np.where(np.isnan(self.a), 3, np.where(under_nan, 4 | sign, 11))
         if kind == "negative_largest":
             return last
@@ -704,7 +738,7 @@ class Tensor:
             codes = self.code(self.mx_scaled(scales, b), f.element, np.zeros(len(b), F))
         else:
             scales, codes, decisions = self.nv(b, decisions)
-        nan = 0xFF if f.mx else 0x7F
+        nan = 0xFF if f.mx else f.scale.nan
         scales = np.where(self.is_bad, nan, scales)
         codes = np.where(self.is_bad[:, None] | ~self.real, 0, codes)
         decisions = np.where(self.is_bad, 0, decisions)
@@ -715,7 +749,7 @@ class Tensor:
         f = self.f
         h = self.scale_before(b)
         self.bytes = scales = self.scale_bytes(h, b)
-        self.step = s = E4M3.value(scales).astype(F)
+        self.step = s = f.scale.value(scales).astype(F)
         self.y = y = self.scaled(h, s, b)
         codes = self.code(y, f.element, s)
         if not self.selects:
@@ -731,7 +765,7 @@ class Tensor:
                 raise NotModelled("normalized_candidates")
             h = h * F(f.element.largest / f.element.magnitudes[-2])
             self.bytes = others = self.scale_bytes(h, b)
-            self.step = t = E4M3.value(others).astype(F)
+            self.step = t = f.scale.value(others).astype(F)
             self.y = self.scaled(h, t, b)
             other = self.code(self.y, f.element, t, 1)
             second = self.error(other, f.element, t, b, False)
@@ -761,7 +795,7 @@ class Tensor:
                 else:
                     v = (exact * 2.0**e).astype(F)
             else:
-                v = self.nv_values(exact, q, F(E4M3.value(np.asarray(scale & 0x7F if f.integer is not None else scale))), kind, is_integer)
+                v = self.nv_values(exact, q, F(f.scale.value(np.asarray(scale & 0x7F if f.integer is not None else scale))), kind, is_integer)
         return np.where(v == 0, F(0), v) if self["dequantized_zero"] == "positive" else v
 
     def nv_values(self, exact, q, s, kind, is_integer):

@@ -37,7 +37,13 @@ BlockMeaning meaning_of(std::string name) {
   };
   if (name == "nvfp4")
     set("e2m1", nullptr, false);
-  else if (name == "nvfp3")
+  else if (name == "amdfp4") {
+    set("e2m1", nullptr, false);
+    m.scale = &format("ue5m3");
+    m.largest_scale = 114688;
+    m.headroom_scale = 65536;
+    m.nan_scale = 0xFF;
+  } else if (name == "nvfp3")
     set("e2m0", nullptr, false);
   else if (name == "nvfp6_e2m3")
     set("e2m3", nullptr, false);
@@ -321,7 +327,7 @@ Result quantize_canonical(const std::vector<float>& values, int rows, int column
         if (f.mx) {
           value *= f.unit * power_of_two(static_cast<int>(byte) - 127);
         } else {
-          value *= f.scale->codes[byte & 0x7F].value * A / C;
+          value *= f.scale->codes[f.integer ? byte & 0x7F : byte].value * A / C;
           if (second && f.integer) value *= exact_E;
         }
         const float rounded = to_float(fl(value));

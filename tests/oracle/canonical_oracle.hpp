@@ -13,7 +13,7 @@ struct Request {
   std::string format;  ///< nvfp4, if6_e3m2, mxfp4, ..., with _bs8 for blocks of 8;
                        ///< test_e2m1_e5m2: E2M1 in blocks of 32 under E5M2 scales
   std::string rule;    ///< static_6, static_4, mse, mae, abs_max, floor, rceil, ceil, even
-  int scale_max = 0;   ///< 0: 448, or 256 for NVFP4 with mse, mae, abs_max
+  int scale_max = 0;   ///< 0: 448, or 256 for NVFP4 with mse, mae, abs_max (amdfp4: 114688, 65536)
   bool block_2d = false;
   bool hadamard = false;
   std::string input_type = "f32";    ///< or f16, bf16: what the transform rounds to

@@ -98,6 +98,7 @@ const std::map<std::string, Format>& all() {
     add(floating("e3m2", 3, 2, 3, true, none, false));
     add(floating("e4m3", 4, 3, 7, true, 0x7F, false));
     add(floating("ue4m3", 4, 3, 7, false, 0x7F, false));
+    add(floating("ue5m3", 5, 3, 15, false, 0xFF, false));
     add(floating("e5m2", 5, 2, 15, true, 0x7C, true));
     add(exponents());
     add(integers("int3", 2, true));

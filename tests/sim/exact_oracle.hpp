@@ -31,6 +31,7 @@ struct Layout {
   int unit_num, unit_den;  // what an integer element counts
   bool mx;
   int block;
+  bool ue5m3 = false;  // the scale byte, where it is not E4M3 or E8M0
 };
 
 inline const Layout& layout(std::string name) {
@@ -54,6 +55,7 @@ inline const Layout& layout(std::string name) {
       {"mxfp8_e5m2", {5, 2, 15, 0, false, 1, 1, true, 32}},
       {"mxint8", {0, 0, 0, 8, false, 1, 64, true, 32}},
       {"mxfp4_bs16", {2, 1, 1, 0, false, 1, 1, true, 16}},
+      {"amdfp4", {2, 1, 1, 0, false, 1, 1, false, 16, true}},
   };
   static std::map<std::string, Layout> small;
   if (name.size() > 4 && name.ends_with("_bs8")) {
@@ -102,6 +104,15 @@ inline std::optional<cpp_rational> scale_value(const Layout& l, unsigned byte,
       byte = 254;
     }
     return power_of_two(static_cast<int>(byte) - 127);
+  }
+  if (l.ue5m3) {
+    if (byte == 255) {
+      if (!nan_is_largest) return std::nullopt;
+      return cpp_rational(114688);
+    }
+    const cpp_rational eighths(byte & 7, 8);
+    return byte < 8 ? cpp_rational(eighths * power_of_two(-14))
+                    : cpp_rational((1 + eighths) * power_of_two(static_cast<int>(byte >> 3) - 15));
   }
   byte &= 0x7F;
   if (byte == 0x7F) {

@@ -22,7 +22,7 @@ inline lowbit::BlockTensor make_tensor(const lowbit::BlockFormat& format, std::s
 }
 
 inline bool is_nan_scale(const lowbit::BlockFormat& format, unsigned byte) {
-  return format.family() == lowbit::ScaleFamily::nv ? (byte & 0x7F) == 0x7F : byte == 0xFF;
+  return *format.scale == lowbit::e4m3 ? (byte & 0x7F) == 0x7F : byte == 0xFF;
 }
 
 inline void set_code(lowbit::BlockTensor& t, std::size_t row, std::size_t k, unsigned code) {

@@ -33,9 +33,10 @@ void check_equals_dot(const BlockTensor& a, const BlockTensor& b, NanScale polic
   }
 }
 
-/// E8M0 scale bytes within `width` of `middle`: whether a row fits 128 bits depends on it.
+/// Scale bytes of E8M0 and UE5M3 within `width` of `middle`: whether a row fits 128 bits depends on
+/// it.
 void narrow_scales(BlockTensor& t, unsigned middle, unsigned width, std::mt19937& random) {
-  if (t.format->family() != ScaleFamily::mx) return;
+  if (*t.format->scale == e4m3) return;
   for (auto& s : t.scales) s = static_cast<std::uint8_t>(middle + random() % width);
 }
 
@@ -96,7 +97,7 @@ TEST_CASE("fast paths equal exact_dot: wide and narrow scale spans, extremes") {
             integer && e.coding == Coding::twos_complement ? e.sign_mask() : e.max_code();
         for (std::size_t k = 0; k < t->padded_columns(); ++k) set_code(*t, 0, k, code);
         for (auto& s : t->scales) {
-          s = t->format->family() == ScaleFamily::mx ? 254 : t->format->is_adaptive() ? 0xFE : 0x7E;
+          s = *t->format->scale != e4m3 || t->format->is_adaptive() ? 0xFE : 0x7E;
         }
       }
       check_equals_dot(top, other, NanScale::error);
@@ -123,7 +124,7 @@ TEST_CASE("64-bit sums are flushed before they can overflow") {
 
 TEST_CASE("NaN scales and FP8 specials in a product") {
   std::mt19937 random(13);
-  for (const char* name : {"nvfp4", "if6_e3m2", "mxfp8_e5m2", "mxfp4"}) {
+  for (const char* name : {"nvfp4", "if6_e3m2", "mxfp8_e5m2", "mxfp4", "amdfp4"}) {
     CAPTURE(name);
     BlockTensor a = random_tensor(format(name), 3, 64, random);
     const BlockTensor b = random_tensor(format("mxfp8_e4m3"), 2, 64, random);

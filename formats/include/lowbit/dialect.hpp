@@ -52,7 +52,8 @@ enum class TensorScaleEdge : std::uint8_t {
   bounded_one,
   one,
   computed,
-  bounded_zero
+  bounded_zero,
+  at_least_1e_30
 };
 /// The block scale h before its conversion.
 enum class BlockScale : std::uint8_t {
@@ -69,6 +70,7 @@ enum class BlockScale : std::uint8_t {
   scaled_elements,
   full_division,
   full_over_product,
+  over_decode_scale_over_q,
 };
 /// The block scale h of the rules that select.
 enum class SelectedScale : std::uint8_t {

@@ -113,6 +113,9 @@ inline constexpr ElementFormat e5m2{"e5m2", 8, 5, 2, 15, true, Specials::ieee, C
 /// E4M3 without a sign: the scales of tensor cores.
 inline constexpr ElementFormat ue4m3{"ue4m3",         7, 4, 3, 7, false, Specials::nan_all_ones,
                                      Coding::floating};
+/// No sign, no infinity; 2^-17 to 114688: the scales of AMD-FP4.
+inline constexpr ElementFormat ue5m3{"ue5m3",         8, 5, 3, 15, false, Specials::nan_all_ones,
+                                     Coding::floating};
 /// Powers of two, 2^-127 to 2^127: the scales of MX.
 inline constexpr ElementFormat e8m0{
     "e8m0", 8, 8, 0, 127, false, Specials::nan_all_ones, Coding::floating, false};

@@ -17,6 +17,5 @@ const ReferenceCodec& ggml_q4_k();
 const ReferenceCodec& bnb_nf4();
 const ReferenceCodec& bnb_fp4();
 const ReferenceCodec& hif4();
-const ReferenceCodec& amdfp4();
 
 }  // namespace lowbit::detail

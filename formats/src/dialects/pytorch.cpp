@@ -294,6 +294,28 @@ constexpr Dialect torchao_single_cuda = [] {
   return d;
 }();
 
+/// compute_dynamic_outer_scale and the tests' PyTorch functions, scale_format "ue5m3". Their
+/// nan_to_num and clamp leave no NaN in a scale.
+constexpr Dialect alto = [] {
+  Dialect d = eager;
+  d.name = "alto";
+  d.formats = "amdfp4:static_6";
+  d.summary = "AMD's ALTO, AMD-FP4 on the CPU: scales are never 0";
+  d.library = "ALTO";
+  d.versions = "74e251d7";
+  d.source = "alto/kernels/fp4/nvfp4/nvfp_quantization.py, tests/unittest/nvfp4/utils.py";
+  d.status = DialectStatus::captured;
+  d.tensor_scale = TensorScale::amax_quotient;
+  d.tensor_scale_edge = TensorScaleEdge::at_least_1e_30;
+  d.block_scale = BlockScale::over_decode_scale_over_q;
+  d.scale_floor = ScaleFloor::smallest_subnormal;
+  d.scale_nan = ScaleNan::least;
+  d.element_scale = ElementScale::divided_by_product;
+  d.nan_element = NanElement::bf16_positive;
+  d.dequantization = Dequantization::decode_product;
+  return d;
+}();
+
 constexpr Dialect mslk = [] {
   Dialect d = torchao_cuda;
   d.name = "mslk";
@@ -670,6 +692,7 @@ constexpr auto records = std::to_array<Dialect>({vllm_ref,
                                                  torchao_cuda,
                                                  torchao_single,
                                                  torchao_single_cuda,
+                                                 alto,
                                                  mslk,
                                                  mslk_imprecise,
                                                  mslk_single,

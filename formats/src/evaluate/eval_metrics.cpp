@@ -96,8 +96,8 @@ const BlockFormat* static_base(const BlockFormat& format) {
   if (format.family() != ScaleFamily::nv) return nullptr;
   if (!format.is_adaptive()) return &format;
   for (const BlockFormat& base : block_formats()) {
-    if (!base.is_adaptive() && base.family() == format.family() &&
-        *base.element == *format.element && base.block_size == format.block_size) {
+    if (!base.is_adaptive() && *base.scale == *format.scale && *base.element == *format.element &&
+        base.block_size == format.block_size) {
       return &base;
     }
   }

@@ -468,7 +468,9 @@ class BlockEngine {
         }
         if (t_.format->family() == ScaleFamily::mx) return 3;
         if (std::isnan(t_.amax)) return 3;
-        if ((scale_byte & 0x7FU) == e4m3.nan_code()) return (scale_byte & 0x80U) != 0 ? 12 : 4;
+        if ((scale_byte & t_.format->scale->magnitude_mask()) == t_.format->scale->nan_code()) {
+          return (scale_byte & t_.format->scale->sign_mask()) != 0 ? 12 : 4;
+        }
         return 11;
       case NanElement::fields_cuda:
         return is_e2m1 ? std::uint8_t{4} : static_cast<std::uint8_t>(all_ones<Format>());

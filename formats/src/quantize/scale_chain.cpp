@@ -33,24 +33,28 @@ class Arithmetic {
 
 /// ggml's byte: the exponent field of h rebiased, half up on the last kept bit. A carry out of the
 /// mantissa raises the exponent; in the subnormals it stops at the largest one.
-std::uint8_t half_up_byte(float h) {
+std::uint8_t half_up_byte(const ElementFormat& scale, float h) {
   if (!(h > 0.0F)) return 0;
-  const auto largest = static_cast<std::uint8_t>(e4m3.max_code());
-  const float x = std::min(h, 448.0F);
+  const auto largest = static_cast<std::uint8_t>(scale.max_code());
+  const int top_field = static_cast<int>(largest >> scale.mantissa_bits);
+  const int dropped = 23 - scale.mantissa_bits;
+  const int last = (1 << scale.mantissa_bits) - 1;
+  const float x = std::min(h, to_float(scale, scale.max_code()));
   const auto bits = std::bit_cast<std::uint32_t>(x);
-  int exponent = static_cast<int>(bits >> 23 & 0xFFU) - 127 + e4m3.bias;
-  int mantissa = static_cast<int>(bits >> 20 & 7U);
+  int exponent = static_cast<int>(bits >> 23 & 0xFFU) - 127 + scale.bias;
+  int mantissa = static_cast<int>(bits >> dropped) & last;
   if (exponent <= 0) {
-    return static_cast<std::uint8_t>(std::min(static_cast<int>(x * 512.0F + 0.5F), 7));
+    const float units = x * std::ldexp(1.0F, -scale.unit_exponent());
+    return static_cast<std::uint8_t>(std::min(static_cast<int>(units + 0.5F), last));
   }
-  if (exponent >= 15) return largest;
-  mantissa += static_cast<int>(bits >> 19 & 1U);
-  if (mantissa > 7) {
+  if (exponent >= top_field) return largest;
+  mantissa += static_cast<int>(bits >> (dropped - 1) & 1U);
+  if (mantissa > last) {
     mantissa = 0;
     ++exponent;
-    if (exponent >= 15) return largest;
+    if (exponent >= top_field) return largest;
   }
-  return static_cast<std::uint8_t>(exponent << 3 | mantissa);
+  return static_cast<std::uint8_t>(exponent << scale.mantissa_bits | mantissa);
 }
 
 float scaled_amax(const TensorConstants& t, const ChainInput& in) {
@@ -149,13 +153,15 @@ float chain_scale(const TensorConstants& t, const ChainInput& in, bool selecting
       return div_full(t.encode_scale * b, q);
     case BlockScale::full_over_product:
       return div_full(b, q * t.decode_scale);
+    case BlockScale::over_decode_scale_over_q:
+      return f.over(f.over(b, t.decode_scale), q);
   }
   return 0.0F;
 }
 
 std::uint8_t rounded_scale(const TensorConstants& t, float h) {
   const Dialect& d = *t.dialect;
-  if (d.scale_rounding == ScaleRounding::half_up) return half_up_byte(h);
+  if (d.scale_rounding == ScaleRounding::half_up) return half_up_byte(*t.format->scale, h);
   if (d.scale_overflow == ScaleOverflow::saturate_nan_zero && std::isnan(h)) return 0;
   const bool to_nan = d.scale_overflow == ScaleOverflow::nan;
   const ConversionPolicy policy{.overflow = to_nan ? Overflow::infinity : Overflow::saturate};

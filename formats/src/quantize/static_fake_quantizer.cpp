@@ -11,12 +11,13 @@ namespace lowbit::detail {
 void fake_quantized_values(const TensorConstants& t, const ChainInput& in, float b, float* values) {
   const float reciprocal = 1.0F / t.largest_element;
   const float largest_scale = t.format->largest_scale();
-  // E4M3's own largest scale is the unit, so a smaller M enlarges A.
+  const ElementFormat& scale_format = *t.format->scale;
+  // The scale format's own largest scale is the unit, so a smaller M enlarges A.
   float a = t.amax * (largest_scale / t.scale_max) * reciprocal;
   if (a <= 0x1p-24F) a = 1.0F;
   const float g = largest_scale / a;
-  const std::uint32_t byte = from_float(e4m3, b * reciprocal * g);
-  const float scale = to_float(e4m3, byte) * (1.0F / g);
+  const std::uint32_t byte = from_float(scale_format, b * reciprocal * g);
+  const float scale = to_float(scale_format, byte) * (1.0F / g);
   const float divisor = scale == 0.0F || !std::isfinite(scale) ? 1.0F : scale;
   for (int i = 0; i < in.count; ++i) {
     const float y = div_full(std::fabs(in.x[i]), divisor);

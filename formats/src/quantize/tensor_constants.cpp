@@ -79,6 +79,9 @@ bool has_plain_elements(const Dialect& d) {
 TensorScales tensor_scales(const Dialect& dialect, float constant, float amax,
                            InputType input_type) {
   float a = amax;
+  if (dialect.tensor_scale_edge == TensorScaleEdge::at_least_1e_30) {
+    a = std::isnan(a) ? 0.0F : std::min(a, largest_float);
+  }
   if (dialect.tensor_scale_edge == TensorScaleEdge::one) a = std::max(a, 0x1p-126F);
   if (dialect.subnormals == Subnormals::flushed && a < 0x1p-126F) a = 0.0F;
   TensorScales t = unbounded_scales(dialect, constant, a, input_type);
@@ -102,6 +105,9 @@ TensorScales tensor_scales(const Dialect& dialect, float constant, float amax,
       break;
     case TensorScaleEdge::one:
       if (!std::isfinite(t.encode)) t = {1.0F, 1.0F};
+      break;
+    case TensorScaleEdge::at_least_1e_30:
+      if (t.decode < 1e-30F) t = {1.0F / 1e-30F, 1e-30F};
       break;
     case TensorScaleEdge::computed:
       break;

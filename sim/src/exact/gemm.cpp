@@ -26,7 +26,7 @@ struct Prepared {
   std::vector<std::int16_t> narrow;   ///< rows x blocks x grid raw elements, or
   std::vector<std::int64_t> wide;     ///< the same where they exceed 16 bits (FP8)
   std::vector<std::int64_t> weights;  ///< rows x blocks: scale significand * factor
-  std::vector<std::int16_t> shifts;   ///< rows x blocks, E8M0 only
+  std::vector<std::int16_t> shifts;   ///< rows x blocks, 0 where scales have no shifts
   std::vector<std::int16_t> lowest_shift, highest_shift;  ///< per row
   std::vector<std::uint8_t> has_nan;      ///< per row: a NaN scale byte, under NanScale::nan
   std::vector<std::uint8_t> has_special;  ///< per row: NaN or infinite elements
@@ -181,9 +181,8 @@ class ExactGemm {
     raw_fits_64_ = raw_bound <= std::numeric_limits<std::int64_t>::max();
     const UInt128 value_bound =
         static_cast<UInt128>(ca.largest_value) * static_cast<UInt128>(cb.largest_value) * grid_;
-    const bool no_shifts =
-        a.format->family() == ScaleFamily::nv && b.format->family() == ScaleFamily::nv;
-    // A block with its weights: for E8M0 before the shift.
+    const bool no_shifts = !ca.has_shifts && !cb.has_shifts;
+    // A block with its weights: before the shift, where there is one.
     const auto weight_bound =
         static_cast<UInt128>(ca.largest_significand) * static_cast<UInt128>(cb.largest_significand);
     const UInt128 weighted = value_bound * weight_bound;

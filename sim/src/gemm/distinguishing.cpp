@@ -64,8 +64,8 @@ BlockTensor drawn(const BlockTensor& like, std::size_t rows, int binades, std::m
     }
   }
   const bool nv = t.format->family() == ScaleFamily::nv;
-  // E4M3 has 8 bytes per binade, E8M0 one; both around 1.
-  const int one = nv ? 0x38 : 0x7F;
+  // E4M3 and UE5M3 have 8 bytes per binade, E8M0 one; all around 1.
+  const int one = t.format->scale->bias << t.format->scale->mantissa_bits;
   const int reach = std::min(nv ? 8 * std::min(binades, 6) : binades, nv ? 0x37 : 0x60);
   for (std::uint8_t& s : t.scales) {
     const int byte = one - reach + static_cast<int>(random() % static_cast<unsigned>(2 * reach));

@@ -43,7 +43,6 @@ PreparedOperand block_scaled(const BlockTensor& t, const Instruction& instructio
                              const Schedule& schedule, NanScale nan_scale) {
   const ElementFormat& element = *(side == MmaSide::a ? instruction.a : instruction.b);
   const ElementFormat& scale_format = *t.format->scale;
-  const bool mx = t.format->family() == ScaleFamily::mx;
   const auto refuse = [&](const std::string& why) {
     throw Error(ErrorKind::usage, fmt::format("{} is {}, which {} cannot take: {}", name_of(side),
                                               t.format->name, instruction.name, why));
@@ -54,8 +53,10 @@ PreparedOperand block_scaled(const BlockTensor& t, const Instruction& instructio
   if (*t.format->element != element) {
     refuse(fmt::format("its elements are {}, not {}", element.name, t.format->element->name));
   }
-  if (mx != (*instruction.scale == e8m0)) {
-    refuse(fmt::format("its scales are {}", instruction.scale->name));
+  // Tensor cores read E4M3 scales as UE4M3.
+  const ElementFormat& wanted = *instruction.scale == ue4m3 ? e4m3 : *instruction.scale;
+  if (*t.format->scale != wanted) {
+    refuse(fmt::format("its scales are {}, not {}", t.format->scale->name, wanted.name));
   }
   const auto block = static_cast<std::size_t>(instruction.block);
   const auto size = static_cast<std::size_t>(t.format->block_size);

@@ -51,9 +51,11 @@ OperandCoding make_coding(const BlockFormat& format) {
       c.largest_value = std::max(c.largest_value, magnitude * c.factor[table]);
     }
   }
-  const bool nv = format.family() == ScaleFamily::nv;
   const ElementFormat& scale = *format.scale;
   c.scale_exponent = scale.unit_exponent();
+  // E4M3 spans 18 bits: the shift goes into the integer, so that blocks add without shifting. UE5M3
+  // spans 34, E8M0 254.
+  c.has_shifts = scale.max_exponent() - scale.unit_exponent() > 20;
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     // A sign bit is a flag, or nothing.
     Number n = decode(scale, byte & scale.magnitude_mask());
@@ -63,8 +65,7 @@ OperandCoding make_coding(const BlockFormat& format) {
     }
     c.scale_significand[byte] = static_cast<std::int32_t>(n.significand);
     c.scale_shift[byte] = static_cast<std::int16_t>(n.exponent - c.scale_exponent);
-    if (nv) {
-      // E4M3 spans 18 bits: the shift goes into the integer, so that blocks add without shifting.
+    if (!c.has_shifts) {
       c.scale_significand[byte] <<= c.scale_shift[byte];
       c.scale_shift[byte] = 0;
     }

@@ -28,6 +28,7 @@ struct OperandCoding {
 
   /// A scale byte is scale_significand * 2^(scale_shift + scale_exponent).
   int scale_exponent = 0;
+  bool has_shifts = false;  ///< whether some scale_shift is not 0
   std::array<std::int32_t, 256> scale_significand{};
   std::array<std::int16_t, 256> scale_shift{};
   std::array<bool, 256> scale_is_nan{};  ///< the three above then hold the largest finite scale

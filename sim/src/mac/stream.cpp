@@ -76,6 +76,7 @@ int weight_bits(const BlockFormat& format) {
 
 bool supports(MacUnit unit, const BlockFormat& format) {
   if (is_baseline(unit) != is_plain(format)) return false;
+  if (!has_mac_scales(format)) return false;
   const bool nv_fp4 = format.family() == ScaleFamily::nv && *format.element == e2m1;
   switch (unit) {
     case MacUnit::published:

@@ -11,6 +11,11 @@
 
 namespace lowbit::sim {
 
+/// Whether the units decode the format's scale bytes: no other scales than E4M3 and E8M0.
+inline bool has_mac_scales(const BlockFormat& f) {
+  return *f.scale == e4m3 || *f.scale == e8m0;
+}
+
 /// Every element is (-1)^s * magnitude * 2^unit_exponent: the largest magnitude of a format.
 inline std::uint64_t largest_magnitude(const ElementFormat& format) {
   std::uint64_t largest = 0;

@@ -54,7 +54,9 @@ constexpr float largest_error() {
 }
 
 /// Both scale bytes of a block of NVFP4, and what the second candidate's errors are multiplied by.
+template <const ElementFormat& Scale>
 struct FourOverSix {
+  using Scales = HWY_NAMESPACE::Scales<Scale>;
   static constexpr BlockChoice first = BlockChoice::six;
   static constexpr BlockChoice second = BlockChoice::four;
   static constexpr const ElementFormat& format = e2m1;
@@ -102,6 +104,7 @@ struct FourOverSix {
 /// Float or integer elements in the same scale.
 template <const ElementFormat& Float, const ElementFormat& Integer>
 struct FloatOrInteger {
+  using Scales = HWY_NAMESPACE::Scales<e4m3>;
   static constexpr BlockChoice first = BlockChoice::floating;
   static constexpr BlockChoice second = BlockChoice::integer;
   static constexpr const ElementFormat& format = Float;
@@ -222,7 +225,7 @@ class SelectKernel {
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
       const VF b = hn::Load(d, amax + k);
       const VF h = hn::Mul(hn::Div(b, set(largest_)), set(encode_));
-      const Scales s(h);
+      const typename Pair::Scales s(h);
       const auto empty = hn::Eq(b, hn::Zero(d));
       const auto empty_bits = hn::RebindMask(du, empty);
       const VF inv = hn::Div(set(1.0F), hn::Mul(set(decode_), s.scale));
@@ -236,7 +239,7 @@ class SelectKernel {
       hn::Store(hn::IfThenZeroElse(empty_bits, s.code), du, out.byte[0] + k);
       hn::Store(hn::IfThenZeroElse(empty_bits, other.byte), du, out.byte[1] + k);
       out.zero |= mask_bits(empty) << k;
-      out.served |= mask_bits(hn::And(Scales::serves(h), other.served)) << k;
+      out.served |= mask_bits(hn::And(s.serves(h), other.served)) << k;
     }
   }
 

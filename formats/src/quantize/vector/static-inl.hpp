@@ -18,8 +18,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace lowbit::detail::HWY_NAMESPACE {
 
-/// E4M3 scales from h, where they are normal and do not saturate.
+/// Scales from h, where they are normal and do not saturate.
+template <const ElementFormat& Format>
 struct Scales {
+  static_assert(Format.mantissa_bits == 3 && Format.specials == Specials::nan_all_ones);
   VF scale;
   VU code;
   HWY_INLINE explicit Scales(VF h) {
@@ -30,13 +32,15 @@ struct Scales {
     const VU rounded = hn::Add(hn::Add(bits, set_bits(0x7FFFFU)), odd);
     const VU kept = hn::ShiftRight<20>(rounded);
     scale = float_of(hn::ShiftLeft<20>(kept));
-    code = hn::Sub(kept, set_bits((127 - 7) << 3));
+    code = hn::Sub(kept, set_bits((127 - Format.bias) << 3));
   }
-  /// From the smallest normal scale to where 448 ends: a scale is then within 1/16 of h, and an
-  /// element of the block at most 17/16 of what its largest is mapped to: 6.375 rounds to 6 in
-  /// E2M1, and 7 * 17/16 < 7.5 to 7 in INT4.
+  /// From the smallest normal scale to where the largest one ends (E4M3: 464): a scale is then
+  /// within 1/16 of h, and an element of the block at most 17/16 of what its largest is mapped
+  /// to: 6.375 rounds to 6 in E2M1, and 7 * 17/16 < 7.5 to 7 in INT4.
   static HWY_INLINE auto serves(VF h) {
-    return hn::And(hn::Ge(h, set(0x1p-6F)), hn::Lt(h, set(464.0F)));
+    constexpr float end =
+        largest_finite(Format) + power_of_two(Format.max_exponent() - Format.mantissa_bits - 1);
+    return hn::And(hn::Ge(h, set(power_of_two(Format.min_exponent()))), hn::Lt(h, set(end)));
   }
 };
 
@@ -70,11 +74,14 @@ using SquareOf =
     std::conditional_t<Elements::is_packed && size <= 32, Kernel<Elements, size * size>, void>;
 
 /// NV formats with one candidate.
-template <typename Elements, std::size_t block_elements = nv_size>
+template <const ElementFormat& Scale, typename Elements, std::size_t block_elements = nv_size>
 class StaticKernel {
+  template <typename E, std::size_t n>
+  using Sized = StaticKernel<Scale, E, n>;
+
  public:
   static constexpr std::size_t size = block_elements;
-  using Square = SquareOf<StaticKernel, Elements, size>;
+  using Square = SquareOf<Sized, Elements, size>;
   static constexpr std::size_t block_bytes = Elements::is_packed ? size / 2 : size;
   static constexpr BlockChoice first = BlockChoice::only;
   static constexpr BlockChoice second = BlockChoice::only;
@@ -99,13 +106,13 @@ class StaticKernel {
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
       const VF b = hn::Load(d, amax + k);
       const VF h = hn::Mul(hn::Div(b, set(largest_)), set(encode_));
-      const Scales s(h);
+      const Scales<Scale> s(h);
       const auto empty = hn::Eq(b, hn::Zero(d));
       const VF inv = hn::Div(set(1.0F), hn::Mul(set(decode_), s.scale));
       hn::Store(hn::IfThenZeroElse(empty, inv), d, out.inverse + k);
       store_bytes(hn::IfThenZeroElse(hn::RebindMask(DU(), empty), s.code), scales + k);
       out.zero |= mask_bits(empty) << k;
-      out.served |= mask_bits(Scales::serves(h)) << k;
+      out.served |= mask_bits(s.serves(h)) << k;
     }
   }
 

@@ -48,6 +48,12 @@ const Engine* selecting(const TensorConstants& t) {
   }
 }
 
+template <bool keeps, const ElementFormat& Scale>
+const Engine* nv_fp4(const TensorConstants& t) {
+  if (t.selects) return selecting<FourOverSix<Scale>>(t);
+  return engine<StaticKernel<Scale, E2m1Elements<keeps, false>>>(t);
+}
+
 template <bool keeps>
 const Engine* fp4(const TensorConstants& t) {
   if (t.format->family() == ScaleFamily::mx) {
@@ -58,8 +64,7 @@ const Engine* fp4(const TensorConstants& t) {
     return t.format->block_size == 16 ? engine<MxKernel<E2m1Elements<keeps, true>, 16>>(t)
                                       : engine<MxKernel<E2m1Elements<keeps, true>>>(t);
   }
-  if (t.selects) return selecting<FourOverSix>(t);
-  return engine<StaticKernel<E2m1Elements<keeps, false>>>(t);
+  return t.scale_is_e4m3 ? nv_fp4<keeps, e4m3>(t) : nv_fp4<keeps, ue5m3>(t);
 }
 
 /// Rules that others may add are not.
@@ -87,8 +92,8 @@ const Engine* byte_codes(const TensorConstants& t) {
     return keeps ? engine<MxKernel<ByteElements<Format, true>>>(t)
                  : engine<MxKernel<ByteElements<Format, false>>>(t);
   }
-  return keeps ? engine<StaticKernel<ByteElements<Format, true>>>(t)
-               : engine<StaticKernel<ByteElements<Format, false>>>(t);
+  return keeps ? engine<StaticKernel<e4m3, ByteElements<Format, true>>>(t)
+               : engine<StaticKernel<e4m3, ByteElements<Format, false>>>(t);
 }
 
 /// Whether an axis of the dialect changes how elements are rounded or coded.
@@ -126,9 +131,9 @@ const Engine* by_elements(const TensorConstants& t) {
     if (!(e == int8)) return nullptr;
     return engine<MxKernel<SignedIntegers<int8, true>>>(t);
   }
-  if (e == int3) return engine<StaticKernel<SignedIntegers<int3, false>>>(t);
-  if (e == int4) return engine<StaticKernel<SignedIntegers<int4, false>>>(t);
-  if (e == int6) return engine<StaticKernel<MagnitudeIntegers<int6>>>(t);
+  if (e == int3) return engine<StaticKernel<e4m3, SignedIntegers<int3, false>>>(t);
+  if (e == int4) return engine<StaticKernel<e4m3, SignedIntegers<int4, false>>>(t);
+  if (e == int6) return engine<StaticKernel<e4m3, MagnitudeIntegers<int6>>>(t);
   return nullptr;
 }
 
@@ -145,9 +150,12 @@ const Engine* find_engine(const TensorConstants& t) {
       return nullptr;
     }
   } else {
-    if (format.block_size != 16 || !t.scale_is_e4m3) return nullptr;
-    // Beyond, intermediate results may leave the range of normal numbers.
-    if (!(t.scaled_amax >= 0x1p-32F && t.scaled_amax <= 0x1p32F)) return nullptr;
+    const bool is_ue5m3 = *format.scale == ue5m3 && *format.element == e2m1;
+    if (format.block_size != 16 || !(t.scale_is_e4m3 || is_ue5m3)) return nullptr;
+    // Beyond, intermediate results may leave the range of normal numbers. The least normal UE5M3
+    // scale is 2^-16 of the least normal E4M3 scale, relative to the largest one.
+    const float least = is_ue5m3 ? 0x1p-16F : 0x1p-32F;
+    if (!(t.scaled_amax >= least && t.scaled_amax <= 0x1p32F)) return nullptr;
   }
   return by_elements(t);
 }
