@@ -68,4 +68,8 @@ cp -r "$work/api/html" "$pages/api"
 "$work/env/bin/python" -m mkdocs build --strict --quiet
 rm "$work/site/404.html"  # it names its files from a server's root, which only a server has
 "$work/env/bin/python" scripts/docs_links.py "$work/site"
+if grep -rlE '>[a-z_/]+\.md</a>' "$work/site" --include='*.html' --exclude-dir=api; then
+  echo "docs.sh: these pages show a file's name where scripts/docs_labels.py gives the page's" >&2
+  exit 1
+fi
 echo "site: $work/site; to read and search it: python3 -m http.server -d $work/site"
