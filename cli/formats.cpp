@@ -88,17 +88,19 @@ ordered_json to_json(const ElementFormat& f) {
 }
 
 ordered_json to_json(const BlockFormat& f) {
-  return {{"name", f.name},
-          {"element", f.element->name},
-          {"integer_element",
-           f.integer == nullptr ? ordered_json(nullptr) : ordered_json(f.integer->name)},
-          {"scale", f.scale->name},
-          {"tensor_scale", f.family() == ScaleFamily::nv},
-          {"block_size", f.block_size},
-          {"largest_element", f.largest_element()},
-          {"bits_per_element", f.bits_per_element()},
-          {"rules", rules_of(f)},
-          {"default_rule", lowbit::name_of(default_rule(f))}};
+  ordered_json record{{"name", f.name},
+                      {"element", f.element->name},
+                      {"integer_element", f.integer == nullptr ? ordered_json(nullptr)
+                                                               : ordered_json(f.integer->name)},
+                      {"scale", f.scale->name},
+                      {"tensor_scale", f.family() == ScaleFamily::nv},
+                      {"block_size", f.block_size},
+                      {"largest_element", f.largest_element()},
+                      {"bits_per_element", f.bits_per_element()},
+                      {"rules", rules_of(f)},
+                      {"default_rule", lowbit::name_of(default_rule(f))}};
+  if (f.has_levels()) record["levels"] = {f.levels.second, f.levels.third};
+  return record;
 }
 
 ordered_json codes_of(const ElementFormat& f) {
@@ -179,6 +181,13 @@ void show(const BlockFormat& f) {
   if (f.is_adaptive()) {
     fmt::print("bit 7 of the scale byte set: integer block, each unit worth {}/{}\n",
                f.integer_unit().numerator, f.integer_unit().denominator);
+  }
+  if (f.has_levels()) {
+    fmt::print(
+        "below it {} and {} exponents of one bit, one for each {} and {} elements: each that "
+        "is set doubles them\n",
+        f.levels.second, f.levels.third, f.block_size / f.levels.second,
+        f.block_size / f.levels.third);
   }
   if (f.element_exponent != 0) fmt::print("elements count in units of 2^{}\n", f.element_exponent);
   fmt::print("{} bits per element; rules: {} (default {})\n\n", f.bits_per_element(),

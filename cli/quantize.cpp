@@ -63,7 +63,7 @@ void apply(const FormatSpec& spec, const Options& options, QuantizeOptions& requ
   request.scale_max.reset();
   if (options.scale_max.empty()) return;
   // A recipe's MX formats have no such scale; of one format that was asked for it is an error.
-  if (!options.recipe.empty() && spec.format->family() == ScaleFamily::mx) return;
+  if (!options.recipe.empty() && spec.format->family() != ScaleFamily::nv) return;
   request.scale_max = scale_max_named(options.scale_max, *spec.format);
 }
 

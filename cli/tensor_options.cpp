@@ -118,7 +118,7 @@ float scale_max_named(const std::string& text, const BlockFormat& format) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   const bool is_number = error == std::errc{} && stop == end;
   // A format without such a scale is refused with the request.
-  if (is_number && format.family() == ScaleFamily::mx) return value;
+  if (is_number && format.family() != ScaleFamily::nv) return value;
   if (is_number && is_valid_scale_max(format, value)) return value;
   std::string scale(format.scale->name);
   for (char& c : scale) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

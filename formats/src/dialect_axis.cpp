@@ -482,6 +482,7 @@ const DialectAxis* find_dialect_axis(std::string_view name) {
 bool can_show(const DialectAxis& axis, const AxisUse& use) {
   const AxisScope& scope = axis.scope;
   const BlockFormat& f = *use.format;
+  if (f.has_levels()) return false;  // one arithmetic only
   if (!scope.bytes || !(f.family() == ScaleFamily::mx ? scope.mx : scope.nv)) return false;
   if (!scope.static_rules && !selects(use.rule)) return false;
   if (!scope.finite && use.finite) return false;

@@ -8,9 +8,9 @@
 namespace lowbit {
 namespace {
 
-constexpr std::array<const ElementFormat*, 17> registry{&e2m0,  &e2m1,  &e2m3, &e3m2, &e4m3, &e5m2,
-                                                        &ue4m3, &ue5m3, &e8m0, &int3, &int4, &int6,
-                                                        &int8,  &f16,   &bf16, &tf32, &f32};
+constexpr std::array<const ElementFormat*, 19> registry{
+    &e2m0, &e2m1, &s1p2, &e2m3, &e3m2, &e4m3, &e5m2, &ue4m3, &ue5m3, &e8m0,
+    &e6m2, &int3, &int4, &int6, &int8, &f16,  &bf16, &tf32,  &f32};
 
 }  // namespace
 

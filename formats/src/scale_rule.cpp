@@ -41,8 +41,8 @@ bool has_mx_rules(const Dialect* dialect) {
          dialect->mx_scale == MxScale::log2_floor || dialect->mx_scale == MxScale::log2_floor_typed;
 }
 
-/// The search is defined on canonical's arithmetic: every axis has canonical's value.
-bool has_searches(const Dialect* dialect) {
+/// Whether every axis has canonical's value, on whose arithmetic searches and levels are defined.
+bool is_canonical(const Dialect* dialect) {
   if (dialect == nullptr) return true;
   const std::span<const DialectAxis> axes = dialect_axes();
   return std::all_of(axes.begin(), axes.end(), [&](const DialectAxis& axis) {
@@ -71,6 +71,7 @@ std::optional<ScaleRule> find_scale_rule(std::string_view name) {
 }
 
 bool is_valid_rule(const BlockFormat& format, ScaleRule rule, const Dialect* dialect) {
+  if (format.has_levels()) return rule == static_6 && is_canonical(dialect);
   const bool is_e2m1 = *format.element == e2m1;
   switch (rule) {
     case static_6:
@@ -88,7 +89,7 @@ bool is_valid_rule(const BlockFormat& format, ScaleRule rule, const Dialect* dia
       return format.family() == ScaleFamily::mx && has_mx_rules(dialect);
     case optimal:
     case search:
-      return has_searches(dialect);
+      return is_canonical(dialect);
   }
   return false;
 }

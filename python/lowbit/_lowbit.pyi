@@ -51,7 +51,7 @@ class Quantized:
     @property
     def values(self) -> numpy.typing.NDArray[numpy.uint8]:
         """
-        Codes, uint8 [rows, bytes of a row]: 4-bit ones two a byte, the even column in the low nibble; others a byte each. Rows are padded with code 0 to whole blocks. Read-only, no copy.
+        Codes, uint8 [rows, bytes of a row]: 4-bit ones two a byte, the even column in the low nibble; others a byte each. Rows are padded with code 0 to whole blocks. In hif4 each block of 64 has three bytes of levels before its codes, 35 bytes in all. Read-only, no copy.
         """
 
     @property
@@ -61,7 +61,7 @@ class Quantized:
     @property
     def amax(self) -> float:
         """
-        The tensor's largest magnitude, or the one that was given; 1 for MX formats. The tensor scale is amax / encode_constant.
+        The tensor's largest magnitude, or the one that was given; 1 for MX formats and hif4. The tensor scale is amax / encode_constant.
         """
 
     @property
@@ -111,6 +111,10 @@ class Quantized:
     @property
     def code_bits(self) -> int:
         """Bits that a code takes in `values`: 4 or 8."""
+
+    @property
+    def level_bytes(self) -> int:
+        """Bytes of levels before the codes of each block in `values`: 3 in hif4, else 0."""
 
     def first_values(self, count: int) -> object:
         """The first values of row 0, at most a block of them."""

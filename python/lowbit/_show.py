@@ -13,7 +13,7 @@ def _first_block(q):
     if q.rows == 0 or q.columns == 0:
         return None
     size = min(q.block_size, q.columns)
-    row = q.values[0]
+    row = q.values[0][q.level_bytes:]
     codes = [int(row[i // 2] >> (4 * (i % 2))) & 15 if q.code_bits == 4 else int(row[i]) for i in range(size)]
     return int(q.scales[0, 0]), codes, q.first_values(size).tolist()
 

@@ -90,8 +90,9 @@ Quantized assemble(const Bytes& values, const Bytes& scales, double number, cons
   BlockTensor& t = q.named.tensor;
   t.format = record.format;
   t.rows = values.shape(0);
-  const std::size_t per_byte = record.format->storage_bits() == 4 ? 2 : 1;
-  t.columns = columns.value_or(values.shape(1) * per_byte);
+  // Whole bytes of levels and codes; blocks that are not whole are refused below.
+  const auto size = static_cast<std::size_t>(record.format->block_size);
+  t.columns = columns.value_or(values.shape(1) * size / record.format->block_bytes());
   if (values.shape(1) != t.value_bytes_per_row() || scales.shape(0) != t.rows ||
       scales.shape(1) != t.blocks_per_row()) {
     throw Error(
@@ -203,7 +204,8 @@ void add_quantize(nb::module_& m) {
           nb::sig("def values(self) -> numpy.typing.NDArray[numpy.uint8]"),
           "Codes, uint8 [rows, bytes of a row]: 4-bit ones two a byte, the even column in the low "
           "nibble; others "
-          "a byte each. Rows are padded with code 0 to whole blocks. Read-only, no copy.")
+          "a byte each. Rows are padded with code 0 to whole blocks. In hif4 each block of 64 has "
+          "three bytes of levels before its codes, 35 bytes in all. Read-only, no copy.")
       .def_prop_ro(
           "scales",
           [](nb::handle_t<Quantized> self) {
@@ -214,7 +216,8 @@ void add_quantize(nb::module_& m) {
           "Scale bytes, uint8 [rows, blocks of a row]. Read-only, no copy.")
       .def_prop_ro(
           "amax", [](const Quantized& q) { return widened(q.tensor().amax); },
-          "The tensor's largest magnitude, or the one that was given; 1 for MX formats. The tensor "
+          "The tensor's largest magnitude, or the one that was given; 1 for MX formats and hif4. "
+          "The tensor "
           "scale is amax / encode_constant.")
       .def_prop_ro(
           "encode_constant", [](const Quantized& q) { return widened(q.tensor().encode_constant); },
@@ -266,6 +269,9 @@ void add_quantize(nb::module_& m) {
       .def_prop_ro(
           "code_bits", [](const Quantized& q) { return q.tensor().format->storage_bits(); },
           "Bits that a code takes in `values`: 4 or 8.")
+      .def_prop_ro(
+          "level_bytes", [](const Quantized& q) { return q.tensor().format->level_bytes(); },
+          "Bytes of levels before the codes of each block in `values`: 3 in hif4, else 0.")
       .def("first_values", &first_values, "count"_a,
            "The first values of row 0, at most a block of them.");
   m.def("quantize", &quantize_array, "x"_a, "format"_a, nb::kw_only(), "rule"_a, "dialect"_a,

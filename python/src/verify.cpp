@@ -44,7 +44,7 @@ nb::dict verify_quantize(const AnyArray& x, const std::string& dtype, const Quan
   if (any_rule) request.declared.rule.reset();
   request.layout = Layout{};
   QuantizedDump stored{dump.named.name, q.values, q.scales, {q.rows, q.blocks_per_row()}, {}};
-  if (q.format->family() != ScaleFamily::mx) {
+  if (q.format->family() == ScaleFamily::nv) {
     request.layout->tensor_scale = dump.scale_kind;
     stored.tensor_scale = dump.scale_kind == TensorScaleKind::divisor ? q.encode_constant : q.amax;
   }

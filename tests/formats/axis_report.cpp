@@ -105,6 +105,7 @@ std::vector<Trial> other_trials() {
   std::vector<Trial> out;
   for (const bool is_stochastic : {false, true}) {
     for (const BlockFormat& format : block_formats()) {
+      if (format.has_levels()) continue;
       for (const ScaleRule rule :
            {ScaleRule::static_6, ScaleRule::mse, ScaleRule::mae, ScaleRule::abs_max,
             ScaleRule::floor, ScaleRule::even, ScaleRule::rceil}) {

@@ -206,6 +206,7 @@ constexpr ScaleRule all_rules[] = {ScaleRule::static_6, ScaleRule::static_4, Sca
 void for_every_pair(const std::function<void(const BlockFormat&, ScaleRule)>& body) {
   int pairs = 0;
   for (const BlockFormat& format : block_formats()) {
+    if (format.has_levels()) continue;
     for (const ScaleRule rule : all_rules) {
       if (!is_valid_rule(format, rule)) continue;
       body(format, rule);

@@ -130,6 +130,7 @@ TEST_CASE("a trace is what quantize does") {
   for (const BlockFormat& format : block_formats()) {
     for (const Dialect& dialect : dialects()) {
       for (const bool block_2d : {false, true}) {
+        if (format.has_levels() && (block_2d || dialect.name != canonical.name)) continue;
         QuantizeOptions options;
         options.format = &format;
         options.dialect = &dialect;

@@ -74,65 +74,6 @@ TEST_CASE("ggml and bitsandbytes, byte for byte") {
   }
 }
 
-TEST_CASE("HiF4: the values of the published program") {
-  const TensorFile file =
-      TensorFile::open(std::string(LOWBIT_TEST_DATA_DIR) + "/codec_vectors.safetensors");
-  const std::vector<float> back = through("hif4", to_f32(file.at("input")), 24, 256);
-  const std::vector<float> wanted = to_f32(file.at("hif4.values"));
-  std::size_t differing = 0;
-  for (std::size_t i = 0; i < back.size(); ++i) {
-    differing += same_bits(back[i], wanted[i]) ? 0 : 1;
-  }
-  CHECK(differing == 0);
-}
-
-TEST_CASE("HiF4: levels of scales, ties, saturation and bytes") {
-  std::vector<float> x(64, 0.0F);
-  x[0] = 7.0F;    // fl16(7 * 0.142578125) = 1: scale 1, both bits of the first groups
-  x[1] = -0.5F;   // in units of 4/4: a tie goes away from zero
-  x[5] = 1.625F;  // the third level's second group: below 2 * 2, so in units of 2/4: a tie
-  x[8] = 1.875F;  // the second level's second group: below 4 and below 2, saturated
-  x[63] = 2.0F;   // the last group of the third level has its bit
-  std::vector<std::uint8_t> wanted(36, 0);
-  wanted[0] = 48 * 4;
-  wanted[1] = 0x80;
-  wanted[2] = 0x01;  // group 15
-  wanted[3] = 0x80;  // group 0
-  wanted[4] = 0x79;
-  wanted[6] = 0x03;
-  wanted[8] = 0x70;
-  wanted[35] = 0x04;
-  CHECK(encoded(named("hif4"), x, 1, 64) == wanted);
-  std::vector<float> values(64, 0.0F);
-  values[0] = 7.0F;
-  values[1] = -1.0F;
-  values[5] = 1.5F;
-  values[8] = 1.75F;
-  values[63] = 2.0F;
-  CHECK(through("hif4", x, 1, 64) == values);
-  // 1.75 in units of 2/4 is 3.5 units: away from zero.
-  x[5] = 1.75F;
-  CHECK(through("hif4", x, 1, 64)[5] == 2.0F);
-  // Scales of powers of two: everything moves along, down to 2^-48 and up to 49152.
-  std::vector<float> small(x);
-  for (float& v : small) v = std::ldexp(v, -48);
-  CHECK(through("hif4", small, 1, 64)[0] == std::ldexp(7.0F, -48));
-  for (float& v : small) v = std::ldexp(v, -1);
-  CHECK(encoded(named("hif4"), small, 1, 64)[0] == 0);  // the least scale
-  CHECK(through("hif4", small, 1, 64)[0] == std::ldexp(3.5F, -48));
-  CHECK(encoded(named("hif4"), {1e30F}, 1, 1)[0] == 0xFE);
-  CHECK(through("hif4", {1e30F, -1e30F}, 1, 2) == std::vector<float>{344064.0F, -344064.0F});
-  // A negative number that rounds to zero keeps its sign.
-  CHECK(same_bits(through("hif4", {7.0F, -0.25F}, 1, 2)[1], -0.0F));
-  // The code of no number.
-  std::vector<std::uint8_t> bytes(36, 0x11);
-  bytes[0] = 0xFF;
-  std::vector<float> out(64);
-  named("hif4").decode(bytes, 1, 64, out);
-  CHECK(std::isnan(out[0]));
-  CHECK(std::isnan(out[63]));
-}
-
 TEST_CASE("bits of each codec") {
   struct Case {
     const char* name;
@@ -144,12 +85,11 @@ TEST_CASE("bits of each codec") {
         Case{"int8_channel", 3, 10, 48 + 240}, Case{"int4_g32", 3, 33, 3 * (32 + 136)},
         Case{"int4_g128", 2, 256, 2 * (32 + 1024)}, Case{"q4_0", 2, 33, 2 * 2 * 144},
         Case{"q8_0", 2, 32, 2 * 272}, Case{"q4_k", 2, 257, 2 * 2 * 1152},
-        Case{"nf4", 3, 43, 3 * 32 + 65 * 8}, Case{"fp4_bnb", 1, 64, 32 + 256},
-        Case{"hif4", 3, 65, 3 * 2 * 288}}) {
+        Case{"nf4", 3, 43, 3 * 32 + 65 * 8}, Case{"fp4_bnb", 1, 64, 32 + 256}}) {
     INFO(c.name);
     CHECK(named(c.name).bits(c.rows, c.columns) == c.bits);
   }
-  CHECK(reference_codecs().size() == 11);
+  CHECK(reference_codecs().size() == 10);
   CHECK(find_reference_codec("nvfp4") == nullptr);
 }
 

@@ -53,7 +53,11 @@ TEST_CASE("what a scale byte says, and what follows from a block format's record
     const bool exponent = f.name.starts_with("mx");
     CHECK(f.is_adaptive() == adaptive);
     CHECK((f.family() == ScaleFamily::mx) == exponent);
-    CHECK(f.scale->name == (exponent ? "e8m0" : f.name == "amdfp4" ? "ue5m3" : "e4m3"));
+    CHECK((f.family() == ScaleFamily::hif) == f.name.starts_with("hif"));
+    CHECK(f.scale->name == (exponent             ? "e8m0"
+                            : f.has_levels()     ? "e6m2"
+                            : f.name == "amdfp4" ? "ue5m3"
+                                                 : "e4m3"));
     CHECK(f.integer_flag() == (adaptive ? 0x80 : 0));
     for (int byte = 0; byte < 256; ++byte) {
       const auto b = static_cast<std::uint8_t>(byte);

@@ -66,10 +66,10 @@ Format integers(const std::string& name, int magnitude_bits, bool twos_complemen
   return f;
 }
 
-/// Every code a power of two: 2^(code - 127), the last one NaN.
-Format exponents() {
+/// No sign and no zero: `steps` codes to an octave, code 0 is 2^lowest, the last one NaN.
+Format positive(const std::string& name, int lowest, unsigned steps) {
   Format f;
-  f.name = "e8m0";
+  f.name = name;
   f.bits = 8;
   f.is_signed = false;
   for (unsigned code = 0; code < 256; ++code) {
@@ -77,12 +77,15 @@ Format exponents() {
     if (code == 255) {
       v.meaning = Meaning::nan;
     } else {
-      v.value = power_of_two(static_cast<int>(code) - 127);
+      v.value = power_of_two(lowest + static_cast<int>(code / steps)) *
+                (1 + Rational(code % steps) / steps);
       f.values[v.value] = code;
     }
     f.codes.push_back(v);
   }
-  f.beyond = f.largest() * 2;
+  // What code 255 would have been.
+  f.beyond =
+      power_of_two(lowest + static_cast<int>(255 / steps)) * (1 + Rational(255 % steps) / steps);
   f.nan = 255;
   return f;
 }
@@ -100,7 +103,9 @@ const std::map<std::string, Format>& all() {
     add(floating("ue4m3", 4, 3, 7, false, 0x7F, false));
     add(floating("ue5m3", 5, 3, 15, false, 0xFF, false));
     add(floating("e5m2", 5, 2, 15, true, 0x7C, true));
-    add(exponents());
+    add(positive("e8m0", -127, 1));
+    add(positive("e6m2", -48, 4));
+    add(floating("s1p2", 1, 2, 1, true, none, false));
     add(integers("int3", 2, true));
     add(integers("int4", 3, true));
     add(integers("int6", 5, false));

@@ -26,7 +26,9 @@ inline bool is_nan_scale(const lowbit::BlockFormat& format, unsigned byte) {
 }
 
 inline void set_code(lowbit::BlockTensor& t, std::size_t row, std::size_t k, unsigned code) {
-  const std::size_t base = row * t.value_bytes_per_row();
+  std::size_t base = row * t.value_bytes_per_row();
+  const auto size = static_cast<std::size_t>(t.format->block_size);
+  base += (k / size + 1) * t.format->level_bytes();
   if (t.format->storage_bits() == 8) {
     t.values[base + k] = static_cast<std::uint8_t>(code);
     return;

@@ -6,6 +6,7 @@
 /// product) is derived here and nowhere else.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <numeric>
 #include <span>
@@ -18,8 +19,16 @@ namespace lowbit {
 /// The scales above the elements. It follows from the scale format: a format of exponents alone is
 /// wide enough for any tensor, others need a second scale above them.
 enum class ScaleFamily : std::uint8_t {
-  nv,  ///< a floating-point scale per block and an FP32 scale per tensor
-  mx,  ///< an exponent per block (E8M0, OCP MX v1.0), no tensor scale
+  nv,   ///< a floating-point scale per block and an FP32 scale per tensor
+  mx,   ///< an exponent per block (E8M0, OCP MX v1.0), no tensor scale
+  hif,  ///< a floating-point scale per block with levels of exponents below it, no tensor scale
+};
+
+/// Exponents of one bit below the scale of a block, on two levels: each belongs to an equal part of
+/// the block, and doubles the elements there where it is set.
+struct Levels {
+  int second = 0;  ///< exponents on the second level; 0: no levels
+  int third = 0;   ///< on the third level, a multiple of `second`
 };
 
 /// A positive ratio of small integers.
@@ -39,9 +48,8 @@ struct Ratio {
 inline constexpr int max_block_size = 64;
 
 /// One block format. Its scales are one level of an element format (and, in the nv family, one FP32
-/// number per tensor). Formats with FP32 block scales, codebooks or several levels of scales are
-/// not block formats: docs/architecture.md says where they go.
-
+/// number per tensor), perhaps with levels of exponents below it. Formats with FP32 block scales or
+/// codebooks are not block formats: docs/architecture.md says where they go.
 struct BlockFormat {
   std::string_view name;         ///< as the command and the golden files spell it
   const ElementFormat* element;  ///< of every block, or of the float blocks of an IF format
@@ -54,10 +62,26 @@ struct BlockFormat {
   int block_size;  ///< elements that a scale byte covers along a row, 1 to max_block_size
   /// Integer elements of an MX format count in units of 2^this (MXINT8: 1/64); 0 elsewhere.
   int element_exponent = 0;
+  Levels levels{};  ///< below the scale; block_levels.hpp says where they are stored
 
   /// which scales are above the elements
   [[nodiscard]] constexpr ScaleFamily family() const {
+    if (has_levels()) return ScaleFamily::hif;
     return scale->is_exponent_only() ? ScaleFamily::mx : ScaleFamily::nv;
+  }
+  /// Whether there are levels of exponents below the scale.
+  [[nodiscard]] constexpr bool has_levels() const { return levels.second != 0; }
+  /// Bits of the levels of a block.
+  [[nodiscard]] constexpr int level_bits() const { return levels.second + levels.third; }
+  /// Bytes of the levels, which lead the bytes of a block in memory.
+  [[nodiscard]] constexpr std::size_t level_bytes() const {
+    return static_cast<std::size_t>(level_bits() + 7) / 8;
+  }
+  /// The most that the levels can multiply an element by; 1 where there are none.
+  [[nodiscard]] constexpr float largest_level() const { return has_levels() ? 4.0F : 1.0F; }
+  /// Bytes of a block of one row in memory, scale byte not among them: its levels and its codes.
+  [[nodiscard]] constexpr std::size_t block_bytes() const {
+    return level_bytes() + static_cast<std::size_t>(block_size * storage_bits()) / 8;
   }
   /// Whether each block is float or integer by the sign bit of its scale byte.
   [[nodiscard]] constexpr bool is_adaptive() const { return integer != nullptr; }
@@ -118,15 +142,16 @@ struct BlockFormat {
     while (d % 2 == 0) d /= 2;
     return d;
   }
-  /// Bits that an element costs, its share of the block's scale included (tensor scale not).
+  /// Bits that an element costs, its share of the scale and levels included (tensor scale not).
   [[nodiscard]] constexpr double bits_per_element() const {
-    return element->bits + static_cast<double>(scale->bits) / block_size;
+    return element->bits + static_cast<double>(scale->bits + level_bits()) / block_size;
   }
 };
 
 /// Throws Error(usage), naming the record and what is wrong, where a block format is not one that
 /// quantize() can serve: no element or scale format, a block size outside 1 to max_block_size or
-/// odd with 4-bit codes, a scale of more than 8 bits, an IF format without a sign bit in its scale.
+/// odd with 4-bit codes, a scale of more than 8 bits, an IF format without a sign bit in its scale,
+/// levels that do not divide the block.
 void check_block_format(const BlockFormat& format);
 
 /// Every block format, in the order in which the command lists them.

@@ -21,6 +21,7 @@ struct CandidateTrace {
   std::uint8_t scale_byte = 0;           ///< without the integer flag
   float scale = 0.0F;                    ///< its value
   float inverse = 0.0F;       ///< the element multiplier inv (2^-e for MX); 0 where scale is 0
+  std::uint32_t levels = 0;   ///< exponents below the scale (block_levels.hpp); 0 where none
   std::vector<float> scaled;  ///< y; of integer candidates fl(y * R), of MXINT8 in units of 1/64
   std::vector<std::uint8_t> codes;  ///< one per element, padding included
   std::vector<float> quantized;     ///< q, as the error expression uses it

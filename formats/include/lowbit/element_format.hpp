@@ -37,7 +37,7 @@ struct ElementFormat {
   bool is_signed;         ///< whether the top bit is a sign
   Specials specials;      ///< which codes are not finite
   Coding coding;          ///< how a code is laid out
-  bool has_zero = true;   ///< exponent field 0 is zero and subnormals; false for E8M0 (2^-127)
+  bool has_zero = true;   ///< exponent field 0 is zero and subnormals; false for E8M0, E6M2
 
   /// Whether codes are integers.
   [[nodiscard]] constexpr bool is_integer() const { return coding != Coding::floating; }
@@ -101,6 +101,8 @@ struct ElementFormat {
 inline constexpr ElementFormat e2m0{"e2m0", 3, 2, 0, 1, true, Specials::none, Coding::floating};
 /// FP4 of NVFP4 and MXFP4: 0, 0.5, 1, 1.5, 2, 3, 4, 6.
 inline constexpr ElementFormat e2m1{"e2m1", 4, 2, 1, 1, true, Specials::none, Coding::floating};
+/// Sign, one bit before the binary point, two behind it: quarters from 0 to 1.75, of HiF4.
+inline constexpr ElementFormat s1p2{"s1p2", 4, 1, 2, 1, true, Specials::none, Coding::floating};
 /// FP6, largest 7.5.
 inline constexpr ElementFormat e2m3{"e2m3", 6, 2, 3, 1, true, Specials::none, Coding::floating};
 /// FP6, largest 28.
@@ -119,6 +121,9 @@ inline constexpr ElementFormat ue5m3{"ue5m3",         8, 5, 3, 15, false, Specia
 /// Powers of two, 2^-127 to 2^127: the scales of MX.
 inline constexpr ElementFormat e8m0{
     "e8m0", 8, 8, 0, 127, false, Specials::nan_all_ones, Coding::floating, false};
+/// 2^-48 to 49152 without a zero: the scales of HiF4.
+inline constexpr ElementFormat e6m2{"e6m2",           8,    6, 2, 48, false, Specials::nan_all_ones,
+                                    Coding::floating, false};
 /// -4 to 3.
 inline constexpr ElementFormat int3{
     "int3", 3, 0, 2, 0, true, Specials::none, Coding::twos_complement};

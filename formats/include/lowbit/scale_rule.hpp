@@ -16,7 +16,7 @@ struct Dialect;
 
 /// How the scale of a block is chosen.
 enum class ScaleRule : std::uint8_t {
-  static_6,  ///< the block's amax maps to the largest element value; `rceil` for MX
+  static_6,  ///< the block's amax maps to the largest value; `rceil` for MX
   static_4,  ///< E2M1 elements only: to the value below the largest, 4
   mse,       ///< E2M1: 4 or 6, IF: float or integer, by the smaller sum of squared errors
   mae,       ///< by the smaller sum of absolute errors
@@ -49,14 +49,14 @@ enum class ScaleRule : std::uint8_t {
 /// \param dialect  canonical where null
 [[nodiscard]] bool is_valid_rule(const BlockFormat& format, ScaleRule rule,
                                  const Dialect* dialect = nullptr);
-/// The rule that is used where the caller names none: static_6 for NV, mse for IF, floor for MX;
-/// static_6 for MX in dialects that know no other.
+/// The rule that is used where the caller names none: static_6 for NV and HiF, mse for IF, floor
+/// for MX; static_6 for MX in dialects that know no other.
 /// \param format  the block format
 /// \param dialect  canonical where null
 [[nodiscard]] ScaleRule default_rule(const BlockFormat& format, const Dialect* dialect = nullptr);
 
 /// M where the caller names none: the largest scale, or headroom_scale() where a block may map its
-/// amax to either of two element values. Meaningless for the mx family.
+/// amax to either of two element values. Of the nv family alone.
 [[nodiscard]] constexpr float default_scale_max(const BlockFormat& format, ScaleRule rule) {
   return selects(rule) && !format.is_adaptive() ? format.headroom_scale() : format.largest_scale();
 }

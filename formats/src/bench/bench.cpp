@@ -93,7 +93,7 @@ class Bench {
     const std::string_view rule = name_of(default_rule(format));
     const std::vector<float> all = repeated_values();
     const std::size_t columns = 4096, rows = tensor_elements / columns;
-    const double coded = (format.storage_bits() + 8.0 / format.block_size) / 8.0;
+    const double coded = static_cast<double>(format.block_bytes() + 1) / format.block_size;
     BlockTensor tensor;
     std::vector<float> out(tensor_elements);
     for (const unsigned threads : std::set<unsigned>{1, detail::thread_count(0)}) {
@@ -125,7 +125,8 @@ class Bench {
       if (dtype != &dtype_f32 || !is_first) continue;
       std::vector<float> out(chunk_elements);
       add({"dequantize", format.name, "", dtype->name,
-           format.block_size % 16 == 0 ? detail::vector_target_name() : std::string_view("scalar")},
+           format.block_size % 16 == 0 && !format.has_levels() ? detail::vector_target_name()
+                                                               : std::string_view("scalar")},
           chunk_elements, 4.0 + kernel.coded_bytes(), [&] { kernel.dequantize(out); });
     }
   }

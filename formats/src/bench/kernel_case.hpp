@@ -64,9 +64,9 @@ class KernelCase {
 
   [[nodiscard]] std::size_t elements() const { return values_.size(); }
   [[nodiscard]] std::string_view engine() const { return engine_->name; }
-  /// Of an element, the share of its block's scale included.
+  /// Of an element, the share of its block's scale and levels included.
   [[nodiscard]] double coded_bytes() const {
-    return (format_.storage_bits() + 8.0 / format_.block_size) / 8.0;
+    return static_cast<double>(format_.block_bytes() + 1) / format_.block_size;
   }
   [[nodiscard]] double stored_bytes() const { return input_.dtype->bits_per_element() / 8.0; }
 
@@ -88,7 +88,9 @@ class KernelCase {
   /// What quantize() made. The table of values is not made anew: its few dozen microseconds are
   /// spent once per tensor, and tensors are larger than this one.
   void dequantize(std::span<float> out) {
-    if (format_.block_size % 16 != 0) return lowbit::dequantize(coded_, out, nullptr, 1);
+    if (format_.block_size % 16 != 0 || format_.has_levels()) {
+      return lowbit::dequantize(coded_, out, nullptr, 1);
+    }
     expand(format_, coded_.values.data(), coded_.scales.data(), coded_.scales.size(), table_,
            out.data());
   }

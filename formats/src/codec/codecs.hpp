@@ -16,6 +16,5 @@ const ReferenceCodec& ggml_q8_0();
 const ReferenceCodec& ggml_q4_k();
 const ReferenceCodec& bnb_nf4();
 const ReferenceCodec& bnb_fp4();
-const ReferenceCodec& hif4();
 
 }  // namespace lowbit::detail

@@ -9,10 +9,10 @@
 namespace lowbit {
 
 std::span<const ReferenceCodec* const> reference_codecs() {
-  static const std::array<const ReferenceCodec*, 11> registry{
+  static const std::array<const ReferenceCodec*, 10> registry{
       &detail::fp8_tensor(), &detail::fp8_channel(), &detail::int8_channel(), &detail::int4_g32(),
       &detail::int4_g128(),  &detail::ggml_q4_0(),   &detail::ggml_q8_0(),    &detail::ggml_q4_k(),
-      &detail::bnb_nf4(),    &detail::bnb_fp4(),     &detail::hif4()};
+      &detail::bnb_nf4(),    &detail::bnb_fp4()};
   return registry;
 }
 

@@ -58,14 +58,28 @@ void expand_row(const BlockTensor& t, std::size_t r, detail::ValueTable& table, 
   std::copy_n(last.data(), rest, out + whole * size);
 }
 
-/// Of blocks that are not a multiple of sixteen elements.
+/// Of blocks that are not a multiple of sixteen elements, or have levels.
 void look_up_row(const BlockTensor& t, std::size_t r, detail::ValueTable& table, float* out) {
-  const auto size = static_cast<std::size_t>(t.format->block_size);
-  const std::size_t mask = t.format->element->code_count() - 1;
-  for (std::size_t k = 0; k < t.blocks_per_row(); ++k) {
+  const BlockFormat& format = *t.format;
+  const auto size = static_cast<std::size_t>(format.block_size);
+  const std::size_t mask = format.element->code_count() - 1;
+  const bool is_packed = format.storage_bits() == 4;
+  // Elements that share a level.
+  const std::size_t part =
+      format.has_levels() ? size / static_cast<std::size_t>(format.levels.third) : size;
+  for (std::size_t k = 0; k < t.blocks_per_row(); ++k, out += size) {
     const float* const values = table.row(t.scale(r, k));
-    const std::size_t end = std::min((k + 1) * size, t.columns);
-    for (std::size_t c = k * size; c < end; ++c) out[c] = values[t.code(r, c) & mask];
+    const std::uint8_t* const codes = t.block(r, k) + format.level_bytes();
+    const std::uint32_t levels = levels_of(format, t.block(r, k));
+    const std::size_t count = std::min(size, t.columns - k * size);
+    for (std::size_t first = 0; first < count; first += part) {
+      const unsigned level = level_of(format, levels, first);
+      const float* const of_level = values + detail::ValueTable::index(format, 0, level);
+      for (std::size_t i = first; i < std::min(first + part, count); ++i) {
+        const unsigned code = is_packed ? codes[i / 2] >> (i % 2 * 4) : codes[i];
+        out[i] = of_level[code & mask];
+      }
+    }
   }
 }
 
@@ -86,7 +100,8 @@ void dequantize_with(const BlockTensor& t, std::span<float> out, unsigned thread
       expand_part(i * step, std::min(count, (i + 1) * step), *table);
     });
   };
-  if (size % 16 == 0 && t.columns % size == 0) {
+  const bool expands = size % 16 == 0 && !t.format->has_levels();
+  if (expands && t.columns % size == 0) {
     const std::size_t bytes = t.value_bytes_per_row() / t.blocks_per_row();
     return parts(t.scales.size(), chunk_elements / size,
                  [&](std::size_t first, std::size_t last, ValueTable& table) {
@@ -98,7 +113,7 @@ void dequantize_with(const BlockTensor& t, std::span<float> out, unsigned thread
         [&](std::size_t first, std::size_t last, ValueTable& table) {
           for (std::size_t r = first; r < last; ++r) {
             float* const to = out.data() + r * t.columns;
-            if (size % 16 == 0) {
+            if (expands) {
               expand_row(t, r, table, to);
             } else {
               look_up_row(t, r, table, to);

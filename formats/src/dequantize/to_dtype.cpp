@@ -35,11 +35,14 @@ class Factors {
  public:
   explicit Factors(const BlockTensor& tensor) : format_(*tensor.format), tensor_(tensor) {}
 
-  [[nodiscard]] double numerator(std::uint8_t scale_byte, std::uint32_t code) const {
-    const double q = to_double(format_.element_of(scale_byte), code);
+  /// \param index  of a code and its level, as in ValueTable::row()
+  [[nodiscard]] double numerator(std::uint8_t scale_byte, std::uint32_t index) const {
+    const double q = to_double(format_.element_of(scale_byte), index);
+    const int level = static_cast<int>(index >> format_.element->bits);
     const double s = to_double(*format_.scale, format_.scale_magnitude(scale_byte));
     const int unit = format_.unit_of(scale_byte).numerator;
-    return std::ldexp(q * s * unit * static_cast<double>(tensor_.amax), format_.element_exponent);
+    return std::ldexp(q * s * unit * static_cast<double>(tensor_.amax),
+                      format_.element_exponent + level);
   }
   [[nodiscard]] double denominator(std::uint8_t scale_byte) const {
     return static_cast<double>(tensor_.encode_constant) * format_.unit_of(scale_byte).denominator;

@@ -27,7 +27,8 @@ Parts parts_of(float value) {
   return {n.significand >> shift, n.exponent + shift};
 }
 
-/// q * s * A / C, times E where the block is an integer one, rounded once.
+/// q * s * A / C, times E where the block is an integer one, doubled as the level says, rounded
+/// once.
 class ExactValue {
  public:
   ExactValue(const BlockFormat& format, std::uint8_t scale_byte, float amax, float constant)
@@ -38,8 +39,9 @@ class ExactValue {
         c_(parts_of(constant)),
         exponent_(scale_.exponent + a_.exponent - c_.exponent + format.element_exponent) {}
 
-  [[nodiscard]] float operator()(std::uint32_t code) const {
-    const Number q = decode(element_, code);
+  [[nodiscard]] float operator()(std::uint32_t index) const {
+    const Number q = decode(element_, index);
+    const int level = static_cast<int>(index >> element_.bits);
     if (q.number_class == NumberClass::nan || scale_.number_class == NumberClass::nan) {
       return std::numeric_limits<float>::quiet_NaN();
     }
@@ -56,7 +58,7 @@ class ExactValue {
                             std::uint64_t{q.significand} * scale_.significand * a_.significand *
                                 static_cast<unsigned>(unit_.numerator),
                             c_.significand * static_cast<unsigned>(unit_.denominator),
-                            q.exponent + exponent_);
+                            q.exponent + level + exponent_);
   }
 
  private:
@@ -208,19 +210,19 @@ ValueTable::ValueTable(const BlockFormat& format, float amax, float encode_const
       input_type_(input_type),
       amax_(amax),
       encode_constant_(encode_constant),
-      codes_(format.element->code_count()),
+      codes_(row_size(format)),
       values_(std::size_t{256} * codes_) {}
 
 ValueTable::ValueTable(const BlockFormat& format, Value value)
     : value_(std::move(value)),
       format_(format),
-      codes_(format.element->code_count()),
+      codes_(row_size(format)),
       values_(std::size_t{256} * codes_) {}
 
 void ValueTable::fill(std::uint8_t scale_byte, float* values) {
   known_[scale_byte] = true;
   compute(scale_byte, values);
-  if (codes_ == 256) shapes_[scale_byte] = shape_of(*format_.element, values);
+  if (format_.element->bits == 8) shapes_[scale_byte] = shape_of(*format_.element, values);
 }
 
 void ValueTable::compute(std::uint8_t scale_byte, float* values) const {

@@ -80,7 +80,7 @@ class BlockErrors {
   BlockErrors(const BlockFormat& format, float amax, float encode_constant) : format_(format) {
     const double scale = std::ldexp(static_cast<double>(amax), format.element_exponent);
     const double constant = encode_constant;
-    float_numerator_ = format.largest_element() * scale;
+    float_numerator_ = format.largest_element() * format.largest_level() * scale;
     float_denominator_ = constant;
     if (format.is_adaptive()) {
       const Ratio unit = format.integer_unit();
@@ -100,7 +100,7 @@ class BlockErrors {
   void count_blocks(std::size_t blocks, ErrorStatistics& sums) const {
     sums.blocks += blocks;
     sums.bits += blocks * static_cast<std::uint64_t>(format_.block_size * format_.element->bits +
-                                                     format_.scale->bits);
+                                                     format_.scale->bits + format_.level_bits());
   }
 
   /// Adds one row of a block: what is added up to the lanes, what is counted to `sums`.

@@ -53,7 +53,10 @@ void EvalDetails::add(std::size_t format, const std::string& name, std::span<con
   detail::ValueTable table(*t.format, t.amax, t.encode_constant,
                            request.dialect != nullptr ? *request.dialect : canonical);
   const auto size = static_cast<std::size_t>(t.format->block_size);
-  const std::size_t codes = t.format->element->code_count();
+  const std::size_t codes = detail::ValueTable::row_size(*t.format);
+  const auto place_of = [&](std::size_t row, std::size_t column) {
+    return detail::ValueTable::index(*t.format, t.code(row, column), t.level(row, column));
+  };
   double total = 0.0;
   double worst = -1.0;
   std::size_t worst_row = 0;
@@ -65,7 +68,7 @@ void EvalDetails::add(std::size_t format, const std::string& name, std::span<con
       double squared = 0.0;
       for (std::size_t c = b * size; c < std::min((b + 1) * size, columns); ++c) {
         const double x = values[r * columns + c];
-        const double error = static_cast<double>(decoded[t.code(r, c)]) - x;
+        const double error = static_cast<double>(decoded[place_of(r, c)]) - x;
         squared += error * error;
         if (largest == 0.0) continue;
         out.magnitudes.add(std::fabs(x) / largest);
@@ -88,10 +91,9 @@ void EvalDetails::add(std::size_t format, const std::string& name, std::span<con
   picture.times_mean = worst / (total / static_cast<double>(rows * t.blocks_per_row()));
   const float* const decoded = table.row(picture.scale_byte);
   for (std::size_t c = worst_block * size; c < std::min((worst_block + 1) * size, columns); ++c) {
-    const std::uint8_t code = t.code(worst_row, c);
     picture.values.push_back(values[worst_row * columns + c]);
-    picture.codes.push_back(code);
-    picture.dequantized.push_back(decoded[code]);
+    picture.codes.push_back(t.code(worst_row, c));
+    picture.dequantized.push_back(decoded[place_of(worst_row, c)]);
   }
   const auto place = std::find_if(out.worst.begin(), out.worst.end(), [&](const BlockPicture& p) {
     return p.times_mean < picture.times_mean;

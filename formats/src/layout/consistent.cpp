@@ -77,7 +77,8 @@ std::vector<Layout> consistent_layouts(const BlockFormat& format, std::size_t ro
       continue;
     }
     for (const CodeOrder order : code_orders()) {
-      if (format.storage_bits() != 4 && order != CodeOrder::low_first) continue;
+      const bool has_orders = format.storage_bits() == 4 && !format.has_levels();
+      if (!has_orders && order != CodeOrder::low_first) continue;
       found.push_back(candidate);
       found.back().codes = order;
     }

@@ -44,6 +44,12 @@ constexpr NibblePlace place_of(CodeOrder order, std::size_t column, std::size_t 
   return {column / 2, odd * 4};
 }
 
+/// Levels stand between the codes of a row: other orders of codes would tear them apart.
+bool has_layout(const BlockFormat& format, const Layout& layout) {
+  return !format.has_levels() ||
+         (layout.codes == CodeOrder::low_first && !layout.once_per_2d_block);
+}
+
 /// Rows that have scale bytes of their own.
 std::size_t scale_rows(const Layout& layout, const BlockFormat& format, std::size_t rows) {
   if (!layout.once_per_2d_block) return rows;
@@ -55,6 +61,12 @@ StoredSizes sizes_or_throw(const Layout& layout, const BlockFormat& format, std:
                            std::size_t columns) {
   const auto sizes = stored_sizes(layout, format, rows, columns);
   if (sizes) return *sizes;
+  if (!has_layout(format, layout)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{} has levels between its codes: it is stored low_first and without "
+                            "2D blocks, not as {}",
+                            format.name, describe(layout)));
+  }
   const auto size = static_cast<std::size_t>(format.block_size);
   throw Error(ErrorKind::usage,
               fmt::format("{} x {} of {} does not fit the layout {}: {} blocks per row are not a "
@@ -206,9 +218,9 @@ std::optional<StoredSizes> stored_sizes(const Layout& layout, const BlockFormat&
                                         std::size_t rows, std::size_t columns) {
   constexpr std::size_t most = std::size_t{1} << 62;
   const auto size = static_cast<std::size_t>(format.block_size);
-  if (columns > most || rows > most) return std::nullopt;
+  if (columns > most || rows > most || !has_layout(format, layout)) return std::nullopt;
   const std::size_t blocks = (columns + size - 1) / size;
-  const std::size_t row_bytes = blocks * size * static_cast<std::size_t>(format.storage_bits()) / 8;
+  const std::size_t row_bytes = blocks * format.block_bytes();
   // Padding at most 128-folds the rows and quadruples the blocks.
   std::size_t bound = 0;
   if (__builtin_mul_overflow(rows + 128, row_bytes + blocks + 4, &bound) || bound > most) {

@@ -50,7 +50,7 @@ struct BlockRun {
 
 /// Where the codes of a run go.
 struct CodedRun {
-  /// Packed as BlockTensor::values, block after block; a 2D block's rows in order. Padding is 0.
+  /// As BlockTensor::values, block after block; a 2D block's rows in order. Padding is 0.
   std::uint8_t* codes = nullptr;
   std::uint8_t* scales = nullptr;  ///< one per block
   BlockChoice* choices = nullptr;  ///< one per block, or null
@@ -77,6 +77,9 @@ struct Engine {
 
 /// By the element formats alone. \throws Error(usage) for element formats that it does not know.
 [[nodiscard]] const Engine& scalar_engine(const BlockFormat& format);
+/// For formats with levels of exponents below the scale.
+/// \throws Error(usage) for levels that it does not know.
+[[nodiscard]] const Engine& levels_engine(const BlockFormat& format);
 /// For the rules that search for the best scale byte.
 [[nodiscard]] const Engine& search_engine(const BlockFormat& format);
 /// The fastest engine that serves the request: chosen by format, rule, rounding and the values of

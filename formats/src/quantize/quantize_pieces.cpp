@@ -58,8 +58,7 @@ class Pieces {
     const Piece& piece = pieces_[index];
     const std::size_t size = request_.block_size();
     const std::size_t blocks = (piece.columns + size - 1) / size;
-    const std::size_t block_bytes =
-        size * static_cast<std::size_t>(request_.format().storage_bits()) / 8;
+    const std::size_t block_bytes = request_.format().block_bytes();
     buffers.codes.resize(piece.rows * blocks * block_bytes);
     buffers.scales.resize(piece.rows * blocks);
     const std::size_t step = request_.block_rows();
@@ -105,8 +104,7 @@ class Pieces {
     const std::size_t rows = std::min(request_.block_rows(), piece.rows - first);
     const LoadedPiece loaded = load({piece.row + first, piece.column, rows, piece.columns}, b);
     const BlockRun run = detail::run_of(loaded, request_, constants, b.blocks);
-    const std::size_t row_bytes =
-        request_.block_size() * static_cast<std::size_t>(request_.format().storage_bits()) / 8;
+    const std::size_t row_bytes = request_.format().block_bytes();
     b.strip_codes.resize(run.blocks * run.block_rows * row_bytes);
     b.strip_scales.resize(run.blocks);
     engine.quantize(constants, run, *b.scratch,

@@ -30,11 +30,17 @@ Request::Request(std::size_t rows, std::size_t columns, const QuantizeOptions& o
                        dialect));
   }
   check_search(rule);
+  if (o.format->has_levels()) {
+    if (o.block_2d) refuse(fmt::format("format {} has no 2D blocks", o.format->name));
+    if (o.rounding != ElementRounding::nearest) {
+      refuse(fmt::format("format {} rounds to nearest only", o.format->name));
+    }
+  }
   if (columns_ != 0 && rows_ > std::numeric_limits<std::size_t>::max() / columns_) {
     refuse(fmt::format("a matrix of {} x {} does not fit in memory", rows_, columns_));
   }
   if (o.scale_max && !is_valid_scale_max(*o.format, *o.scale_max)) {
-    refuse(o.format->family() == ScaleFamily::mx
+    refuse(o.format->family() != ScaleFamily::nv
                ? fmt::format("format {} has no E4M3 scale whose maximum could be chosen",
                              o.format->name)
                : fmt::format("the largest scale of format {} is {} or {}, not {}", o.format->name,

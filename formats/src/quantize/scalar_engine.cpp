@@ -5,6 +5,7 @@
 namespace lowbit::detail {
 
 const Engine& scalar_engine(const BlockFormat& format) {
+  if (format.has_levels()) return levels_engine(format);
   return loops::engine_of<BlockEngine>(format);
 }
 

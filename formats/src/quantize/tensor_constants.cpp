@@ -130,7 +130,7 @@ TensorConstants make_constants(const QuantizeOptions& options, float amax) {
   t.second_ratio = t.format->largest_element() / t.format->second_element();
   t.plain_chain = has_plain_chain(*t.dialect);
   t.plain_elements = has_plain_elements(*t.dialect);
-  if (t.format->family() == ScaleFamily::mx) {
+  if (t.format->family() != ScaleFamily::nv) {
     t.amax = 1.0F;
     t.scaled_amax = 1.0F;
     return t;

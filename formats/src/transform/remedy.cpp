@@ -258,6 +258,11 @@ RemediedLayer Remedies::apply(const MatrixView& weights, const MatrixView& input
     const bool serves =
         !searches(request.rule.value_or(default_rule(*request.format, request.dialect)));
     if (!serves) refuse(text_, "gptq takes no rule that searches");
+    if (request.format->has_levels()) {
+      refuse(text_, fmt::format("gptq takes no {}: its codes cannot be chosen one by one under "
+                                "levels of their block",
+                                request.format->name));
+    }
     detail::gptq({layer.weights_, outputs, columns}, {x, inputs.rows, columns}, request,
                  by_diagonal, layer.quantized_);
   }

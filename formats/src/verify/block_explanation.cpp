@@ -47,7 +47,7 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Du
   const BlockTensor stored = dump.block(row, block);
   const std::uint8_t held = stored.scale(0, 0);
   fmt::format_to(out, ": block amax {}", number_text(trace.block_amax));
-  if (format.family() != ScaleFamily::mx) {
+  if (format.family() == ScaleFamily::nv) {
     fmt::format_to(out, ", tensor amax {}", number_text(trace.tensor_amax));
   }
   text += '\n';
@@ -72,6 +72,13 @@ std::string block_explanation(const Trial& trial, const Recipe& recipe, const Du
                    choice_text(chosen->kind), number_text(chosen->error),
                    number_text(trace.candidates[1 - trace.chosen].error),
                    choice_text(trace.candidates[1 - trace.chosen].kind), percent_apart(trace));
+  }
+  if (format.has_levels()) {
+    const std::uint32_t want = chosen != nullptr ? chosen->levels : 0;
+    const std::uint32_t got = levels_of(format, stored.block(0, 0));
+    fmt::format_to(out, "  levels {}", levels_text(format, want));
+    text += want == got ? std::string(" in both\n")
+                        : fmt::format(", the dump has {}\n", levels_text(format, got));
   }
   const auto size = static_cast<std::size_t>(format.block_size);
   const std::size_t height = trial.block_rows(format);
@@ -136,6 +143,7 @@ Cause class_of_block(const Trial& trial, const Recipe& recipe, const DumpBlocks&
     }
     return same_kind && std::abs(step) == 1 ? Cause::scale_rounding : Cause::dialect;
   }
+  if (levels_of(format, stored.block(0, 0)) != chosen.levels) return Cause::dialect;
   bool zeros = true, ties = true, beyond = true;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint8_t want = chosen.codes[first + i];

@@ -18,6 +18,7 @@ namespace lowbit {
 namespace {
 
 using detail::choice_text;
+using detail::levels_text;
 using detail::Margin;
 using detail::margin_of;
 using detail::number_text;
@@ -39,7 +40,7 @@ class Steps {
 
   std::vector<ExplainStep> run() {
     const bool mx = options_.format->family() == ScaleFamily::mx;
-    if (!mx) {
+    if (options_.format->family() == ScaleFamily::nv) {
       numbers("tensor amax", &BlockTrace::tensor_amax);
       numbers("largest scale times largest element, C", &BlockTrace::encode_constant);
       numbers("encode scale, S", &BlockTrace::encode_scale);
@@ -52,6 +53,7 @@ class Steps {
     ExplainStep& byte = add("scale byte", fmt::format("0x{:02x}", x_.scale_byte),
                             y_ != nullptr ? fmt::format("0x{:02x}", y_->scale_byte) : "");
     if (dump_ != nullptr) byte.dump = fmt::format("0x{:02x}", dump_->scale(row_, block_));
+    if (options_.format->has_levels()) levels();
     if (count != 0) elements();
     return std::move(steps_);
   }
@@ -106,6 +108,16 @@ class Steps {
     if (x_.candidates.size() > 1) {
       add(prefix + "error", number_text(c.error), optional(&CandidateTrace::error));
     }
+  }
+
+  void levels() {
+    const BlockFormat& format = *options_.format;
+    const auto text = [&](const BlockTrace& t) {
+      return levels_text(format, t.candidates.empty() ? 0 : t.candidates[t.chosen].levels);
+    };
+    ExplainStep& step = add("levels", text(x_), y_ != nullptr ? text(*y_) : "");
+    if (dump_ == nullptr) return;
+    step.dump = levels_text(format, levels_of(format, dump_->block(row_, block_)));
   }
 
   static std::string apart(const BlockTrace& t) {

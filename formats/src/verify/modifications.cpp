@@ -146,7 +146,7 @@ class Modifications {
   }
 
   void largest_scale() {
-    if (base_.format->family() == ScaleFamily::mx) return;
+    if (base_.format->family() != ScaleFamily::nv) return;
     const float own = base_.scale_max.value_or(default_scale_max(*base_.format, base_.rule));
     for (const float other : {base_.format->largest_scale(), base_.format->headroom_scale()}) {
       if (other == own) continue;
@@ -164,14 +164,14 @@ class Modifications {
     changed.through_f16 = true;
     const std::string change = "inputs rounded to F16 first";
     add(Cause::fp16_input, change, changed);
-    if (base_.format->family() == ScaleFamily::mx) return;
+    if (base_.format->family() != ScaleFamily::nv) return;
     changed.amax = trial_.amax(base_);
     add(Cause::fp16_input, change + ", amax measured before", std::move(changed));
   }
 
   void other_amax() {
     const std::optional<float> stored = trial_.stored().tensor_scale;
-    if (!stored || base_.format->family() == ScaleFamily::mx || trial_.amax_is_given()) return;
+    if (!stored || base_.format->family() != ScaleFamily::nv || trial_.amax_is_given()) return;
     const Trial::ScaleCheck check = trial_.check_scale(base_);
     if (check.equal) return;
     const float measured = trial_.amax(base_);

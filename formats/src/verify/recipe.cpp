@@ -35,9 +35,15 @@ void add(BlockDifference& all, const BlockDifference& more) {
   all.codes += more.codes;
 }
 
+/// The scale byte, and the levels below it.
+bool same_scale(const BlockTensor& x, const BlockTensor& y, std::size_t row, std::size_t block) {
+  return x.scale(row, block) == y.scale(row, block) &&
+         levels_of(*x.format, x.block(row, block)) == levels_of(*y.format, y.block(row, block));
+}
+
 bool same_codes(const BlockTensor& x, const BlockTensor& y, std::size_t row, std::size_t first,
                 std::size_t last) {
-  if (x.format->storage_bits() == 4 && first % 2 == 0 && last % 2 == 0) {
+  if (x.format->storage_bits() == 4 && !x.format->has_levels() && first % 2 == 0 && last % 2 == 0) {
     const auto at = static_cast<std::ptrdiff_t>(row * x.value_bytes_per_row() + first / 2);
     return std::equal(x.values.begin() + at,
                       x.values.begin() + at + static_cast<std::ptrdiff_t>((last - first) / 2),
@@ -61,11 +67,12 @@ BlockDifference difference_of(const BlockTensor& wanted, const BlockTensor* othe
     for (std::size_t block = 0; block < blocks; ++block) {
       const std::size_t first = block * size;
       const std::size_t last = std::min(first + size, wanted.columns);
-      const bool scale = wanted.scale(row, block) == dump.scale(row, block);
+      const bool scale = same_scale(wanted, dump, row, block);
       const bool codes = same_codes(wanted, dump, row, first, last);
       if (scale && codes) continue;
-      if (other != nullptr && mixture != Mixture::none) {
-        const BlockFormat& format = *wanted.format;
+      // Levels are chosen with the codes: no mixture of the two gives both.
+      const BlockFormat& format = *wanted.format;
+      if (other != nullptr && mixture != Mixture::none && !format.has_levels()) {
         const std::uint8_t byte = dump.scale(row, block);
         // The kind of an IF block goes with its scale or with its codes.
         const auto is_scale = [&](const BlockTensor& q, const BlockTensor& coded) {
@@ -212,7 +219,8 @@ const DumpBlocks* Trial::dump(const BlockFormat& format, const Layout& layout) c
   Layout key_layout = layout;
   key_layout.tensor_scale = TensorScaleKind::amax;
   key_layout.scale_type = ScaleType::u8;
-  const std::tuple key{format.block_size, format.storage_bits(), describe(key_layout)};
+  const std::tuple key{format.block_size, format.storage_bits() + format.level_bits(),
+                       describe(key_layout)};
   const auto found = dumps_.find(key);
   if (found != dumps_.end()) return found->second.get();
   std::unique_ptr<DumpBlocks>& held = dumps_[key];
@@ -232,7 +240,7 @@ QuantizeOptions Trial::options(const Recipe& recipe) const {
   o.scale_max = recipe.scale_max;
   o.dialect = &recipe.dialect;
   o.amax = recipe.amax ? recipe.amax : request_.declared.amax;
-  if (recipe.format->family() == ScaleFamily::mx) o.amax.reset();
+  if (recipe.format->family() != ScaleFamily::nv) o.amax.reset();
   if (!searches(recipe.rule)) o.importance = {};
   if (recipe.rule != ScaleRule::search) o.search_radius = 0;
   return o;
@@ -281,7 +289,7 @@ std::string Trial::key(const Recipe& recipe, const DumpBlocks* dump) const {
   std::string key = fmt::format("{} {} {} {}", recipe.format->name, name_of(recipe.rule),
                                 recipe.scale_max.value_or(0.0F), recipe.through_f16);
   std::vector<float> constants;
-  if (recipe.format->family() != ScaleFamily::mx) {
+  if (recipe.format->family() == ScaleFamily::nv) {
     const TensorConstants t = make_constants(options(recipe), amax(recipe));
     constants = {t.encode_scale, t.decode_scale, t.amax, t.scaled_amax};
     for (const float x : constants) key += fmt::format(" {:x}", std::bit_cast<std::uint32_t>(x));
@@ -303,7 +311,7 @@ std::size_t Trial::block_rows(const BlockFormat& format) const {
 
 QuantizeOptions Trial::options_of(const Recipe& recipe, const Rectangle& part) const {
   QuantizeOptions o = options(recipe);
-  if (recipe.format->family() != ScaleFamily::mx) o.amax = amax(recipe);
+  if (recipe.format->family() == ScaleFamily::nv) o.amax = amax(recipe);
   const auto size = static_cast<std::size_t>(recipe.format->block_size);
   // Random numbers lie by whole rows, padded to whole blocks.
   const std::size_t padded = (columns_ + size - 1) / size * size;
@@ -378,7 +386,7 @@ BlockSample Trial::sample(const BlockFormat& format, std::size_t count,
 
 BlockTensor Trial::quantize_sample(const Recipe& recipe, const BlockSample& sample) const {
   QuantizeOptions o = options(recipe);
-  if (recipe.format->family() != ScaleFamily::mx) o.amax = amax(recipe);
+  if (recipe.format->family() == ScaleFamily::nv) o.amax = amax(recipe);
   o.random0 = sample.random0;
   o.random1 = sample.random1;
   return quantize(recipe.through_f16 ? sample.values_f16 : sample.values, sample.rows,
@@ -392,9 +400,8 @@ BlockTensor Trial::dump_sample(const DumpBlocks& dump, const BlockSample& sample
   t.columns = sample.columns;
   t.values.assign(t.rows * t.value_bytes_per_row(), 0);
   t.scales.assign(t.rows * t.blocks_per_row(), 0);
-  const auto size = static_cast<std::size_t>(t.format->block_size);
   const std::size_t height = block_rows(*t.format);
-  const std::size_t bytes = size * static_cast<std::size_t>(t.format->storage_bits()) / 8;
+  const std::size_t bytes = t.format->block_bytes();
   const std::size_t tall = height == 1 ? 1 : sample.rows;
   for (std::size_t i = 0; i < sample.blocks.size(); ++i) {
     for (std::size_t r = 0; r < tall; ++r) {
@@ -424,7 +431,7 @@ BlockDifference Trial::compare(const Recipe& recipe, const Recipe* other, Mixtur
   const bool is_mixed = other != nullptr && mixture != Mixture::none;
   // A in advance, so that no part measures it again.
   const auto with_amax = [&](Recipe r) {
-    if (r.format->family() != ScaleFamily::mx) r.amax = amax(r);
+    if (r.format->family() == ScaleFamily::nv) r.amax = amax(r);
     return r;
   };
   const Recipe first = with_amax(recipe);
@@ -481,7 +488,7 @@ std::vector<BlockRef> Trial::differing(const Recipe& recipe, const DumpBlocks& d
     for (std::size_t row = 0; row < part.rows && here < per_chunk; ++row) {
       for (std::size_t block = 0; block < wanted.blocks_per_row() && here < per_chunk; ++block) {
         const std::size_t begin = block * size;
-        if (wanted.scale(row, block) == held.scale(row, block) &&
+        if (same_scale(wanted, held, row, block) &&
             same_codes(wanted, held, row, begin, std::min(begin + size, columns_))) {
           continue;
         }
@@ -503,7 +510,7 @@ BlockTrace Trial::trace(const Recipe& recipe, const BlockRef& at) const {
 
 Trial::ScaleCheck Trial::check_scale(const Recipe& recipe) const {
   ScaleCheck check;
-  if (recipe.format->family() == ScaleFamily::mx) {
+  if (recipe.format->family() != ScaleFamily::nv) {
     // lowbit's own files have amax 1 there.
     check.expected = 1.0F;
     check.equal = !dump_.tensor_scale || same_bits(*dump_.tensor_scale, 1.0F);

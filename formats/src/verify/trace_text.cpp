@@ -13,6 +13,12 @@ std::string number_text(float x) {
   return fmt::format("{:.9g} (0x{:08x})", x, std::bit_cast<std::uint32_t>(x));
 }
 
+std::string levels_text(const BlockFormat& format, std::uint32_t levels) {
+  const int second = format.levels.second;
+  return fmt::format("0x{:0{}x} 0x{:0{}x}", levels & ((1U << second) - 1), (second + 3) / 4,
+                     levels >> second, (format.levels.third + 3) / 4);
+}
+
 const char* choice_text(BlockChoice choice) {
   switch (choice) {
     case BlockChoice::six:

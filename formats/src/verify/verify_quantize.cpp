@@ -61,7 +61,7 @@ class Search {
       if (c.dialect.find(axis) == c.dialect.npos) c.dialect += "+" + axis;
     }
     c.layout = r.layout;
-    if (!request_.tensor_scale_declared && r.format->family() != ScaleFamily::mx) {
+    if (!request_.tensor_scale_declared && r.format->family() == ScaleFamily::nv) {
       c.layout.tensor_scale = trial_.check_scale(r).kind;
     }
     return c;
@@ -182,7 +182,7 @@ class Search {
 
   static bool same_max(std::optional<float> x, std::optional<float> y, const BlockFormat& format,
                        ScaleRule rule) {
-    if (format.family() == ScaleFamily::mx) return true;
+    if (format.family() != ScaleFamily::nv) return true;
     const float own = default_scale_max(format, rule);
     return x.value_or(own) == y.value_or(own);
   }

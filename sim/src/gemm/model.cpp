@@ -47,6 +47,7 @@ PreparedOperand block_scaled(const BlockTensor& t, const Instruction& instructio
     throw Error(ErrorKind::usage, fmt::format("{} is {}, which {} cannot take: {}", name_of(side),
                                               t.format->name, instruction.name, why));
   };
+  if (t.format->has_levels()) refuse("no instruction has levels of exponents below a scale");
   if (t.format->is_adaptive()) {
     refuse("no instruction has IF blocks; expand to FP16 with a dense f16 instruction");
   }

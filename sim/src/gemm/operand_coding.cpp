@@ -79,9 +79,16 @@ OperandCoding make_coding(const BlockFormat& format) {
 }  // namespace
 
 const OperandCoding& operand_coding(const BlockFormat& format) {
+  if (format.has_levels()) {
+    throw Error(ErrorKind::usage, "products of " + std::string(format.name) +
+                                      " are not modelled: it has levels of exponents below its "
+                                      "scales; dequantize it first");
+  }
   static const std::vector<OperandCoding> codings = [] {
     std::vector<OperandCoding> all;
-    for (const BlockFormat& f : block_formats()) all.push_back(make_coding(f));
+    for (const BlockFormat& f : block_formats()) {
+      if (!f.has_levels()) all.push_back(make_coding(f));
+    }
     return all;
   }();
   for (const OperandCoding& coding : codings) {

@@ -97,7 +97,9 @@ constexpr std::uint32_t round_pack(const ElementFormat& format, const Exact& val
   const auto code_of = [&](std::uint64_t k) {
     const auto field = static_cast<std::uint64_t>(unit - lowest) << format.mantissa_bits;
     if (format.is_integer()) return k;
-    return format.has_zero ? k + field : (k == 0 ? 0 : k - 1) + field;
+    // Without zero and subnormals code 0 is the hidden bit alone.
+    const std::uint64_t hidden = std::uint64_t{1} << format.mantissa_bits;
+    return format.has_zero ? k + field : (k < hidden ? 0 : k - hidden) + field;
   };
   const bool odd = (code_of(kept) & 1) != 0;
   kept += detail::rounds_up(policy.rounding, odd, rest, shift, random) ? 1 : 0;
