@@ -42,7 +42,7 @@ const std::vector<std::string> all_units{"exact",   "block_fp32", "gst",      "p
 constexpr std::size_t accumulator_rows = 16;
 
 struct Options {
-  std::vector<std::string> units, formats, liberty, dont_use;
+  std::vector<std::string> units, formats, liberty, dont_use, rows;
   std::string lef, models, sample, input, weight, cache, recipes, output, plots;
   std::string progress = "auto", simulator;
   std::map<std::string, std::string>
@@ -242,6 +242,8 @@ void report(Options o) {
   spec["beats"] = o.beats;
   spec["outputs"] = forms;
   spec["plots"] = o.plots;
+  spec["rows"] = nlohmann::ordered_json::array();
+  for (const std::string& file : o.rows) spec["rows"].push_back(file);
   spec["stored"] = !o.no_stored;
   spec["sweep"] = o.sweep;
   spec["clock_mhz"] = o.clock_mhz;
@@ -335,9 +337,13 @@ void add_mac_report(CLI::App& mac) {
       ->check(CLI::Range(64, 1000000));
   app->add_flag("--glitches", o->glitches, "Energy with cell delays as well (slower)");
   app->add_flag("--no-energy", o->no_energy, "Area and timing only");
+  files.reads(app->add_option(
+      "--rows", o->rows,
+      "Rows of an earlier report (--json): what is of the same RTL, recipe, library, operands, "
+      "--wire and --period is taken from there instead of measured"));
   app->add_flag("--no-stored", o->no_stored,
                 "Synthesize and simulate the published unit too, instead of its stored result (a "
-                "quarter of an hour)");
+                "quarter of an hour), and take nothing from --rows");
   app->add_option("--simulator", o->simulator,
                   "Of the netlist: lowbit_gate_sim beside this command (default), or icarus: the "
                   "same counts, slower")

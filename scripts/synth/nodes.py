@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Rows of units on every node of nodes.json: runs `lowbit mac report` on each node, writes the rows as JSON and the part
-`By node` of the report's page and the table by node of the data sheet (mac.md beside it). Rows that OUT.json has already stay, but for those measured anew; those of the default library
-come from rows.json beside it as well. A library whose file is missing or has another SHA-256 than nodes.json is refused.
+`By node` of the report's page and the table by node of the data sheet (mac.md beside it). Rows that OUT.json has already are taken from
+there (`--rows`), but for those of another RTL, recipe or library than today's; those of the default library come from rows.json beside it
+as well. A library whose file is missing or has another SHA-256 than nodes.json is refused.
 
 usage: nodes.py LOWBIT DIR_OF_LIBRARIES OUT.json PAGE.md [--node NODE[,NODE...]] [report arguments]
        (default: all nodes, every unit and format with recipe area, exact IF4 and NVFP4 with the recipes of nodes.json)
@@ -51,9 +52,11 @@ def arguments(node, folder):
     return out
 
 
-# What is measured where the call does not say: everything for area, and the recipes of the node where the clock is at stake.
+# What is measured where the call does not say: everything for area (on the default library the report's own page has that), and the
+# recipes of the node where the clock is at stake.
 def default_calls(node):
-    return [["--units", ",".join(units.UNITS), "--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", ",".join(node["recipes"])]]
+    everything = [["--units", ",".join(u for u in units.UNITS if u not in node_page.LEFT_OUT), "--recipes", "area"]] if node["files"] else []
+    return everything + [["--units", "exact", "--formats", "if4,nvfp4", "--recipes", ",".join(r for r in node["recipes"] if node["files"] or r != "area")]]
 
 
 def key(row):
@@ -68,9 +71,14 @@ def merged(old, new, nodes):
     return sorted(rows.values(), key=lambda r: (order.index(r["node"]), r["unit"] != "exact", r["unit"], r["recipe"], r["format"], r["lanes"]))
 
 
+def rows_beside(out_json):
+    """The report's own rows, on the default library."""
+    return os.path.join(os.path.dirname(os.path.abspath(out_json)), "rows.json")
+
+
 def with_default_library(rows, out_json, nodes):
     """The rows and those of the report on the default library, rows.json beside OUT.json, which nodes.json has first."""
-    with open(os.path.join(os.path.dirname(os.path.abspath(out_json)), "rows.json"), encoding="utf-8") as f:
+    with open(rows_beside(out_json), encoding="utf-8") as f:
         return merged([dict({"node": nodes[0]["node"]}, **r) for r in json.load(f)], rows, nodes)
 
 
@@ -87,10 +95,11 @@ def write_page(out_json, out_md, rows, nodes):
         atomically(path, written(text))
 
 
-def measured(lowbit, node, arguments_):
+def measured(lowbit, node, arguments_, known):
+    """The rows of one call; `known` are files with earlier rows."""
     with tempfile.TemporaryDirectory() as work:
         made = os.path.join(work, "rows.json")
-        done = subprocess.run([lowbit, "mac", "report", *arguments_, "--json", made], check=False)
+        done = subprocess.run([lowbit, "mac", "report", *arguments_, *(x for path in known if os.path.exists(path) for x in ("--rows", path)), "--json", made], check=False)
         if done.returncode != 0:
             sys.exit(done.returncode)
         with open(made, encoding="utf-8") as f:
@@ -136,7 +145,7 @@ def main():
         return 3
     rows = read_rows(out_json)
     for node, call in calls:
-        rows = merged(rows, measured(lowbit, node, call), nodes)
+        rows = merged(rows, measured(lowbit, node, call, (out_json, rows_beside(out_json))), nodes)
         atomically(os.path.abspath(out_json), json.dumps(rows, indent=1) + "\n")
         print(f"{node['node']}: {len(rows)} rows", file=sys.stderr)
     write_page(out_json, out_md, rows, nodes)

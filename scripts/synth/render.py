@@ -84,6 +84,21 @@ def heading_of(rows):
     return "MAC units: between smallest area and best frequency" if any("pareto" in r for r in rows) else "MAC units: area, frequency, energy and accuracy"
 
 
+def tools(rows):
+    """A line for each set of synthesis tools, with the rows that are of another set than most; simulators, whose counts a test compares,
+    together."""
+    sets = {}
+    for r in rows:
+        sets.setdefault(json.dumps({k: v for k, v in r["tools"].items() if k != "simulator"}), []).append(r)
+    lines = []
+    for i, (names, own) in enumerate(sorted(sets.items(), key=lambda s: -len(s[1]))):
+        simulators = [s for s in dict.fromkeys(r["tools"].get("simulator") for r in own) if s]
+        text = ", ".join([f"{k} {v}" for k, v in json.loads(names).items()] + (["simulator " + " or ".join(simulators)] if simulators else []))
+        rows_ = ", ".join(" ".join(filter(None, (r.get("node"), r["unit"], named(r), r["recipe"]))) for r in own)
+        lines.append(f"Tools: {text}." if i == 0 else f"Other tools in the rows {rows_}: {text}.")
+    return lines
+
+
 def notes(rows, spec):
     """What the numbers were made with, one line each."""
     beats = {r["unit"]: r["beats"] for r in rows if r.get("beats")}
@@ -96,8 +111,7 @@ def notes(rows, spec):
              f"{spec['accumulator_rows']} rows of the input times all weights.",
              "OpenSTA: report_power with its default activity, not that of the operands: a second method, within a factor of 2 for the exact unit, "
              "no check of the others (docs/mac_area.md)."]
-    for tools in dict.fromkeys(json.dumps(r["tools"]) for r in rows):
-        lines.append("Tools: " + ", ".join(f"{k} {v}" for k, v in json.loads(tools).items()) + ".")
+    lines += tools(rows)
     for r in rows:
         if r.get("stored"):
             lines.append(f"Stored result: {r['unit']} {r['format']} {r['recipe']}, made by `{r['command']}`.")

@@ -114,13 +114,20 @@ def refuse_same_file(spec, library):
                 raise synth.FlowError(f"--{form} {path}: is the same file as the input {file}; name another file to write", 2)
 
 
+def made_from(spec, unit, fmt, point, library):
+    """What another report needs to know in order to take the row instead of measuring (--rows)."""
+    if spec["lef"] or spec["models"]:
+        return {}
+    return dict({"key": stored.key(unit, fmt, point, library)}, **({"wire_ff": spec["wire_ff"], "period_ns": spec["period_ns"]} if spec["energy"] else {}))
+
+
 def rows_of(spec, todo, library):
-    """The rows of these designs: stored, cached or measured."""
+    """The rows of these designs: stored, of an earlier report, cached or measured."""
     rows, missing = {}, []
     for i, (unit, fmt, point) in enumerate(todo):
         rows[i], reason = stored.row(spec, unit, fmt, point, library) if spec["stored"] else (None, None)
         if reason:
-            warn(f"{unit} {fmt['name']} {units.name(point)}: the stored result is {reason}; it is measured instead, which takes minutes")
+            warn(f"{unit} {fmt['name']} {units.name(point)}: {reason}; it is measured instead, which takes minutes")
         if rows[i] is None:
             missing.append((i, unit, fmt, point))
     if missing:
@@ -128,7 +135,7 @@ def rows_of(spec, todo, library):
         for line in synth.version_warnings(tools):
             warn(line)
         for i, row in measured(spec, missing, library, tools).items():
-            rows[i] = dict(row, stored=False)
+            rows[i] = dict(row, stored=False, **made_from(spec, *todo[i], library))
     rows = [rows[i] for i in range(len(todo))]
     for row, (unit, fmt, _) in zip(rows, todo):
         row["sqnr_db"], row["input_sqnr_db"] = round(fmt["sqnr_db"], 3), round(fmt["input_sqnr_db"], 3)
@@ -139,6 +146,7 @@ def rows_of(spec, todo, library):
 def report(spec):
     library = Library(spec["liberty"] or synth.DEFAULT_LIBERTY, spec["dont_use"], os.path.join(spec["cache"], "libraries"))
     refuse_same_file(spec, library)
+    spec["rows"] = [r for path in spec["rows"] for r in stored.read_rows(path)]
     todo = designs(spec)
     rows = rows_of(spec, todo, library)
     for _ in range(sweep.ROUNDS if spec["sweep"] else 0):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Results too long for the default set, kept in stored.json. Called with a file of rows (JSON of
-`lowbit mac report`) it stores those of the published unit, with the command that made them:
+"""Results that need not be measured again: those too long for the default set, kept in stored.json, and rows of an earlier report
+(`--rows`). Called with a file of rows (JSON of `lowbit mac report`) it stores those of the published unit, with the command that made them:
 
     lowbit mac report --units published --formats if4,nvfp4 --glitches --no-stored --json rows.json
     python3 scripts/synth/stored.py rows.json
@@ -36,22 +36,66 @@ def key(unit, fmt, point, library):
                   *(code(p) for p in synth.sources(top, None)))
 
 
+def name(unit, fmt, point, library):
+    return unit, fmt["name"], units.name(point), library.name, units.lanes(unit, point)
+
+
+def named(result):
+    return tuple(result.get(k) for k in ("unit", "format", "recipe", "library", "lanes"))
+
+
+def unlike(result, spec, unit, fmt, point, library):
+    """What keeps a result of this name from standing for a measurement, or None."""
+    if result.get("key") != key(unit, fmt, point, library):
+        return "of another RTL, recipe or library"
+    if spec["lef"] or spec["models"]:
+        return "without --lef and --models"
+    if spec["energy"] and result.get("operands") != measure.operands(spec, unit, fmt, point):
+        return "of other operands"
+    return None
+
+
+def unasked(result, spec):
+    """What was asked for that a row of an earlier report does not have, or None. A stored result has no wires: they are not asked of it."""
+    if not spec["energy"]:
+        return None
+    if result.get("pj_per_mac") is None or (spec["glitches"] and result.get("glitch_pj_per_mac") is None):
+        return "without the energy asked for"
+    if result.get("stored"):
+        return None
+    return None if (result.get("wire_ff"), result.get("period_ns")) == (spec["wire_ff"], spec["period_ns"]) else "of another --wire or --period"
+
+
+# What a report says of its rows together; another report says it anew.
+OF_A_REPORT = ("node", "pareto", "best", "clock_mhz", "meets_timing", "nand2_over_nvfp4", "nand2_over_nvint4")
+
+
+def read_rows(path):
+    """Rows of `lowbit mac report --json`."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            rows = json.load(f)
+    except ValueError as e:
+        raise synth.FlowError(f"--rows {path}: no JSON ({e}); give a file that `lowbit mac report --json` wrote", 3) from None
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and None not in named(r) for r in rows):
+        raise synth.FlowError(f"--rows {path}: not a list of rows; give a file that `lowbit mac report --json` wrote", 3)
+    return [{k: v for k, v in r.items() if k not in OF_A_REPORT} for r in rows]
+
+
 def row(spec, unit, fmt, point, library):
-    """(row, None) where stored.json has this design; (None, reason) where what it has was made from
-    something else; (None, None) where it has nothing."""
+    """(row, None) where stored.json or the rows of an earlier report have this design; (None, reason) where what they have was made
+    from something else; (None, None) where they have nothing."""
+    reason = None
     with open(STORED, encoding="utf-8") as f:
-        stored = json.load(f)
-    for result in stored:
-        if (result["unit"], result["format"], result["recipe"], result["library"], result["lanes"]) != (unit, fmt["name"], units.name(point), library.name, units.lanes(unit, point)):
+        known = [("the stored result", dict(r, stored=True)) for r in json.load(f)] + [("the earlier row", r) for r in spec["rows"]]
+    for what, result in known:
+        if named(result) != name(unit, fmt, point, library):
             continue
-        if result["key"] != key(unit, fmt, point, library):
-            return None, "of another RTL, recipe or library"
-        if spec["lef"] or spec["models"]:
-            return None, "without --lef and --models"
-        if spec["energy"] and result["operands"] != measure.operands(spec, unit, fmt, point):
-            return None, "of other operands"
-        return dict({k: v for k, v in result.items() if k != "key"}, stored=True), None
-    return None, None
+        why = unlike(result, spec, unit, fmt, point, library) or unasked(result, spec)
+        if why is None:
+            return result, None
+        reason = f"{what} is {why}"
+    return None, reason
 
 
 def store(path, liberty):

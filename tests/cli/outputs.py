@@ -30,7 +30,7 @@ def make_inputs(folder):
     (folder / "vectors.json").write_bytes(VECTORS.read_bytes())
     for name in ("mma", "c"):
         tensors.write(folder / f"{name}.safetensors", {"A": ("F16", [2, 2], bytes(8))})
-    for name in ("cells.lib", "cells.lef", "cells.v", "v.beats.hex", "v.expected.hex"):
+    for name in ("cells.lib", "cells.lef", "cells.v", "rows.json", "v.beats.hex", "v.expected.hex"):
         (folder / name).write_text("input\n")
 
 
@@ -51,8 +51,8 @@ REQUESTS = [
     ("mac array --a q.safetensors --w q2.safetensors", ["--json", "--trace"], ["q.safetensors", "q2.safetensors"]),
     ("mac run --vectors vectors.json", ["--vcd", "--fst", "--write-vectors"], ["vectors.json"]),
     ("mac run --a q.safetensors --w q2.safetensors", ["--vcd", "--write-vectors"], ["q.safetensors", "q2.safetensors"]),
-    ("mac report --sample x.safetensors --liberty cells.lib --lef cells.lef --models cells.v", ["-o", "--json", "--csv", "--markdown", "--html"],
-     ["x.safetensors", "cells.lib", "cells.lef", "cells.v"]),
+    ("mac report --sample x.safetensors --liberty cells.lib --lef cells.lef --models cells.v --rows rows.json", ["-o", "--json", "--csv", "--markdown", "--html"],
+     ["x.safetensors", "cells.lib", "cells.lef", "cells.v", "rows.json"]),
 ]
 # Two outputs that are one file.
 TWICE = [

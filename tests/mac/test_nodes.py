@@ -45,7 +45,8 @@ def main():
               "a node's files and options")
         with open(os.path.join(folder, "b.lib"), "w", encoding="utf-8") as f:
             f.write("c")
-        check(nodes.default_calls(node) == [["--units", "exact,block_fp32,gst,published,integer,bf16_fma,fp8_fp32,lut", "--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", "area,balanced@900"]], "what a node is asked for")
+        check(nodes.default_calls(node) == [["--units", "exact,block_fp32,gst,integer,bf16_fma,fp8_fp32,lut", "--recipes", "area"], ["--units", "exact", "--formats", "if4,nvfp4", "--recipes", "area,balanced@900"]], "what a node is asked for")
+        check(nodes.default_calls(dict(node, files={})) == [["--units", "exact", "--formats", "if4,nvfp4", "--recipes", "balanced@900"]], "the default library for what the report's page lacks")
         refused(node, folder, ["b.lib", "SHA-256 is " + hashlib.sha256(b"c").hexdigest()])
     with open(nodes.NODES, encoding="utf-8") as f:
         known = json.load(f)
@@ -55,11 +56,11 @@ def main():
     with open(nodes.SCALING, encoding="utf-8") as f:
         scaling = json.load(f)
     with open(os.path.join(ROOT, "docs", "mac_report.md"), encoding="utf-8") as f:
-        text = f.read()
+        text = text_of_page = f.read()
     everything = nodes.with_default_library(rows, os.path.join(ROOT, "docs", "mac_report", "nodes.json"), known)
     check(text == node_page.page(text, everything, known, scaling), "the part `By node` of docs/mac_report.md is what its rows say")
     check(node_page.page("# Title\n\nx\n\n## By node\nold\n", [], known, scaling).startswith("# Title\n\nx\n\n## By node\n\nMade by"), "the part of the page is replaced, the rest stays")
-    check({r["node"] for r in rows} == {n["node"] for n in known}, "every node has a row")
+    check({r["node"] for r in everything} == {n["node"] for n in known}, "every node has a row")
     check(rows == nodes.merged(rows, [], known), "the rows are in the page's order, each once")
     new = dict(rows[0], nand2=1.0)
     both = nodes.merged(rows, [new, dict(new, lanes=7)], known)
@@ -87,9 +88,12 @@ def main():
     small = [dict(pair[0], fmax_mhz=100.0, area_um2=3.0, glitch_pj_per_mac=None), dict(pair[0], recipe="fastest+pipeline", nand2=200.0, fmax_mhz=300.0, area_um2=4.0, glitch_pj_per_mac=7.0)]
     sheet = node_page.data_sheet(small, [{"node": "n", "title": "N"}])
     check(sheet[2:] == ["| N | smallest |  |  |  |  | 125 | 3 | 100 | 2 |", "| N | fastest |  |  |  |  | 200 | 4 | 300 | 7 |"], f"the smallest and the fastest row, and nothing where nothing was measured: {sheet[2:]}")
-    gaps = node_page.missing([dict(r, node=n) for n in "nm" for r in pair] + [dict(pair[0], node="n", unit="gst")], [{"node": n, "recipes": ["area", "fastest"]} for n in "nm"])
+    gaps = node_page.missing([dict(r, node=n) for n in "nm" for r in pair] + [dict(pair[0], node="n", unit=u) for u in ("gst", "published")], [{"node": n, "recipes": ["area", "fastest"]} for n in "nm"])
     fast = ["exact if4 16 lanes fastest+pipeline", "exact nvfp4 16 lanes fastest+pipeline"]
-    check(gaps == {"n": fast, "m": ["gst if4 16 lanes area"] + fast}, f"what was not measured is named: {gaps}")
+    check(gaps == {"n": fast, "m": ["gst if4 16 lanes area"] + fast}, f"what was not measured is named, but for what is measured on the first node alone: {gaps}")
+    gaps = node_page.missing([dict(r, node=n) for n in "nm" for r in pair] + [dict(pair[0], node="m", unit="published")], [{"node": n, "recipes": ["area"]} for n in "nm"])
+    check(gaps == {"n": ["published if4 16 lanes area"]}, f"which must have it: {gaps}")
+    check(f"\n\nMeasured on {known[0]['node']} alone: published; " in text_of_page, "and the page says why")
     return 0
 
 

@@ -43,7 +43,7 @@ class FakeLibrary:
 
 TOOLS = {"yosys": "Yosys 0.23", "opensta": "2.0.17"}
 SPEC = {"sample": "s.safetensors", "input": "x", "weight": "w", "accumulator_rows": 16, "period_ns": 20.0, "wire_ff": 0.0, "units": ["exact", "gst", "published"], "recipes": "",
-        "sweep": False, "progress": "never", "jobs": 2, "lef": "", "models": "", "energy": True, "lanes": 0, "acc_width": 0, "pipeline": None, "glitches": False, "beats": 1040}
+        "sweep": False, "progress": "never", "jobs": 2, "lef": "", "models": "", "energy": True, "lanes": 0, "acc_width": 0, "pipeline": None, "glitches": False, "beats": 1040, "rows": []}
 
 
 def row(unit, fmt, nand2, energy=None, fmax=100.0, sqnr=20.0, recipe="area", **more):
@@ -166,7 +166,7 @@ def test_stored(work):
     fmt = {"name": "if4", "id": 13, "integers": True, "beats16": beats}
     shipped, stored.STORED = stored.STORED, os.path.join(work, "stored.json")
     with open(stored.STORED, "w", encoding="utf-8") as f:
-        json.dump([row("published", "if4", 7, key=stored.key("published", fmt, area, library), operands=measure.operands(SPEC, "published", fmt, area))], f)
+        json.dump([row("published", "if4", 7, 1.0, key=stored.key("published", fmt, area, library), operands=measure.operands(SPEC, "published", fmt, area))], f)
     found, reason = stored.row(SPEC, "published", fmt, area, library)
     check(found["stored"] and found["nand2"] == 7 and found["tools"] == TOOLS and reason is None, "a stored result is labelled")
     check(stored.row(SPEC, "published", fmt, units.Point("speed", None, 0), library) == (None, None), "no stored result of another recipe")
@@ -182,6 +182,7 @@ def test_stored(work):
     with open(liberty, "a", encoding="utf-8") as f:
         f.write("\n")
     check("library" in stored.row(SPEC, "published", fmt, area, library)[1], "another library does not match")
+    test_earlier_rows(work, fmt, area, library)
     source = os.path.join(work, "a.sv")
     texts = []
     for text in ("assign a = b; // why\n", "assign a =\n  b; /* other\n words */", "assign a = c;"):
@@ -190,6 +191,58 @@ def test_stored(work):
         texts.append(stored.code(source))
     check(texts[0] == texts[1] != texts[2], "comments and spacing do not change what is synthesized; code does")
     stored.STORED = shipped
+
+
+def test_earlier_rows(work, fmt, area, library):
+    """--rows: rows of an earlier report stand for measurements of the same thing."""
+    path = os.path.join(work, "rows.json")
+    own = row("exact", "if4", 8, 2.0, glitch_pj_per_mac=3.0, operands=measure.operands(SPEC, "exact", fmt, area), node="n", pareto=True, best=["x"], nand2_over_nvfp4=1.0,
+              **report.made_from(SPEC, "exact", fmt, area, library))
+
+    def found(change=(), spec=()):
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump([dict(own, **dict(change))], f)
+        return stored.row(dict(SPEC, rows=stored.read_rows(path), **dict(spec)), "exact", fmt, area, library)
+
+    taken, reason = found()
+    check(reason is None and taken["nand2"] == 8 and not taken["stored"] and taken["tools"] == TOOLS, "an earlier row is taken, with its tools")
+    check(not set(taken) & {"node", "pareto", "best", "nand2_over_nvfp4"}, "but for what an earlier report said of all its rows")
+    check(found(spec={"glitches": True})[1] is None, "with glitches where they are asked for")
+    for change, spec, words in (({"key": "0"}, {}, "another RTL"), ({"key": None}, {}, "another RTL"), ({"operands": "0"}, {}, "operands"), ({"pj_per_mac": None}, {}, "energy"), ({"glitch_pj_per_mac": None}, {"glitches": True}, "energy"),
+                                ({"wire_ff": 4.0}, {}, "--wire"), ({}, {"wire_ff": 4.0}, "--wire"), ({}, {"period_ns": 5.0}, "--period"), ({}, {"lef": "x"}, "--lef"), ({}, {"models": "x"}, "--models")):
+        taken, reason = found(change, spec)
+        check(taken is None and words in reason and reason.startswith("the earlier row is "), f"not taken: {reason}")
+    for change in ({"recipe": "speed"}, {"lanes": 8}, {"format": "nvfp4"}, {"unit": "gst"}, {"library": "other"}):
+        check(found(change) == (None, None), f"nor of another {next(iter(change))}")
+    check(found({"wire_ff": 4.0, "operands": "0", "pj_per_mac": None}, {"energy": False})[1] is None, "operands, wires and period do not matter where no energy is wanted")
+    check(report.made_from(dict(SPEC, lef="x"), "exact", fmt, area, library) == {}, "a row with a LEF file's area is none to take")
+    wide = area._replace(acc_width=60)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump([own, dict(own, nand2=9, **report.made_from(SPEC, "exact", fmt, wide, library))], f)
+    rows = stored.read_rows(path)
+    check([stored.row(dict(SPEC, rows=rows), "exact", fmt, p, library)[0]["nand2"] for p in (area, wide)] == [8, 9], "of two rows that differ in the accumulator alone each is found")
+    real = measure.row, report.synth.versions, report.simulator
+    measure.row, report.synth.versions, report.simulator = lambda *_: 1 / 0, lambda: 1 / 0, lambda _: 1 / 0
+    try:
+        full = dict(fmt, sqnr_db=20.12345, input_sqnr_db=1.0, accumulator_rel_rmse={"exact": 0.5})
+        rows = report.rows_of(dict(SPEC, rows=rows, stored=True, simulator=""), [("exact", full, area)], library)
+        check(rows[0]["nand2"] == 8 and rows[0]["sqnr_db"] == 20.123 and rows[0]["accumulator_rel_rmse"] == 0.5, "no tool runs where every row is known; accuracy is computed anew")
+    finally:
+        measure.row, report.synth.versions, report.simulator = real
+    for text, words in (("{", "no JSON"), ("{}", "not a list of rows"), ("[1]", "not a list of rows"), ('[{"unit": "exact"}]', "not a list of rows")):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        try:
+            stored.read_rows(path)
+            check(False, words)
+        except synth.FlowError as e:
+            check(words in str(e) and path in str(e) and "\n" not in str(e) and e.code == 3, f"refused: {words}")
+
+
+def test_tools():
+    a, b = {"yosys": "1", "simulator": "s"}, {"yosys": "2"}
+    rows = [row("exact", "if4", 1, tools=a), row("exact", "nvfp4", 1, tools=dict(a, simulator="t")), row("gst", "nvfp4", 1, lanes=64, tools=b, node="n")]
+    check(render.tools(rows) == ["Tools: yosys 1, simulator s or t.", "Other tools in the rows n gst nvfp4 area: yosys 2."], "rows of other tools than most are named")
 
 
 def test_shipped():
@@ -258,6 +311,7 @@ def main():
     test_designs()
     test_side_by_side()
     test_plots()
+    test_tools()
     with tempfile.TemporaryDirectory() as work:
         test_stored(work)
         test_forms(work)
