@@ -16,10 +16,10 @@ BEGIN, END = "<!-- made by scripts/mac_docs.sh -->", "<!-- end -->"
 
 
 def ratios(rows):
-    """{(node, recipe): (area, energy)} of IF4 over NVFP4."""
+    """{(node, recipe): (area, energy, clock of IF4, clock of NVFP4)} of IF4 over NVFP4."""
     at = {(r["node"], r["recipe"], r["format"]): r for r in rows if r["unit"] == "exact" and r["lanes"] == 16}
-    return {(n, c): (r["nand2"] / at[n, c, "nvfp4"]["nand2"], r["pj_per_mac"] / at[n, c, "nvfp4"]["pj_per_mac"])
-            for (n, c, f), r in at.items() if f == "if4" and (n, c, "nvfp4") in at}
+    pairs = {(n, c): (r, at[n, c, "nvfp4"]) for (n, c, f), r in at.items() if f == "if4" and (n, c, "nvfp4") in at}
+    return {k: (r["nand2"] / o["nand2"], r["pj_per_mac"] / o["pj_per_mac"], r["fmax_mhz"], o["fmax_mhz"]) for k, (r, o) in pairs.items()}
 
 
 def factors(scaling, nm, volts):
@@ -75,8 +75,8 @@ def markdown(rows, nodes, scaling):
     lines += ["| " + " | ".join(text(r.get(k), f) for k, _, f in COLUMNS) + " |" for r in rows]
     lines += [line for node, names in missing(rows, nodes).items() for line in ("", f"Not measured on {node}: {', '.join(names)}.")]
     lines += [line for unit, why in LEFT_OUT.items() for line in ("", f"Measured on {nodes[0]['node']} alone: {unit}; {why}.")]
-    lines += ["", "### IF4 over NVFP4", "| node | recipe | area | energy, zero delay |", "| --- | --- | --- | --- |"]
-    lines += [f"| {n} | {c} | {a:.3f} | {e:.3f} |" for (n, c), (a, e) in ratios(rows).items()]
+    lines += ["", "### IF4 over NVFP4", "| node | recipe | area | energy, zero delay | IF4, MHz | NVFP4, MHz |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += [f"| {n} | {c} | {a:.3f} | {e:.3f} | {x:,.0f} | {y:,.0f} |" for (n, c), (a, e, x, y) in ratios(rows).items()]
     lines += [""] + beside(rows, nodes, scaling) + ["### Libraries"]
     for node in nodes:
         own = [r for r in rows if r["node"] == node["node"]]

@@ -107,6 +107,16 @@ def main():
             page = f.read()
         check("<svg" in page and f"{row['nand2']:,.0f}" in page and row["tools"]["yosys"] in page, "the page has the figures, a plot and the tools")
 
+        kept, bare = os.path.join(work, "kept.json"), only(os.path.join(work, "no_tools"), "python3")
+        with open(kept, "w", encoding="utf-8") as f:
+            json.dump(rows, f)
+        taken = run(*design, "--rows", kept, path=bare)
+        check(taken.returncode == 0 and json.loads(taken.stdout) == rows, f"the row of an earlier report again, without a tool {taken.stderr}")
+        other = run(*design, "--rows", kept, "--wire", "4")
+        check("nvfp4 default: the earlier row is of another --wire or --period; it is measured instead" in other.stderr and "wire_pj_per_mac" in json.loads(other.stdout)[0], "but not with other wires")
+        run.refused(3, "page.html: no JSON", *design, "--rows", os.path.join(work, "page.html"))
+        run.refused(3, "none.json", *design, "--rows", os.path.join(work, "none.json"))
+
         made = os.path.join(cache, next(d for d in os.listdir(cache) if d.startswith("exact_nvfp4_default")))
         library, netlist = Library(LIBERTY), Netlist(os.path.join(made, "netlist.v"))
         area = sum(library.area(kind) for kind, _ in netlist.cells.values())
