@@ -16,10 +16,11 @@ BEGIN, END = "<!-- made by scripts/mac_docs.sh -->", "<!-- end -->"
 
 
 def ratios(rows):
-    """{(node, recipe): (area, energy, clock of IF4, clock of NVFP4)} of IF4 over NVFP4."""
+    """{(node, recipe): (area, energy, clock of IF4, clock of NVFP4)} of IF4 over NVFP4; energy None where a row has none."""
     at = {(r["node"], r["recipe"], r["format"]): r for r in rows if r["unit"] == "exact" and r["lanes"] == 16}
     pairs = {(n, c): (r, at[n, c, "nvfp4"]) for (n, c, f), r in at.items() if f == "if4" and (n, c, "nvfp4") in at}
-    return {k: (r["nand2"] / o["nand2"], r["pj_per_mac"] / o["pj_per_mac"], r["fmax_mhz"], o["fmax_mhz"]) for k, (r, o) in pairs.items()}
+    return {k: (r["nand2"] / o["nand2"], r["pj_per_mac"] / o["pj_per_mac"] if r["pj_per_mac"] and o["pj_per_mac"] else None, r["fmax_mhz"], o["fmax_mhz"])
+            for k, (r, o) in pairs.items()}
 
 
 def factors(scaling, nm, volts):
@@ -33,10 +34,11 @@ def factors(scaling, nm, volts):
 def best(rows, node, fmt):
     """Rows of the node's exact unit with the most GMAC/s/mm2 and the least pJ/MAC (with glitches where measured)."""
     own = [r for r in rows if (r["node"], r["unit"], r["format"]) == (node["node"], "exact", fmt)]
-    return max(own, key=lambda r: r["gmac_per_s_per_mm2"], default=None), min(own, key=energy, default=None)
+    return max(own, key=lambda r: r["gmac_per_s_per_mm2"], default=None), min((r for r in own if energy(r)), key=energy, default=None)
 
 
 def energy(row):
+    """With glitches where they were measured; None where no energy was."""
     return row.get("glitch_pj_per_mac") or row["pj_per_mac"]
 
 
@@ -57,7 +59,7 @@ def beside(rows, nodes, scaling):
         for node in nodes:
             dense, frugal = best(rows, node, fmt)
             if dense:
-                line(f"exact {fmt}, {node['node']}", f"unit, {node['nm']} nm, {node['volts']} V", node["nm"], node["volts"], dense["gmac_per_s_per_mm2"], energy(frugal))
+                line(f"exact {fmt}, {node['node']}", f"unit, {node['nm']} nm, {node['volts']} V", node["nm"], node["volts"], dense["gmac_per_s_per_mm2"], frugal and energy(frugal))
     for p in scaling["published"]:
         line(f"{p['design']} ({p['source']})", p["level"] + (f", {p['volts']} V assumed" if p["volts"] else ""), p["nm"], p["volts"], p["gmac_per_s_per_mm2"], p["pj_per_mac"])
     return lines + [""]
@@ -73,10 +75,12 @@ def markdown(rows, nodes, scaling):
     lines = [TITLE, "", "Made by `scripts/mac_docs.sh DIR_OF_LIBRARIES`; [mac_area.md](mac_area.md#other-libraries) says what is counted and how.", "",
              "| " + " | ".join(c[1] for c in COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
     lines += ["| " + " | ".join(text(r.get(k), f) for k, _, f in COLUMNS) + " |" for r in rows]
+    if not all(energy(r) for r in rows):
+        lines += ["", "Rows without energy: area and clock alone were measured."]
     lines += [line for node, names in missing(rows, nodes).items() for line in ("", f"Not measured on {node}: {', '.join(names)}.")]
     lines += [line for unit, why in LEFT_OUT.items() for line in ("", f"Measured on {nodes[0]['node']} alone: {unit}; {why}.")]
     lines += ["", "### IF4 over NVFP4", "| node | recipe | area | energy, zero delay | IF4, MHz | NVFP4, MHz |", "| --- | --- | --- | --- | --- | --- |"]
-    lines += [f"| {n} | {c} | {a:.3f} | {e:.3f} | {x:,.0f} | {y:,.0f} |" for (n, c), (a, e, x, y) in ratios(rows).items()]
+    lines += [f"| {n} | {c} | {a:.3f} | {text(e, '.3f')} | {x:,.0f} | {y:,.0f} |" for (n, c), (a, e, x, y) in ratios(rows).items()]
     lines += [""] + beside(rows, nodes, scaling) + ["### Libraries"]
     for node in nodes:
         own = [r for r in rows if r["node"] == node["node"]]
@@ -103,13 +107,14 @@ def missing(rows, nodes):
 
 
 def data_sheet(rows, nodes):
-    """Lines of the data sheet's table: exact NVFP4 and IF4 on each node, smallest (recipe area) and with the highest clock in the report."""
+    """Lines of the data sheet's table: exact NVFP4 and IF4 on each node, smallest (recipe area) and with the highest clock
+    in the report, of the rows with an energy."""
     lines = ["| node | design | NVFP4: NAND2 | um2 | MHz | pJ/MAC | IF4: NAND2 | um2 | MHz | pJ/MAC |", "|" + " --- |" * 10]
     for node in nodes:
         for name, pick in (("smallest", lambda own: next((r for r in own if r["recipe"] == "area"), {})), ("fastest", lambda own: max(own, key=lambda r: r["fmax_mhz"]))):
             cells = []
             for fmt in ("nvfp4", "if4"):
-                own = [r for r in rows if (r["node"], r["unit"], r["format"], r["lanes"]) == (node["node"], "exact", fmt, 16)]
+                own = [r for r in rows if (r["node"], r["unit"], r["format"], r["lanes"]) == (node["node"], "exact", fmt, 16) and energy(r)]
                 r = pick(own) if own else {}
                 cells += [text(r.get("nand2"), ",.0f"), text(r.get("area_um2"), ",.0f"), text(r.get("fmax_mhz"), ",.0f"), text(energy(r) if r else None, ".3g")]
             lines.append(f"| {node['title']} | {name} | " + " | ".join(cells) + " |")

@@ -86,6 +86,11 @@ def main():
         sheet = node_page.with_data_sheet(f"# Title\n{node_page.BEGIN}\n{old}{node_page.END}\n\nrest\n", [], [])
         check(sheet.startswith(f"# Title\n{node_page.BEGIN}\n\n| node |") and sheet.endswith(f"|\n\n{node_page.END}\n\nrest\n") and "old" not in sheet, "the rest of the data sheet stays")
     small = [dict(pair[0], fmax_mhz=100.0, area_um2=3.0, glitch_pj_per_mac=None), dict(pair[0], recipe="fastest+pipeline", nand2=200.0, fmax_mhz=300.0, area_um2=4.0, glitch_pj_per_mac=7.0)]
+    bare = dict(small[1], recipe="bare", fmax_mhz=400.0, nand2=90.0, pj_per_mac=None, glitch_pj_per_mac=None)
+    check(node_page.ratios([dict(r, pj_per_mac=None) if r["format"] == "nvfp4" else r for r in pair]) == {("n", "area"): (1.25, None, 90.0, 100.0)}, "no ratio of energies where one was not measured")
+    dense, frugal = node_page.best(small + [dict(bare, gmac_per_s_per_mm2=9e9)], {"node": "n"}, "if4")
+    check(dense["recipe"] == "bare" and frugal["recipe"] == "area", "the least energy is of a row that has one")
+    small.append(bare)
     sheet = node_page.data_sheet(small, [{"node": "n", "title": "N"}])
     check(sheet[2:] == ["| N | smallest |  |  |  |  | 125 | 3 | 100 | 2 |", "| N | fastest |  |  |  |  | 200 | 4 | 300 | 7 |"], f"the smallest and the fastest row, and nothing where nothing was measured: {sheet[2:]}")
     gaps = node_page.missing([dict(r, node=n) for n in "nm" for r in pair] + [dict(pair[0], node="n", unit=u) for u in ("gst", "published")], [{"node": n, "recipes": ["area", "fastest"]} for n in "nm"])
