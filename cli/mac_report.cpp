@@ -242,8 +242,7 @@ void report(Options o) {
   spec["beats"] = o.beats;
   spec["outputs"] = forms;
   spec["plots"] = o.plots;
-  spec["rows"] = nlohmann::ordered_json::array();
-  for (const std::string& file : o.rows) spec["rows"].push_back(file);
+  spec["rows"] = o.rows;
   spec["stored"] = !o.no_stored;
   spec["sweep"] = o.sweep;
   spec["clock_mhz"] = o.clock_mhz;
