@@ -3,12 +3,14 @@
 
 #include <cmath>
 
+#include "checkpoint/weight_rows.hpp"
+#include "evaluate/tensor_errors.hpp"
 #include "lowbit/checkpoint_eval.hpp"
-#include "lowbit/checkpoint_lint.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/quantize.hpp"
+#include "verify/dump_blocks.hpp"
 
 namespace lowbit {
 namespace {
@@ -24,31 +26,72 @@ std::vector<BlockChoice> choices_of(const BlockTensor& t) {
   return choices;
 }
 
-ErrorStatistics errors_of(const Checkpoint& checkpoint, const QuantizedTensor& tensor,
-                          std::span<const float> original) {
-  const std::vector<float> values = checkpoint.dequantize(tensor);
-  const std::size_t size = values.size() / tensor.parts();
-  ErrorStatistics sums;
-  for (std::size_t part = 0; part < tensor.parts(); ++part) {
-    const BlockTensor t = checkpoint.read(tensor, part);
-    sums.add(error_statistics(original.subspan(part * size, size), t,
-                              std::span(values).subspan(part * size, size), choices_of(t)));
-    if (tensor.layout.tensor_scale != TensorScaleKind::none) add_tensor_scale(sums, *tensor.format);
-  }
-  return sums;
-}
+/// Where a weight and its original are read together.
+class StoredErrors {
+ public:
+  StoredErrors(const QuantizedTensor& tensor, const detail::OriginalMatrix& original,
+               const Checkpoint& checkpoint)
+      : tensor_(tensor), original_(original), checkpoint_(checkpoint) {}
 
-void require_finite(const QuantizedTensor& tensor, std::span<const float> x,
-                    const Checkpoint& original) {
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (std::isfinite(x[i])) continue;
-    throw Error(
-        ErrorKind::invalid_input,
-        fmt::format("{}: tensor \"{}\": row {}, column {} is {}; the reference must be finite",
-                    printable(original.path()), printable(tensor.name), i / tensor.columns,
-                    i % tensor.columns, x[i]));
+  ErrorStatistics sums() {
+    ErrorStatistics all;
+    for (std::size_t part = 0; part < tensor_.parts(); ++part) {
+      all.add(of_part(part));
+      if (tensor_.layout.tensor_scale != TensorScaleKind::none) {
+        add_tensor_scale(all, *tensor_.format);
+      }
+    }
+    return all;
   }
-}
+
+ private:
+  /// A strip at a time, added up as one tensor.
+  ErrorStatistics of_part(std::size_t part) {
+    const std::size_t rows = tensor_.rows / tensor_.parts();
+    const StoredDump dump = detail::stored_dump_of(tensor_, part);
+    const detail::DumpBlocks blocks(dump, *tensor_.format, tensor_.layout,
+                                    tensor_.stored_rows / tensor_.parts(), tensor_.stored_columns);
+    ErrorStatistics sums;
+    detail::LaneSums lanes;
+    for (const Rectangle& strip : detail::strips_of(rows, tensor_.columns, !blocks.is_fused())) {
+      BlockTensor t = blocks.part(strip);
+      set_tensor_scale(t, tensor_.layout.tensor_scale, tensor_.tensor_scales[part],
+                       tensor_.encode_constant);
+      const Rectangle of_all{part * rows + strip.row, strip.column, strip.rows, strip.columns};
+      read(of_all);
+      dequantize_strip(t, of_all, tensor_.tensor_scales[part]);
+      detail::add_tensor_errors(x_, t, q_, choices_of(t), lanes, sums);
+    }
+    lanes.add_to(sums);
+    return sums;
+  }
+
+  void read(const Rectangle& strip) {
+    x_.resize(strip.rows * strip.columns);
+    original_.matrix().read(strip, x_);
+    for (std::size_t i = 0; i < x_.size(); ++i) {
+      if (std::isfinite(x_[i])) continue;
+      throw Error(
+          ErrorKind::invalid_input,
+          fmt::format("{}: tensor \"{}\": row {}, column {} is {}; the reference must be finite",
+                      printable(checkpoint_.path()), printable(tensor_.name),
+                      strip.row + i / strip.columns, strip.column + i % strip.columns, x_[i]));
+    }
+  }
+
+  /// As Checkpoint::dequantize() does.
+  void dequantize_strip(const BlockTensor& t, const Rectangle& strip, float tensor_scale) {
+    q_.resize(x_.size());
+    if (!tensor_.convention->is_gguf) return dequantize(t, q_);
+    to_f32(*tensor_.codes, strip.row * tensor_.columns + strip.column, q_);
+    for (float& q : q_) q *= tensor_scale;
+  }
+
+  const QuantizedTensor& tensor_;
+  const detail::OriginalMatrix& original_;
+  const Checkpoint& checkpoint_;  ///< that holds the original
+  std::vector<float> x_, q_;
+};
 
 }  // namespace
 
@@ -72,15 +115,14 @@ EvalReport evaluate_checkpoint(const Checkpoint& checkpoint, const Checkpoint& o
   report.totals.resize(1);
   for (const QuantizedTensor& tensor : checkpoint.quantized()) {
     if (!names.accepts(tensor.name)) continue;
-    const auto x = original_of(tensor, original);
-    if (!x) {
+    const auto of = detail::original_matrix_of(tensor, original);
+    if (!of) {
       report.skipped.push_back({tensor.codes->file, tensor.name,
                                 tensor.is_rearranged
                                     ? "transformed, or quantized along another axis"
                                     : "the reference has no float tensor of that name and shape"});
       continue;
     }
-    require_finite(tensor, *x, original);
     EvalTensor entry{tensor.codes->file,
                      tensor.name,
                      std::string(tensor.format->name),
@@ -89,10 +131,10 @@ EvalReport evaluate_checkpoint(const Checkpoint& checkpoint, const Checkpoint& o
                      tensor.columns,
                      "",
                      {}};
-    entry.results.push_back({errors_of(checkpoint, tensor, *x), {}});
+    entry.results.push_back({StoredErrors(tensor, *of, original).sums(), {}});
     report.totals[0].errors.add(entry.results[0].errors);
     report.tensors.push_back(std::move(entry));
-    progress(x->size());
+    progress(of->tensor.elements());
   }
   for (const ForeignTensor& foreign : checkpoint.foreign()) {
     report.skipped.push_back(

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "checkpoint/fused_layers.hpp"
+#include "checkpoint/weight_rows.hpp"
 #include "lowbit/conversion.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/printable.hpp"
@@ -266,27 +267,9 @@ std::string LintFinding::line() const {
 
 std::optional<std::vector<float>> original_of(const QuantizedTensor& tensor,
                                               const Checkpoint& original) {
-  const TensorInfo* const info = original.find(tensor.name);
-  if (tensor.is_rearranged) return std::nullopt;
-  if (info == nullptr || !info->dtype->is_float() || info->fortran_order) return std::nullopt;
-  if (info->elements() != std::uint64_t{tensor.rows} * tensor.columns) return std::nullopt;
-  if (info->shape == tensor.shape || info->columns() == tensor.columns) return to_f32(*info);
-  // [experts, inputs, outputs] where the blocks are [experts, outputs, inputs].
-  const std::size_t n = tensor.shape.size();
-  const bool is_turned = n >= 2 && info->shape.size() == n &&
-                         info->shape[n - 1] == tensor.shape[n - 2] &&
-                         info->shape[n - 2] == tensor.shape[n - 1];
-  if (!is_turned) return std::nullopt;
-  const std::vector<float> values = to_f32(*info);
-  std::vector<float> turned(values.size());
-  const std::size_t outputs = info->shape[n - 1];
-  const std::size_t inputs = tensor.columns;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::size_t slab = i / (inputs * outputs);
-    const std::size_t within = i % (inputs * outputs);
-    turned[slab * inputs * outputs + within % outputs * inputs + within / outputs] = values[i];
-  }
-  return turned;
+  const auto found = detail::original_matrix_of(tensor, original);
+  if (!found) return std::nullopt;
+  return matrix_of(found->tensor, found->view, false).values;
 }
 
 std::vector<LintFinding> lint(const Checkpoint& checkpoint, const Checkpoint* original) {

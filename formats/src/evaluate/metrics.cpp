@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "evaluate/block_errors.hpp"
+#include "evaluate/tensor_errors.hpp"
 
 namespace lowbit {
 namespace {
@@ -97,12 +97,21 @@ void ErrorStatistics::add(const ErrorStatistics& other) {
 ErrorStatistics error_statistics(std::span<const float> values, const BlockTensor& quantized,
                                  std::span<const float> dequantized,
                                  std::span<const BlockChoice> choices) {
-  const BlockFormat& format = *quantized.format;
-  const auto size = static_cast<std::size_t>(format.block_size);
-  const detail::BlockErrors errors(format, quantized.amax, quantized.encode_constant);
-  const std::size_t blocks = quantized.blocks_per_row();
   ErrorStatistics sums;
   detail::LaneSums lanes;
+  detail::add_tensor_errors(values, quantized, dequantized, choices, lanes, sums);
+  lanes.add_to(sums);
+  return sums;
+}
+
+void detail::add_tensor_errors(std::span<const float> values, const BlockTensor& quantized,
+                               std::span<const float> dequantized,
+                               std::span<const BlockChoice> choices, LaneSums& lanes,
+                               ErrorStatistics& sums) {
+  const BlockFormat& format = *quantized.format;
+  const auto size = static_cast<std::size_t>(format.block_size);
+  const BlockErrors errors(format, quantized.amax, quantized.encode_constant);
+  const std::size_t blocks = quantized.blocks_per_row();
   for (std::size_t row = 0; row < quantized.rows; ++row) {
     for (std::size_t block = 0; block < blocks; ++block) {
       const std::uint8_t scale_byte = quantized.scale(row, block);
@@ -115,8 +124,6 @@ ErrorStatistics error_statistics(std::span<const float> values, const BlockTenso
                  sums);
     }
   }
-  lanes.add_to(sums);
-  return sums;
 }
 
 void add_tensor_scale(ErrorStatistics& statistics, const BlockFormat& format) {

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/fused_layers.hpp"
-#include "lowbit/checkpoint_lint.hpp"
+#include "checkpoint/weight_rows.hpp"
 #include "lowbit/dialect.hpp"
 #include "lowbit/printable.hpp"
 #include "verify/verify_json.hpp"
@@ -44,9 +44,16 @@ std::vector<std::string> names_of_dialects(const CheckpointConvention& conventio
   return names;
 }
 
-float largest_magnitude(std::span<const float> values) {
+/// Of rows [first, first + count) of a matrix, read a strip at a time.
+float largest_magnitude(const StoredMatrix& matrix, std::size_t first, std::size_t count) {
   float top = 0.0F;
-  for (const float x : values) top = std::fmax(top, std::fabs(x));
+  std::vector<float> x;
+  for (Rectangle strip : detail::strips_of(count, matrix.columns(), true)) {
+    strip.row += first;
+    x.resize(strip.rows * strip.columns);
+    matrix.read(strip, x);
+    for (const float value : x) top = std::fmax(top, std::fabs(value));
+  }
   return top;
 }
 
@@ -63,8 +70,7 @@ class CheckpointVerifier {
   CheckpointVerification run() {
     for (const QuantizedTensor& tensor : checkpoint_.quantized()) {
       if (options_.accepts && !options_.accepts(tensor.name)) continue;
-      const auto x = original_of(tensor, original_);
-      if (!x) {
+      if (!detail::original_matrix_of(tensor, original_)) {
         result_.left_out.push_back(
             {tensor.name, tensor.is_rearranged
                               ? "transformed, or quantized along another axis"
@@ -73,7 +79,7 @@ class CheckpointVerifier {
       }
       for (std::size_t part = 0; part < tensor.parts(); ++part) {
         parts_.push_back({&tensor, part, false, false});
-        Verification v = verify(parts_.back(), *x);
+        Verification v = verify(parts_.back());
         // Others wait for what explains the rest of their format.
         parts_.back().is_open = !v.equal || parts_.back().searched_all;
         if (options_.done && !parts_.back().is_open) options_.done(v);
@@ -105,10 +111,10 @@ class CheckpointVerifier {
   const std::vector<float>& amax_of(const QuantizedTensor& tensor) {
     const auto [entry, is_new] = amax_.try_emplace(&tensor);
     if (!is_new) return entry->second;
-    if (const auto x = original_of(tensor, original_)) {
-      const std::size_t size = x->size() / tensor.parts();
+    if (const auto x = detail::original_matrix_of(tensor, original_)) {
+      const std::size_t rows = tensor.rows / tensor.parts();
       for (std::size_t part = 0; part < tensor.parts(); ++part) {
-        entry->second.push_back(largest_magnitude(std::span(*x).subspan(part * size, size)));
+        entry->second.push_back(largest_magnitude(x->matrix(), part * rows, rows));
       }
     }
     return entry->second;
@@ -130,40 +136,9 @@ class CheckpointVerifier {
 
   /// \param tried  dialects, where nobody declares one; empty: all
   /// \param held_to  declared in place of a search; null: none
-  Verification compare(const Part& at, std::span<const float> x, std::vector<std::string> tried,
+  Verification compare(const Part& at, std::vector<std::string> tried,
                        const Combination* held_to = nullptr) {
     const QuantizedTensor& tensor = *at.tensor;
-    const std::size_t rows = tensor.rows / tensor.parts();
-    const std::size_t stored_rows = tensor.stored_rows / tensor.parts();
-    // Padding was quantized like the rest: zeros.
-    std::vector<float> values(stored_rows * tensor.stored_columns);
-    for (std::size_t r = 0; r < rows; ++r) {
-      const auto from =
-          x.begin() + static_cast<std::ptrdiff_t>((at.part * rows + r) * tensor.columns);
-      std::copy_n(from, tensor.columns,
-                  values.begin() + static_cast<std::ptrdiff_t>(r * tensor.stored_columns));
-    }
-    QuantizedDump dump;
-    dump.name = tensor.parts() == 1 ? tensor.name : fmt::format("{}[{}]", tensor.name, at.part);
-    const auto part_of = [&](const TensorInfo* info) {
-      if (info == nullptr) return std::vector<std::uint8_t>{};
-      const std::size_t size = info->bytes.size() / tensor.parts();
-      const auto* const bytes =
-          reinterpret_cast<const std::uint8_t*>(info->bytes.data()) + at.part * size;
-      return std::vector<std::uint8_t>(bytes, bytes + size);
-    };
-    dump.values = part_of(tensor.codes);
-    dump.scales = part_of(tensor.scales);
-    if (tensor.scales != nullptr) {
-      dump.scale_shape = tensor.scales->shape;
-      if (tensor.parts() > 1) dump.scale_shape = {dump.scales.size()};
-      // A matrix, whatever dimensions the weight has.
-      const std::size_t n = dump.scale_shape.size();
-      if (n > 2) dump.scale_shape = {tensor.scales->rows(), tensor.scales->columns()};
-    }
-    if (tensor.layout.tensor_scale != TensorScaleKind::none) {
-      dump.tensor_scale = tensor.tensor_scales[at.part];
-    }
     VerifyRequest request;
     request.declared.format = tensor.format;
     request.declared.rule = tensor.rule;
@@ -186,17 +161,44 @@ class CheckpointVerifier {
       request.search_rule = request.search_dialect = false;
     }
     if (request.declared.dialect != nullptr || request.search_dialect) request.dialects.clear();
-    return verify_quantized(values, stored_rows, tensor.stored_columns, dump, request);
+    return verify_stored(at, request);
   }
 
-  Verification verify(Part& at, std::span<const float> x) {
+  /// Reads the original where it lies. Where it is padded, or its parts do not lie apart, the part
+  /// is put together first: padding was quantized like the rest, zeros.
+  [[nodiscard]] Verification verify_stored(const Part& at, const VerifyRequest& request) const {
+    const QuantizedTensor& tensor = *at.tensor;
+    const StoredDump dump = detail::stored_dump_of(tensor, at.part);
+    const auto whole = *detail::original_matrix_of(tensor, original_);
+    const bool is_padded =
+        tensor.stored_rows != tensor.rows || tensor.stored_columns != tensor.columns;
+    if (!is_padded) {
+      const auto part = detail::part_of(whole, tensor.parts(), at.part);
+      if (part) return verify_quantized(part->matrix(), dump, request);
+    }
+    const std::size_t rows = tensor.rows / tensor.parts();
+    const std::size_t stored_rows = tensor.stored_rows / tensor.parts();
+    std::vector<float> values(stored_rows * tensor.stored_columns);
+    for (std::size_t r = 0; r < rows; ++r) {
+      whole.matrix().read({at.part * rows + r, 0, 1, tensor.columns},
+                          std::span(values).subspan(r * tensor.stored_columns, tensor.columns));
+    }
+    TensorInfo padded;
+    padded.dtype = &dtype_f32;
+    padded.shape = {stored_rows, tensor.stored_columns};
+    padded.bytes = std::as_bytes(std::span(values));
+    return verify_quantized({&padded, {stored_rows, tensor.stored_columns, 1}, false}, dump,
+                            request);
+  }
+
+  Verification verify(Part& at) {
     const std::vector<std::string> usual = names_of_dialects(*at.tensor->convention);
-    Verification own = compare(at, x, usual);
+    Verification own = compare(at, usual);
     VerifyRequest asked;
     if (options_.adjust) options_.adjust(asked);
     const bool is_open = asked.declared.dialect == nullptr && !asked.search_dialect;
     if (own.equal || usual.empty() || !is_open) return own;
-    Verification any = compare(at, x, {});
+    Verification any = compare(at, {});
     at.searched_all = any.equal;
     // Where nothing agrees, the library's own arithmetic is what the dump is compared with.
     return any.equal ? any : own;
@@ -233,7 +235,7 @@ class CheckpointVerifier {
       if (names.empty()) continue;
       for (std::size_t i = 0; i < parts_.size(); ++i) {
         if (parts_[i].tensor->format != e.format || parts_[i].searched_all) continue;
-        Verification v = compare(parts_[i], *original_of(*parts_[i].tensor, original_), names);
+        Verification v = compare(parts_[i], names);
         if (v.equal) result_.weights[i] = std::move(v);
         any = true;
       }
@@ -257,8 +259,7 @@ class CheckpointVerifier {
       if (!rest || rest->empty()) continue;
       for (std::size_t i = 0; i < parts_.size(); ++i) {
         if (parts_[i].tensor->format != format || !parts_[i].is_open) continue;
-        const auto x = *original_of(*parts_[i].tensor, original_);
-        result_.weights[i] = compare(parts_[i], x, {}, &rest->front());
+        result_.weights[i] = compare(parts_[i], {}, &rest->front());
         any = true;
       }
     }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// A quantized weight and its original where their files have them, so that both can be read a few
+// rows at a time.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "lowbit/checkpoint.hpp"
+#include "lowbit/tensor_matrix.hpp"
+#include "lowbit/verify_quantize.hpp"
+
+namespace lowbit::detail {
+
+/// The original of a weight as a matrix in the order of the weight's rows.
+struct OriginalMatrix {
+  TensorInfo tensor;
+  AxisView view;
+  /// Lives as long as this does.
+  [[nodiscard]] StoredMatrix matrix() const { return {&tensor, view, false}; }
+};
+
+/// What original_of() reads, or nullopt where that finds none.
+[[nodiscard]] std::optional<OriginalMatrix> original_matrix_of(const QuantizedTensor& tensor,
+                                                               const Checkpoint& original);
+
+/// The rows of one part of a weight. \return nullopt where they do not lie together in the file
+[[nodiscard]] std::optional<OriginalMatrix> part_of(const OriginalMatrix& original,
+                                                    std::size_t parts, std::size_t part);
+
+/// Codes and scale bytes of one part of a weight. Its tensor scale is absent where the layout has
+/// none.
+[[nodiscard]] StoredDump stored_dump_of(const QuantizedTensor& tensor, std::size_t part);
+
+/// Rectangles of about 2^19 elements that cover rows x columns elements in row order: whole rows,
+/// or parts of one row, which begin at a block, where rows are longer and `may_cut`.
+[[nodiscard]] std::vector<Rectangle> strips_of(std::size_t rows, std::size_t columns, bool may_cut);
+
+}  // namespace lowbit::detail
