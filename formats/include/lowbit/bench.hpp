@@ -12,11 +12,13 @@
 namespace lowbit {
 
 /// One measurement. Quantization, dequantization and evaluation run on 65,536 normal values, which
-/// stay in a core's L2 cache; `read` and `write` on 256 MiB, which stay in none, and
-/// `quantize_tensor` and `dequantize_tensor`, quantize() and dequantize() as they are called, on 64
-/// MiB of values; the amax is given.
+/// stay in a core's L2 cache; `read` and `write` on 256 MiB, which stay in none. `quantize_memory`
+/// is quantize_into() of what `read` reads, with the amax given, and `quantize_measured` with the
+/// amax measured first. `quantize_tensor` and `dequantize_tensor` are quantize() and dequantize()
+/// as they are called, with the memory that they take, on 64 MiB of values; the amax is given.
 struct BenchResult {
-  /// amax, quantize, dequantize, eval, quantize_tensor, dequantize_tensor, read or write
+  /// amax, quantize, dequantize, eval, quantize_memory, quantize_measured, quantize_tensor,
+  /// dequantize_tensor, read or write
   std::string_view operation;
   std::string_view format;           ///< empty for amax, read and write
   std::string_view rule;             ///< likewise, and for dequantization

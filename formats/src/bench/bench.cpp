@@ -6,9 +6,11 @@
 #include <cstring>
 #include <limits>
 #include <set>
+#include <span>
 
 #include "bench/kernel_case.hpp"
 #include "lowbit/detail/parallel.hpp"
+#include "lowbit/quantize_into.hpp"
 #include "quantize/vector/vector_engine.hpp"
 
 namespace lowbit {
@@ -64,9 +66,11 @@ class Bench {
   }
 
  private:
+  /// \param repetitions  the time of so many cases is spent
   template <typename Work>
-  void add(BenchResult result, std::size_t elements, double bytes_per_element, const Work& work) {
-    const double time = fastest(seconds_, work);
+  void add(BenchResult result, std::size_t elements, double bytes_per_element, const Work& work,
+           double repetitions = 1.0) {
+    const double time = fastest(seconds_ * repetitions, work);
     result.elements_per_second = static_cast<double>(elements) / time;
     result.bytes_per_second = result.elements_per_second * bytes_per_element;
     results_.push_back(result);
@@ -75,13 +79,37 @@ class Bench {
 
   /// Plain loops over memory that no cache holds.
   void memory() {
-    std::vector<float> all(memory_bytes / sizeof(float), 1.0F);
+    std::vector<float> all = repeated_values(memory_bytes / sizeof(float));
     add({"read", "", "", "F32", detail::vector_target_name()}, all.size(), 4.0,
         [&] { keep(detail::top_magnitude(all.data(), all.size())); });
+    for (const char* const name : {"nvfp4", "if4", "mxfp4"}) {
+      from_memory(*find_block_format(name), all);
+    }
     add({"write", "", "", "F32", detail::vector_target_name()}, all.size(), 4.0, [&] {
       std::memset(all.data(), 1, memory_bytes);
       keep(all.front());
     });
+  }
+
+  /// quantize_into() of what `read` reads, with one thread: with the amax given, so that every
+  /// value is read once, and measured first.
+  void from_memory(const BlockFormat& format, std::span<const float> all) {
+    // One repetition takes as long as a case of what stays in a cache.
+    constexpr double repetitions = 4.0;
+    QuantizeOptions options;
+    options.format = &format;
+    options.amax = 0.1F;
+    const std::string_view rule = name_of(default_rule(format));
+    const std::string_view target = detail::vector_target_name();
+    const std::size_t columns = 4096, rows = all.size() / columns;
+    BlockTensor tensor;
+    const auto quantize_all = [&] { quantize_into(all, rows, columns, options, tensor, {}, 1); };
+    add({"quantize_memory", format.name, rule, "F32", target}, all.size(),
+        4.0 + coded_bytes(format), quantize_all, repetitions);
+    if (format.family() != ScaleFamily::nv) return;
+    options.amax.reset();
+    add({"quantize_measured", format.name, rule, "F32", target}, all.size(),
+        8.0 + coded_bytes(format), quantize_all, repetitions);
   }
 
   /// quantize() and dequantize() of a tensor in memory, with one thread and with one per core.
@@ -91,9 +119,9 @@ class Bench {
     // Given, so that every value is read once.
     options.amax = 0.1F;
     const std::string_view rule = name_of(default_rule(format));
-    const std::vector<float> all = repeated_values();
+    const std::vector<float> all = repeated_values(tensor_elements);
     const std::size_t columns = 4096, rows = tensor_elements / columns;
-    const double coded = static_cast<double>(format.block_bytes() + 1) / format.block_size;
+    const double coded = coded_bytes(format);
     BlockTensor tensor;
     std::vector<float> out(tensor_elements);
     for (const unsigned threads : std::set<unsigned>{1, detail::thread_count(0)}) {
@@ -104,8 +132,12 @@ class Bench {
           4.0 + coded, [&] { dequantize(tensor, out, nullptr, threads); });
     }
   }
-  [[nodiscard]] std::vector<float> repeated_values() const {
-    std::vector<float> all(tensor_elements);
+  /// Of an element, the share of its block's scale included.
+  [[nodiscard]] static double coded_bytes(const BlockFormat& format) {
+    return static_cast<double>(format.block_bytes() + 1) / format.block_size;
+  }
+  [[nodiscard]] std::vector<float> repeated_values(std::size_t count) const {
+    std::vector<float> all(count);
     for (std::size_t i = 0; i < all.size(); i += values_.size()) {
       std::copy(values_.begin(), values_.end(), all.begin() + static_cast<std::ptrdiff_t>(i));
     }

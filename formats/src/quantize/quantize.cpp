@@ -12,7 +12,9 @@
 #include "lowbit/block_trace.hpp"
 #include "lowbit/detail/parallel.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/quantize_into.hpp"
 #include "quantize/engine.hpp"
+#include "quantize/output_memory.hpp"
 #include "quantize/request.hpp"
 #include "quantize/rows.hpp"
 
@@ -20,6 +22,7 @@ namespace lowbit {
 namespace {
 
 using detail::BlockRun;
+using detail::CodedRun;
 using detail::Engine;
 using detail::LoadedPiece;
 using detail::MatrixSource;
@@ -35,7 +38,7 @@ using detail::TensorConstants;
 struct Job {
   Job(std::span<const float> values, std::size_t rows, std::size_t columns,
       const QuantizeOptions& options)
-      : request(rows, columns, options), source{values.data(), columns, {}} {
+      : request(rows, columns, options), source{values.data(), columns, {}, false} {
     if (values.size() == rows * columns) return;
     refuse(
         fmt::format("{} values are given for a matrix of {} x {}", values.size(), rows, columns));
@@ -57,7 +60,14 @@ struct Job {
 
   [[nodiscard]] TensorConstants constants(unsigned threads) const {
     const std::optional<float>& given = request.options().amax;
-    return detail::make_constants(request.options(), given ? *given : measure_amax(threads));
+    const float amax = given ? *given : measures_amax() ? measure_amax(threads) : 0.0F;
+    return detail::make_constants(request.options(), amax);
+  }
+
+  /// Whether all values are read before the first one is quantized: MX formats have no scale of the
+  /// tensor.
+  [[nodiscard]] bool measures_amax() const {
+    return !request.options().amax && request.format().family() == ScaleFamily::nv;
   }
 
   Request request;
@@ -111,27 +121,115 @@ void quantize_piece(const Job& job, const TensorConstants& constants, const Engi
   scatter_blocks(b.codes.data(), b.scales.data(), b.choices.data(), run, piece.row, out, choices);
 }
 
-/// Makes `bytes` that long. The system makes pages when they are first written, one after another
-/// in the thread that writes: here several threads write a byte of each page, before they are
-/// filled with zeros by one.
-void resize_touched(std::vector<std::uint8_t>& bytes, std::size_t count, unsigned threads) {
-  constexpr std::size_t page = 4096;
-  bytes.reserve(count);
-  volatile std::uint8_t* const memory = bytes.data();
-  detail::parallel_chunks(count, 256 * page, threads, [&](std::size_t first, std::size_t last) {
-    for (std::size_t i = first; i < last; i += page) memory[i] = 0;
-  });
-  bytes.resize(count);
+/// Elements that are quantized while as many others are read: both fit in a core's L1 cache.
+constexpr std::size_t part_elements = std::size_t{1} << 12;
+
+/// Whether parts of the matrix are read where they lie, by rows.
+bool reads_in_place(const Job& job) {
+  return job.request.options().transforms.empty() && job.request.block_rows() == 1;
 }
 
-/// Pieces are whole rows: threads write to different places.
+/// The parts of a piece, in order: whole rows, or parts of one row, which are multiples of every
+/// block size.
+template <typename Take>
+void for_each_part(const Piece& piece, const Take& take) {
+  if (piece.columns > part_elements) {
+    for (std::size_t r = 0; r < piece.rows; ++r) {
+      for (std::size_t c = 0; c < piece.columns; c += part_elements) {
+        take(Piece{piece.row + r, piece.column + c, 1, std::min(part_elements, piece.columns - c)});
+      }
+    }
+    return;
+  }
+  const std::size_t rows = part_elements / piece.columns;
+  for (std::size_t r = 0; r < piece.rows; r += rows) {
+    take(Piece{piece.row + r, piece.column, std::min(rows, piece.rows - r), piece.columns});
+  }
+}
+
+/// The elements that a part begins with, at most `part_elements` of them.
+std::span<const float> elements_of(const Job& job, const Piece& part) {
+  return {job.source.values + part.row * job.source.stride + part.column,
+          std::min(part.rows * part.columns, part_elements)};
+}
+
+/// Asks the memory for elements that are read soon.
+void ask_for(std::span<const float> elements) {
+  constexpr std::size_t line = 64 / sizeof(float);
+  for (std::size_t i = 0; i < elements.size(); i += line) __builtin_prefetch(elements.data() + i);
+}
+
+/// The same as one call of the engine. A few blocks are quantized at a time, and after each of them
+/// the memory is asked for a share of what comes `next`: all of it at once would make the processor
+/// wait.
+void quantize_and_ask(const Engine& engine, const TensorConstants& constants, const BlockRun& run,
+                      detail::BlockScratch& scratch, const CodedRun& out,
+                      std::span<const float> next) {
+  constexpr std::size_t step = 32;
+  const auto size = static_cast<std::size_t>(constants.format->block_size);
+  const bool is_whole = run.last_columns == size && run.importance == nullptr &&
+                        run.random0 == nullptr && run.random1 == nullptr && !run.nonfinite;
+  if (!is_whole || next.empty()) return engine.quantize(constants, run, scratch, out);
+  const std::size_t block_bytes = constants.format->block_bytes();
+  const std::size_t share = next.size() / (run.blocks / step + 1) + 1;
+  for (std::size_t k = 0; k < run.blocks; k += step) {
+    ask_for(next.first(std::min(share, next.size())));
+    next = next.subspan(std::min(share, next.size()));
+    BlockRun some = run;
+    some.x = run.x + k * size;
+    some.blocks = some.blocks_per_row = std::min(step, run.blocks - k);
+    engine.quantize(constants, some, scratch,
+                    {out.codes + k * block_bytes, out.scales + k,
+                     out.choices == nullptr ? nullptr : out.choices + k});
+  }
+}
+
+/// Part by part, each while the next one is on its way from memory. \param after  what this thread
+/// will probably read after the piece, or nothing
+void quantize_in_parts(const Job& job, const TensorConstants& constants, const Engine& engine,
+                       const Piece& piece, const Piece& after, Buffers& b, BlockTensor& out,
+                       std::span<BlockChoice> choices) {
+  const auto size = job.request.block_size();
+  const std::size_t blocks = out.blocks_per_row();
+  const std::size_t block_bytes = out.value_bytes_per_row() / blocks;
+  Piece part;
+  const auto one = [&](const Piece& next) {
+    if (part.rows != 0) {
+      const LoadedPiece loaded = job.load(part, b.values);
+      const BlockRun run = detail::run_of(loaded, job.request, constants, b.blocks);
+      const std::size_t block = part.row * blocks + part.column / size;
+      quantize_and_ask(engine, constants, run, *b.scratch,
+                       {out.values.data() + block * block_bytes, out.scales.data() + block,
+                        choices.empty() ? nullptr : choices.data() + block},
+                       next.rows == 0 ? std::span<const float>() : elements_of(job, next));
+    }
+    part = next;
+  };
+  for_each_part(piece, one);
+  one(after);
+}
+
+/// Pieces are whole rows: threads write to different places. \param backwards  what was read last
+/// comes first: a cache may still hold it
 void quantize_all(const Job& job, const TensorConstants& constants, unsigned threads,
-                  BlockTensor& out, std::span<BlockChoice> choices) {
+                  bool backwards, BlockTensor& out, std::span<BlockChoice> choices) {
   const Engine& engine = detail::engine_for(constants);
   const std::vector<Piece> pieces =
       detail::pieces_of(out.rows, out.columns, job.request.block_rows(), false);
+  const bool in_place = reads_in_place(job);
+  // Pieces are handed out in order, so threads of one speed take every n-th.
+  const std::size_t stride = detail::thread_count(threads);
+  const auto piece_of = [&](std::size_t i) {
+    if (i >= pieces.size()) return Piece{};
+    return pieces[backwards ? pieces.size() - 1 - i : i];
+  };
   detail::for_each_index<Buffers>(pieces.size(), threads, [&](std::size_t i, Buffers& buffers) {
-    quantize_piece(job, constants, engine, pieces[i], buffers, out, choices);
+    if (in_place) {
+      quantize_in_parts(job, constants, engine, piece_of(i), piece_of(i + stride), buffers, out,
+                        choices);
+    } else {
+      quantize_piece(job, constants, engine, piece_of(i), buffers, out, choices);
+    }
   });
 }
 
@@ -144,11 +242,10 @@ float measure_amax(std::span<const float> values, std::size_t rows, std::size_t 
   return Job(values, rows, columns, nearest).measure_amax(threads);
 }
 
-BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_t columns,
-                     const QuantizeOptions& options, std::span<BlockChoice> choices,
-                     unsigned threads) {
-  const Job job(values, rows, columns, options);
-  BlockTensor out;
+void quantize_into(std::span<const float> values, std::size_t rows, std::size_t columns,
+                   const QuantizeOptions& options, BlockTensor& out, std::span<BlockChoice> choices,
+                   unsigned threads) {
+  Job job(values, rows, columns, options);
   out.format = options.format;
   out.rows = rows;
   out.columns = columns;
@@ -157,11 +254,19 @@ BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_
                        rows * out.blocks_per_row()));
   }
   const TensorConstants constants = job.constants(threads);
-  resize_touched(out.values, rows * out.value_bytes_per_row(), threads);
-  resize_touched(out.scales, rows * out.blocks_per_row(), threads);
+  job.source.is_finite = job.measures_amax() && options.nonfinite == NonFinite::error;
+  detail::resize_output(out.values, rows * out.value_bytes_per_row(), threads);
+  detail::resize_output(out.scales, rows * out.blocks_per_row(), threads);
   out.amax = constants.amax;
   out.encode_constant = constants.encode_constant;
-  quantize_all(job, constants, threads, out, choices);
+  quantize_all(job, constants, threads, job.measures_amax(), out, choices);
+}
+
+BlockTensor quantize(std::span<const float> values, std::size_t rows, std::size_t columns,
+                     const QuantizeOptions& options, std::span<BlockChoice> choices,
+                     unsigned threads) {
+  BlockTensor out;
+  quantize_into(values, rows, columns, options, out, choices, threads);
   return out;
 }
 

@@ -148,6 +148,7 @@ LoadedPiece load(const MatrixSource& source, const Piece& piece, const QuantizeO
     // Elements that need no change stay where they are.
     out.x = source.values + piece.row * source.stride + piece.column;
     out.stride = source.stride;
+    if (source.is_finite) return out;
     std::uint32_t top = 0;
     for (std::size_t r = 0; r < piece.rows; ++r) {
       top = std::max(top, top_magnitude(out.x + r * out.stride, piece.columns));

@@ -34,6 +34,9 @@ struct MatrixSource {
   std::size_t stride = 0;         ///< between rows in memory
   /// Writes the piece's elements, row after row; used where values is null.
   std::function<void(const Piece&, std::span<float>)> read{};
+  /// Of values in memory: known already, so that load() of what no transform changes does not look
+  /// at them. The amax of the piece is 0 then.
+  bool is_finite = false;
 };
 
 /// Thrown by load() under NonFinite::error; the caller says where the matrix came from.
