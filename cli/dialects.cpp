@@ -48,15 +48,11 @@ std::vector<std::string_view> formats_of(const Dialect& dialect) {
   return names;
 }
 
-/// The rules of each format. The searches of a scale exist wherever the arithmetic is canonical's;
-/// they are no choice of a program.
-ordered_json rules_of(const Dialect& dialect) {
+ordered_json rules_by_format(const Dialect& dialect) {
   ordered_json all = ordered_json::object();
   for (const BlockFormat& f : block_formats()) {
-    for (const ScaleRule rule : scale_rules()) {
-      if (!searches(rule) && has_rule(dialect, f, rule))
-        all[std::string(f.name)].push_back(name_of(rule));
-    }
+    for (const ScaleRule rule : rules_of(dialect, f))
+      all[std::string(f.name)].push_back(name_of(rule));
   }
   return all;
 }
@@ -73,7 +69,7 @@ ordered_json to_json(const Dialect& d) {
           {"source", d.source},
           {"status", name_of(d.status)},
           {"formats", formats_of(d)},
-          {"rules", rules_of(d)},
+          {"rules", rules_by_format(d)},
           {"axes", axes},
           {"captures", captures_of(d)}};
 }

@@ -104,6 +104,14 @@ bool has_rule(const Dialect& dialect, const BlockFormat& format, ScaleRule rule)
   return colon == entry->npos || holds(entry->substr(colon + 1), ',', name_of(rule));
 }
 
+std::vector<ScaleRule> rules_of(const Dialect& dialect, const BlockFormat& format) {
+  std::vector<ScaleRule> rules;
+  for (const ScaleRule rule : scale_rules()) {
+    if (!searches(rule) && has_rule(dialect, format, rule)) rules.push_back(rule);
+  }
+  return rules;
+}
+
 std::string_view name_of(DialectStatus status) {
   switch (status) {
     case DialectStatus::defined:

@@ -18,7 +18,7 @@ def formats() -> list[dict[str, Any]]:
 
 def dialects() -> list[dict[str, Any]]:
     """
-    Every dialect: name, summary, formats (the block formats that its program has).
+    Every dialect: name, summary, formats (the block formats that its program has), rules (of each of these formats).
     """
 
 def captured_configurations() -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@
 #include "lowbit/block_format.hpp"
 #include "lowbit/capture.hpp"
 #include "lowbit/dialect.hpp"
+#include "lowbit/dialect_formats.hpp"
 #include "lowbit/metrics.hpp"
 #include "lowbit/sim/instruction.hpp"
 #include "module.hpp"
@@ -51,10 +52,16 @@ nb::list dialect_list() {
     d["name"] = text(dialect.name);
     d["summary"] = text(dialect.summary);
     nb::list formats;
+    nb::dict rules;
     for (const BlockFormat& format : block_formats()) {
-      if (has_format(dialect, format)) formats.append(text(format.name));
+      if (!has_format(dialect, format)) continue;
+      nb::list names;
+      for (const ScaleRule rule : rules_of(dialect, format)) names.append(text(name_of(rule)));
+      formats.append(text(format.name));
+      rules[text(format.name).c_str()] = names;
     }
     d["formats"] = formats;
+    d["rules"] = rules;
     all.append(d);
   }
   return all;
@@ -109,7 +116,8 @@ void add_records(nb::module_& m) {
         "Every block format: name, element, integer, scale, block_size, bits_per_element, rules, "
         "default_rule.");
   m.def("dialects", &dialect_list, nb::sig("def dialects() -> list[dict[str, typing.Any]]"),
-        "Every dialect: name, summary, formats (the block formats that its program has).");
+        "Every dialect: name, summary, formats (the block formats that its program has), rules (of "
+        "each of these formats).");
   m.def("captured_configurations", &captured_configurations,
         nb::sig("def captured_configurations() -> list[dict[str, typing.Any]]"),
         "Outputs of other programs that are dialects, for the tests: how each was made.");

@@ -23,13 +23,22 @@ def test_formats(listed):
         assert record["rules"] == [rule for rule in wanted["rules"] if not rule.startswith("search")]
 
 
-def test_dialects(listed):
+def test_dialects(listed, command):
     own = lowbit.dialects()
     assert [{name: record[name] for name in ("name", "summary")} for record in own] == listed["dialects"]
     everything = [record["name"] for record in lowbit.formats()]
     for record in own:
         assert record["formats"] and [name for name in everything if name in record["formats"]] == record["formats"]
+    wanted = {record["name"]: record for record in json.loads(command("dialects", "--json"))}
+    for record in own:
+        assert {name: record[name] for name in ("formats", "rules")} == {
+            name: wanted[record["name"]][name] for name in ("formats", "rules")}
     formats = {record["name"]: record["formats"] for record in own}
+    rules = {record["name"]: record["rules"] for record in own}
+    # Transformer Engine does not choose by the largest error; searches of a scale are no program's.
+    assert rules["te_ge_2.14"]["nvfp4"] == ["static_6", "mse", "mae"] and "abs_max" in rules["canonical"]["nvfp4"]
+    assert not any(rule in names for by_format in rules.values() for names in by_format.values()
+                   for rule in ("search", "optimal"))
     assert formats["canonical"] == everything
     # Transformer Engine has no MXFP4, and a dialect of MX formats no NVFP4.
     assert "nvfp4" in formats["te_ge_2.14"] and "mxfp4" not in formats["te_ge_2.14"]
