@@ -17,9 +17,11 @@ namespace lowbit {
 /// \return false too where is_valid_rule() is false
 [[nodiscard]] bool has_rule(const Dialect& dialect, const BlockFormat& format, ScaleRule rule);
 
-/// What a program offers to its users. \param dialect  the record \param format  the block format
-/// \return the rules that has_rule() accepts, in the order of scale_rules(), without the searches of
-///         a scale: these exist wherever the arithmetic is canonical's, and are no program's choice
+/// What a program offers to its users.
+/// \param dialect  the record
+/// \param format  the block format
+/// \return the rules that has_rule() accepts, in the order of scale_rules(), without the searches
+/// of a scale: these exist wherever the arithmetic is canonical's, and are no program's choice
 [[nodiscard]] std::vector<ScaleRule> rules_of(const Dialect& dialect, const BlockFormat& format);
 
 }  // namespace lowbit
