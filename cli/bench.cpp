@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::string json;
-  double seconds = 0.07;
+  double seconds = 0.065;
 };
 
 ordered_json to_json(const BenchResult& r) {

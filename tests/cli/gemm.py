@@ -392,7 +392,7 @@ def main():
                 ("gemm --a bytes.safetensors --b b.nvfp4.safetensors --model exact --out x.safetensors", 3, "dtype U8 where the exact model takes F32"),
                 (f"verify gemm {nv} --model {instruction} --output m.safetensors --search --operands-out m.safetensors", 2, "m.safetensors"),
                 (f"gemm --a a.if4.safetensors --b b.if4.safetensors --model {instruction} --out x.safetensors", 2, "expand to FP16"),
-                (f"gemm --a a.mxfp4.safetensors --b b.mxfp4.safetensors --model {instruction} --out x.safetensors", 2, "scales are ue4m3"),
+                (f"gemm --a a.mxfp4.safetensors --b b.mxfp4.safetensors --model {instruction} --out x.safetensors", 2, "scales are e8m0, not e4m3"),
                 (f"gemm {nv} --model mma.Pascal --out x.safetensors", 2, "mma.Pascal"),
                 (f"gemm {nv} --model exact --split-k 2 --out x.safetensors", 2, "no order"),
                 (f"gemm {nv} --model {instruction} --schedule none.json --out x.safetensors", 3, "none.json"),

@@ -84,7 +84,7 @@ def bounded(lowbit, folder, rows):
 
     def fits(*command, expected=0):
         code, megabytes, err = run(lowbit, folder, *command)
-        check(code in ((0, 1) if expected is None else (expected,)), f"{command}: exit {code}: {err}")
+        check(code == expected, f"{command}: exit {code}: {err}")
         check(megabytes <= LIMIT_MB, f"{command}: {megabytes} MB, more than {LIMIT_MB}")
 
     def digest(name):
@@ -148,9 +148,6 @@ def checkpoint(lowbit, folder, fits):
     done = subprocess.run([lowbit, "convert", "q.safetensors", "-o", "m.safetensors", "--to", "modelopt"], cwd=folder, capture_output=True,
                           text=True)
     check(done.returncode == 0, f"convert: {done.stderr}")
-    fits("verify", "quantize", "z.safetensors", "m.safetensors", "--dialect", "canonical", "--rule", "static_6", expected=None)
-    text = (folder / "out").read_text()
-    check("z.weight" in text and "blocks" in text, f"verify of a checkpoint says what it compared: {text}")
     fits("eval", "m.safetensors", "--reference", "z.safetensors", "--json", "stored.json")
     for metric in ("rel_l2", "max_abs_error", "zeroed_share"):
         got = metrics("stored.json")[metric]
