@@ -270,7 +270,7 @@ TEST_CASE("operands that an instruction cannot take are refused by name") {
     FAIL("accepted: " << needle);
   };
   refused(random_tensor(format("if4"), 2, 64, random), nvfp4_mma(), "expand to FP16");
-  refused(random_tensor(format("mxfp4"), 2, 64, random), nvfp4_mma(), "scales are ue4m3");
+  refused(random_tensor(format("mxfp4"), 2, 64, random), nvfp4_mma(), "scales are e8m0, not e4m3");
   refused(random_tensor(format("nvfp4_bs8"), 2, 64, random), nvfp4_mma(), "blocks are of 16");
   refused(random_tensor(format("nvint4"), 2, 64, random), nvfp4_mma(), "elements are e2m1");
   refused(nv, instruction("mma.Ada_Lovelace.m16n8k32.f32.e4m3.e4m3.f32"),
