@@ -45,7 +45,7 @@ def test_files_parts_and_verification(x, tmp_path):
     assert lowbit.verify_quantize(x, q).equal
     faulty = q.values.copy()
     faulty[2, 36] ^= 1
-    found = lowbit.verify_quantize(x, values=faulty, scales=q.scales, format="hif4")
+    found = lowbit.verify_quantize(x, values=faulty, scales=q.scales, format="hif4", columns=80)
     assert not found.equal and found.different == 1 and found.first == (2, 1)
 
 
