@@ -40,9 +40,7 @@ void EvaluatorOptions::add_to(CLI::App& command, FileArguments& files) {
                                 "Weights of columns for optimal and search: NAME.importance, or "
                                 "NAME.input for its second moments"))
       ->type_name("FILE");
-  command
-      .add_option("--scale-max", scale_max, "Largest scale: 448 or 256; of amdfp4 114688 or 65536")
-      ->type_name("M");
+  command.add_option("--scale-max", scale_max, scale_max_help)->type_name("M");
   command.add_option("--nonfinite", nonfinite, "NaN and infinities: error, saturate or skip")
       ->type_name("POLICY")
       ->capture_default_str();

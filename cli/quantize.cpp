@@ -350,10 +350,7 @@ void add_quantize(CLI::App& app) {
   command->add_flag("--transpose", options->transposed, "Quantize the transposed matrix");
   command->add_option("--amax", options->amax, "The tensor's amax, instead of measuring it")
       ->type_name("V");
-  command
-      ->add_option("--scale-max", options->scale_max,
-                   "Largest scale: 448 or 256; of amdfp4 114688 or 65536")
-      ->type_name("M");
+  command->add_option("--scale-max", options->scale_max, scale_max_help)->type_name("M");
   command
       ->add_option(
           "--scale-layout", options->scale_layout,

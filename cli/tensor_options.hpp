@@ -49,6 +49,9 @@ void add_axes_option(CLI::App& command, std::vector<std::string>& axes);
 /// Other names (formats, rules, dialects: lowbit/names.hpp); each throws Error(usage) that lists
 /// what there is.
 [[nodiscard]] NonFinite nonfinite_named(const std::string& name);
+/// Of --scale-max.
+inline constexpr const char* scale_max_help =
+    "Largest scale: 448 or 256; of amdfp4 114688 or 65536";
 [[nodiscard]] float scale_max_named(const std::string& text, const BlockFormat& format);
 [[nodiscard]] const Dtype& dtype_named(const std::string& name);
 

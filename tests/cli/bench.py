@@ -62,8 +62,8 @@ def main():
     for operation, names in (("quantize_memory", ["nvfp4", "if4", "mxfp4"]), ("quantize_measured", ["nvfp4", "if4"])):
         got = [r["format"] for r in rows if r["operation"] == operation]
         check(got == names, f"{operation}: {got}")
-    # The command takes less than 40 s: cases times the time per case, which five cases from memory take four times, which other load does not change. The rest is left for the
-    # inputs, and for repetitions that last longer.
+    # The command takes less than 40 s. Each case takes the default time, which other load does not change; the five cases from memory
+    # take four times as much. 10 s are left for the inputs and for repetitions that last longer.
     default = re.search(r"--seconds .*\]=([0-9.]+)", run("bench", "--help").stdout)
     check(default is not None and (len(rows) + 15) * float(default.group(1)) <= 30, f"{len(rows)} cases, {default and default.group(1)} s each")
     listed = run("formats").stdout

@@ -104,6 +104,14 @@ void compare(const std::vector<float>& x) {
   CHECK(values == 0);
 }
 
+/// Each number is a block of its own.
+void check_scales(const std::vector<float>& x, const std::vector<unsigned>& wanted) {
+  const BlockTensor t = quantized(x, x.size(), 1);
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) wrong += t.scales[i] != wanted[i] ? 1 : 0;
+  CHECK(wrong == 0);
+}
+
 float bf16_number(std::uint32_t bits) {
   return std::bit_cast<float>(bits << 16);
 }
@@ -219,10 +227,7 @@ TEST_CASE("HiF4: the scale byte of every BF16 number, and beside every boundary"
       for (int i = 0; i < 82; ++i, v += step) add(v);
     }
   }
-  const BlockTensor t = quantized(x, x.size(), 1);
-  std::size_t wrong = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) wrong += t.scales[i] != wanted[i] ? 1 : 0;
-  CHECK(wrong == 0);
+  check_scales(x, wanted);
 }
 
 TEST_CASE("HiF4: the FP32 number where the scale byte changes, found by bisection") {
@@ -247,10 +252,7 @@ TEST_CASE("HiF4: the FP32 number where the scale byte changes, found by bisectio
       wanted.push_back(scale(bits));
     }
   }
-  const BlockTensor t = quantized(x, x.size(), 1);
-  std::size_t wrong = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) wrong += t.scales[i] != wanted[i] ? 1 : 0;
-  CHECK(wrong == 0);
+  check_scales(x, wanted);
 }
 
 TEST_CASE("HiF4: thresholds of levels and ties of elements, at every scale, to the last bit") {
@@ -552,7 +554,7 @@ TEST_CASE("HiF4: layouts") {
   std::vector<float> x(2 * 128);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 37) - 18.0F;
   const BlockTensor t = quantized(x, 2, 128);
-  // The scale byte before the 35 bytes: 36 bytes a block.
+  // The scale byte before the 35 bytes: 36 bytes per block.
   Layout fused;
   fused.fused_blocks = 1;
   const StoredBlocks stored = pack(fused, t);

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "catch.hpp"
+#include "formats/normal_values.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/quantize_into.hpp"
@@ -16,14 +16,6 @@
 namespace {
 
 using namespace lowbit;
-
-std::vector<float> values_of(std::size_t count) {
-  std::mt19937 random(static_cast<unsigned>(count));
-  std::normal_distribution<float> normal(0.0F, 0.02F);
-  std::vector<float> values(count);
-  for (float& v : values) v = normal(random);
-  return values;
-}
 
 struct Case {
   const char* format;

@@ -15,6 +15,7 @@
 
 #include "catch.hpp"
 #include "dequantize/dequantize_with.hpp"
+#include "formats/normal_values.hpp"
 #include "lowbit/dequantize_as.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/quantize.hpp"
@@ -22,14 +23,6 @@
 namespace {
 
 using namespace lowbit;
-
-std::vector<float> values_of(std::size_t count) {
-  std::mt19937 random(static_cast<unsigned>(count));
-  std::normal_distribution<float> normal(0.0F, 0.02F);
-  std::vector<float> values(count);
-  for (float& v : values) v = normal(random);
-  return values;
-}
 
 struct Shape {
   std::size_t rows, columns;

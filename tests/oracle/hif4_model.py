@@ -10,7 +10,7 @@ def significant(x, digits):
 
 
 def quantize(x):
-    """\\param x  binary32 [rows, columns], NaN and infinities among them. \\return stored bytes [rows, 35 a block], scale bytes"""
+    """\\param x  binary32 [rows, columns], NaN and infinities among them. \\return stored bytes [rows, 35 per block], scale bytes"""
     rows, columns = x.shape
     blocks = -(-columns // 64)
     padded = np.zeros((rows, blocks * 64))

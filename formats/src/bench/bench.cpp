@@ -105,11 +105,11 @@ class Bench {
     BlockTensor tensor;
     const auto quantize_all = [&] { quantize_into(all, rows, columns, options, tensor, {}, 1); };
     add({"quantize_memory", format.name, rule, "F32", target}, all.size(),
-        4.0 + coded_bytes(format), quantize_all, repetitions);
+        4.0 + detail::coded_bytes(format), quantize_all, repetitions);
     if (format.family() != ScaleFamily::nv) return;
     options.amax.reset();
     add({"quantize_measured", format.name, rule, "F32", target}, all.size(),
-        8.0 + coded_bytes(format), quantize_all, repetitions);
+        8.0 + detail::coded_bytes(format), quantize_all, repetitions);
   }
 
   /// quantize() and dequantize() of a tensor in memory, with one thread and with one per core.
@@ -121,7 +121,7 @@ class Bench {
     const std::string_view rule = name_of(default_rule(format));
     const std::vector<float> all = repeated_values(tensor_elements);
     const std::size_t columns = 4096, rows = tensor_elements / columns;
-    const double coded = coded_bytes(format);
+    const double coded = detail::coded_bytes(format);
     BlockTensor tensor;
     std::vector<float> out(tensor_elements);
     for (const unsigned threads : std::set<unsigned>{1, detail::thread_count(0)}) {
@@ -131,10 +131,6 @@ class Bench {
       add({"dequantize_tensor", format.name, "", "F32", target, threads}, tensor_elements,
           4.0 + coded, [&] { dequantize(tensor, out, nullptr, threads); });
     }
-  }
-  /// Of an element, the share of its block's scale included.
-  [[nodiscard]] static double coded_bytes(const BlockFormat& format) {
-    return static_cast<double>(format.block_bytes() + 1) / format.block_size;
   }
   [[nodiscard]] std::vector<float> repeated_values(std::size_t count) const {
     std::vector<float> all(count);

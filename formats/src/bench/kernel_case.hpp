@@ -31,6 +31,11 @@ inline std::vector<float> bench_values(std::size_t count) {
   return values;
 }
 
+/// Of an element, the share of its block's scale and levels included.
+[[nodiscard]] inline double coded_bytes(const BlockFormat& format) {
+  return static_cast<double>(format.block_bytes() + 1) / format.block_size;
+}
+
 class KernelCase {
  public:
   /// \param elements  a multiple of every block size
@@ -64,10 +69,7 @@ class KernelCase {
 
   [[nodiscard]] std::size_t elements() const { return values_.size(); }
   [[nodiscard]] std::string_view engine() const { return engine_->name; }
-  /// Of an element, the share of its block's scale and levels included.
-  [[nodiscard]] double coded_bytes() const {
-    return static_cast<double>(format_.block_bytes() + 1) / format_.block_size;
-  }
+  [[nodiscard]] double coded_bytes() const { return detail::coded_bytes(format_); }
   [[nodiscard]] double stored_bytes() const { return input_.dtype->bits_per_element() / 8.0; }
 
   void quantize() {
