@@ -114,7 +114,9 @@ class Quantized:
 
     @property
     def level_bytes(self) -> int:
-        """Bytes of levels before the codes of each block in `values`: 3 in hif4, else 0."""
+        """
+        Bytes of levels before the codes of each block in `values`: 3 in hif4, else 0.
+        """
 
     def first_values(self, count: int) -> object:
         """The first values of row 0, at most a block of them."""
