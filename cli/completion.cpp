@@ -57,7 +57,7 @@ constexpr std::string_view body = R"(_lowbit() {{
 {paths}    esac
   done
   case $prev in
-    --format) words='{formats}' ;;
+    --format|--formats) words='{formats}' ;;
     --dialect) words='{dialects}' ;;
     *)
       case $path in

@@ -393,9 +393,11 @@ void add_eval(CLI::App& app) {
                                  "GGUF, raw"))
       ->required();
   command
-      ->add_option("--format", options->formats,
-                   "A block format and its scale rule, or a reference codec (repeatable)")
+      ->add_option("--format,--formats", options->formats,
+                   "A block format and its scale rule, or a reference codec (repeatable, or with "
+                   "commas)")
       ->type_name("F[:RULE]")
+      ->delimiter(',')
       ->allow_extra_args(false);
   files
       .reads(

@@ -376,9 +376,10 @@ void add_plan(CLI::App& app) {
       ->type_name("BITS")
       ->required();
   command
-      ->add_option("--format", options->formats,
-                   "What a layer may get (repeatable); keep: it stays as it is")
+      ->add_option("--format,--formats", options->formats,
+                   "What a layer may get (repeatable, or with commas); keep: it stays as it is")
       ->type_name("F[:RULE]")
+      ->delimiter(',')
       ->allow_extra_args(false);
   files.writes(command->add_option("-o,--output", options->output, "The recipe, - for stdout"))
       ->type_name("PATH");

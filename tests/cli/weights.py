@@ -292,6 +292,16 @@ def plans(lowbit, folder, check):
     check(chosen["layer.3.dense.weight"] == "keep" and list(chosen.values()).count("keep") == 1, f"the scaled channel's layer is kept out: {chosen}")
     again = lowbit("plan", "model.safetensors", "--budget", "10.5", *activations, *formats, "-o", "-", "--include", "layer.*dense.weight", "--threads", "1", folder=folder)
     check(json.loads(again[1]) == recipe, "the same plan on stdout and with one thread")
+    listed = lowbit("plan", "model.safetensors", "--budget", "10.5", *activations, "--formats", "nvfp4:mse,mxfp4:floor", "--formats", "keep", "-o", "-",
+                    "--include", "layer.*dense.weight", folder=folder)
+    check(listed[0] == 0 and json.loads(listed[1]) == recipe, f"the same plan of a list with commas: {listed[2]}")
+    evaluated = [lowbit("eval", "model.safetensors", *arguments, "--csv", "-", folder=folder)
+                 for arguments in (formats, ["--formats", "nvfp4:mse,mxfp4:floor,keep"], ["--format", "nvfp4:mse,mxfp4:floor", "--format", "keep"])]
+    check(evaluated[0][0] == 0 and evaluated[0] == evaluated[1] == evaluated[2], f"eval --formats: {evaluated[1][2]}")
+    for name in ("plan", "eval"):
+        for bad in ("nvfp4,nvfp5", ""):
+            code, _, err = lowbit(name, "model.safetensors", "--formats", bad, *(["--budget", "5"] if name == "plan" else []), folder=folder)
+            check(code == 2 and err.count("\n") == 1, f"{name} --formats '{bad}': {code} {err}")
     rows = rows_of(lowbit, "eval", folder / "model.safetensors", "--recipe", folder / "recipe.json", "--include", "layer.*dense.weight")
     check(abs(float(rows[-1]["bits_per_element"]) - recipe["bits_per_element"]) < 1e-9, f"eval --recipe has the plan's bits: {rows[-1]}")
     code, _, err = lowbit("quantize", "model.safetensors", "--recipe", "recipe.json", "-o", "planned.safetensors", folder=folder)
