@@ -217,8 +217,9 @@ Outcome run(const QuantizeKernel& kernel, const Case& c, HostMemory& host) {
   b.values = values.as<std::uint8_t>() + guard + c.output_offset;
   b.scales = scales.as<std::uint8_t>() + guard + c.output_offset;
   b.amax = small.as<float>();
-  b.first_nonfinite =
-      c.config.nonfinite == NonFinite::error ? small.as<std::uint64_t>() + 1 : nullptr;
+  // A kernel without policies is given finite elements alone, and reports none of the others.
+  const bool reports = kernel.features.nonfinite && c.config.nonfinite == NonFinite::error;
+  b.first_nonfinite = reports ? small.as<std::uint64_t>() + 1 : nullptr;
   if (c.given_amax) {
     small.upload(&*c.given_amax, sizeof(float), 16);
     b.given_amax = small.as<float>() + 4;

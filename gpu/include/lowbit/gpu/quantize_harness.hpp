@@ -30,7 +30,9 @@ struct QuantizeFeatures {
   bool hadamard = false;                                    ///< the 16-point transform
   bool swizzled = false;                                    ///< scales in the 128x4 layout
   bool given_amax = false;                                  ///< A given by the caller
-  bool nonfinite = false;                                   ///< the three policies of NonFinite
+  /// The three policies of NonFinite, and under `error` QuantizeBuffers::first_nonfinite. A kernel
+  /// without them sees finite elements alone, and its `first_nonfinite` is null.
+  bool nonfinite = false;
   bool any_shape = false;  ///< partial blocks, pointers of any alignment, zero-size tensors
 };
 
