@@ -276,6 +276,15 @@ TEST_CASE("quantized checkpoints are told from plain ones") {
   CHECK(convention({{"a.weight", {4, 8}, &dtype_u8},
                     {"a.weight_scale", {4, 1}, &dtype_f8_e4m3},
                     {"a.weight_scale_2", {}}}) == "modelopt");
+  // MXFP8 has the same names in both; NVFP4 beside it has not.
+  CHECK(convention({{"a.weight", {4, 32}, &dtype_f8_e4m3},
+                    {"a.weight_scale", {4, 1}, &dtype_u8},
+                    {"b.weight_packed", {4, 8}, &dtype_u8},
+                    {"b.weight_scale", {4, 1}, &dtype_f8_e4m3}}) == "compressed-tensors");
+  CHECK(convention({{"a.weight", {4, 32}, &dtype_f8_e4m3},
+                    {"a.weight_scale", {4, 1}, &dtype_u8},
+                    {"b.weight", {4, 8}, &dtype_u8},
+                    {"b.weight_scale", {4, 1}, &dtype_f8_e4m3}}) == "modelopt");
   CHECK(convention({{"a.weight", {4, 8}, &dtype_f8_e4m3}, {"a.weight_scale", {4, 1}}}) ==
         "FP8 or packed weights with weight_scale");
   CHECK(convention({{"a.weight", {4, 8}, &dtype_f8_e4m3}, {"a.weight_scale_inv", {4, 1}}}) ==

@@ -227,6 +227,22 @@ std::vector<std::filesystem::path> model_files(const std::filesystem::path& path
                           printable(path.string())));
 }
 
+namespace {
+
+/// Names of 8-bit codes are those of another convention's 4-bit codes: names of its own tell.
+const CheckpointConvention& written_by(const CheckpointConvention& found,
+                                       std::span<const TensorInfo> tensors) {
+  for (const CheckpointConvention& other : checkpoint_conventions()) {
+    const bool is_alike = other.wide_codes == found.codes && other.scales == found.scales;
+    if (!is_alike || other.codes == found.codes) continue;
+    const auto is_its_own = [&](const TensorInfo& t) { return t.name.ends_with(other.codes); };
+    if (std::any_of(tensors.begin(), tensors.end(), is_its_own)) return other;
+  }
+  return found;
+}
+
+}  // namespace
+
 std::string_view quantized_convention(std::span<const TensorInfo> tensors) {
   const auto find = [&](const std::string& name) -> const TensorInfo* {
     const auto it = std::lower_bound(
@@ -254,7 +270,8 @@ std::string_view quantized_convention(std::span<const TensorInfo> tensors) {
         if (scales == nullptr) continue;
         const bool is_per_channel =
             tensor.dtype->is_float() && scales->dtype->bits_per_element() >= 16;
-        return is_per_channel ? "FP8 or packed weights with weight_scale" : convention.name;
+        if (is_per_channel) return "FP8 or packed weights with weight_scale";
+        return written_by(convention, tensors).name;
       }
     }
     if (const auto s = stem("qweight"); s && find(*s + "scales") != nullptr) return "GPTQ or AWQ";
