@@ -76,10 +76,10 @@ vector_engines() {
   seq 100 101 | xargs -P "$(nproc)" -I{} env LOWBIT_SEED={} "$work/dev/tests/formats/test_vector_engine" "[.nightly]"
 }
 
-# The rule `optimal` against exhaustive search in exact rationals: 10^5 blocks of every NV, IF and MX format.
+# The rule `optimal` against exhaustive search in exact rationals: 10^5 blocks of every NV, IF and MX format; of one with LOWBIT_FORMAT.
 scale_search() {
   nightly_test test_scale_search
-  "$work/dev/tests/formats/test_scale_search" "[.nightly]"
+  "$work/dev/tests/formats/test_scale_search" "[.nightly]" ${LOWBIT_FORMAT:+-c "$LOWBIT_FORMAT"}
 }
 
 # 10^8 random vectors of the FP32 fused multiply-add, 6 * 10^6 beats of each other baseline, against Boost (docs/mac.md).

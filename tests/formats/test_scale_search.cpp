@@ -313,10 +313,11 @@ TEST_CASE("search:K looks at K bytes on either side") {
 TEST_CASE("10^5 blocks of every format", "[.nightly]") {
   for (const BlockFormat& format : block_formats()) {
     if (format.has_levels()) continue;
-    INFO(format.name);
-    const Report report = compare(format, Data::normal, 25000, 0, false, 10);
-    CHECK(report.blocks >= 99900);
-    CHECK(report.differing == 0);
+    DYNAMIC_SECTION(format.name) {
+      const Report report = compare(format, Data::normal, 25000, 0, false, 10);
+      CHECK(report.blocks >= 99900);
+      CHECK(report.differing == 0);
+    }
   }
 }
 
