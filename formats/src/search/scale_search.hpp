@@ -54,7 +54,9 @@ class ScaleSearch {
     const int lowest = is_mx_ ? 0 : 1;
     const int highest = static_cast<int>(t_.format->scale->max_code());
     lowest_ = std::max(lowest, base - radius);
-    highest_ = std::min(highest, base + radius);
+    // Under the byte of rceil no element is above the largest value, and up to there its values
+    // include those of every larger power of two: no larger byte has a smaller error.
+    highest_ = is_mx_ ? base : std::min(highest, base + radius);
     upper_ = std::numeric_limits<double>::infinity();
     const int middle = std::max(int{base}, lowest_) / candidate_group;
     const Stops stops = try_group(middle);
