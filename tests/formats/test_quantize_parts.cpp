@@ -157,3 +157,21 @@ TEST_CASE("a result takes the memory of an older one") {
     }
   }
 }
+
+TEST_CASE("blocks of NaN overwrite what the memory held, in every format") {
+  std::vector<float> x = values_of(3 * 130);
+  x[3] = x[140] = std::numeric_limits<float>::quiet_NaN();
+  x[389] = std::numeric_limits<float>::infinity();
+  for (const BlockFormat& format : block_formats()) {
+    INFO(format.name);
+    QuantizeOptions options;
+    options.format = &format;
+    options.nonfinite = NonFinite::propagate;
+    const BlockTensor fresh = quantize(x, 3, 130, options);
+    BlockTensor out = fresh;
+    std::fill(out.values.begin(), out.values.end(), std::uint8_t{0xA5});
+    std::fill(out.scales.begin(), out.scales.end(), std::uint8_t{0xA5});
+    quantize_into(x, 3, 130, options, out);
+    CHECK(same(out, fresh));
+  }
+}

@@ -22,11 +22,11 @@ double bf16_of(double x) {
   return to_double(bf16, from_double(bf16, x));
 }
 
-/// The least float v with v * r >= bound. The product of a float and r has 32 bits: exact here.
+/// The least float v with v * r >= bound. The product of a float and r has 32 bits: exact here. The
+/// quotient, rounded twice, is a float beside the exact one: it is v, or the float below v.
 float least_with(double r, double bound) {
   auto v = static_cast<float>(bound / r);
-  while (v * r >= bound) v = std::nextafter(v, 0.0F);
-  while (v * r < bound) v = std::nextafter(v, std::numeric_limits<float>::infinity());
+  if (v * r < bound) v = std::nextafter(v, std::numeric_limits<float>::infinity());
   return v;
 }
 
