@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the pages say of the nodes: the part `By node` of docs/mac_report.md and the data sheet's table in docs/mac.md."""
 import render
+import synth
 import units
 
 COLUMNS = (("node", "node", ""), ("unit", "unit", ""), ("format", "format", ""), ("lanes", "lanes", ""), ("recipe", "recipe", ""), ("nand2", "area, NAND2", ",.0f"), ("area_um2", "area, um2", ",.0f"),
@@ -21,6 +22,24 @@ def ratios(rows):
     pairs = {(n, c): (r, at[n, c, "nvfp4"]) for (n, c, f), r in at.items() if f == "if4" and (n, c, "nvfp4") in at}
     return {k: (r["nand2"] / o["nand2"], r["pj_per_mac"] / o["pj_per_mac"] if r["pj_per_mac"] and o["pj_per_mac"] else None, r["fmax_mhz"], o["fmax_mhz"])
             for k, (r, o) in pairs.items()}
+
+
+def both_meet(recipe, *clocks):
+    """The clock in MHz that a recipe exchanges cells for, where all of these reach it (to the picosecond), else None. Recipes that leave the
+    sizes to abc have none."""
+    name, _, target = recipe.removesuffix("+pipeline").partition("@")
+    goal_ps = int(target) if target else synth.RECIPES[name][1]
+    return 1e6 / goal_ps if name in synth.RESIZED and all(1e6 / mhz < goal_ps + 0.5 for mhz in clocks) else None
+
+
+def at_equal_clock(rows):
+    """{node: (area, energy, recipe, MHz)}: of the pairs of IF4 and NVFP4 that were made for one clock and meet it, the one of the least area."""
+    out = {}
+    for (node, recipe), (area, energy_, *clocks) in ratios(rows).items():
+        goal = both_meet(recipe, *clocks)
+        if goal and (node not in out or area < out[node][0]):
+            out[node] = area, energy_, recipe, goal
+    return out
 
 
 def factors(scaling, nm, volts):
@@ -79,8 +98,11 @@ def markdown(rows, nodes, scaling):
         lines += ["", "Rows without energy: area and clock alone were measured."]
     lines += [line for node, names in missing(rows, nodes).items() for line in ("", f"Not measured on {node}: {', '.join(names)}.")]
     lines += [line for unit, why in LEFT_OUT.items() for line in ("", f"Measured on {nodes[0]['node']} alone: {unit}; {why}.")]
-    lines += ["", "### IF4 over NVFP4", "| node | recipe | area | energy, zero delay | IF4, MHz | NVFP4, MHz |", "| --- | --- | --- | --- | --- | --- |"]
-    lines += [f"| {n} | {c} | {a:.3f} | {text(e, '.3f')} | {x:,.0f} | {y:,.0f} |" for (n, c), (a, e, x, y) in ratios(rows).items()]
+    lines += ["", "### IF4 over NVFP4", "| node | recipe | area | energy, zero delay | IF4, MHz | NVFP4, MHz | both meet, MHz |", "|" + " --- |" * 7]
+    lines += [f"| {n} | {c} | {a:.3f} | {text(e, '.3f')} | {x:,.0f} | {y:,.0f} | {text(both_meet(c, x, y), ',.0f')} |" for (n, c), (a, e, x, y) in ratios(rows).items()]
+    equal = [f"{n} {a:.3f}{f', energy {e:.3f},' if e else ''} at {mhz:,.0f} MHz ({c})" for n, (a, e, c, mhz) in at_equal_clock(rows).items()]
+    lines += ["", "At equal clock and recipe, which is where both were made for the clock of the last column and meet it, the least ratio of the areas is: "
+              + "; ".join(equal) + ". [mac_area.md](mac_area.md#if4-over-nvfp4) says what bounds the others."] if equal else []
     lines += [""] + beside(rows, nodes, scaling) + ["### Libraries"]
     for node in nodes:
         own = [r for r in rows if r["node"] == node["node"]]

@@ -79,6 +79,14 @@ def main():
     check(all(str(n["nm"]) in scaling["area_to_32nm"] and str(n["nm"]) in scaling["energy_of_volts"] for n in known + [p for p in scaling["published"] if p["nm"]]), "every node is in the table")
     pair = [dict(rows[0], unit="exact", lanes=16, format=f, node="n", recipe="area", nand2=a, pj_per_mac=e, fmax_mhz=m) for f, a, e, m in (("if4", 125.0, 2.0, 90.0), ("nvfp4", 100.0, 1.6, 100.0))]
     check(node_page.ratios(pair) == {("n", "area"): (1.25, 1.25, 90.0, 100.0)}, "IF4 over NVFP4")
+    check([node_page.both_meet(r, 200.0, 201.0) for r in ("balanced+pipeline", "compact@5000+pipeline", "compact@4900", "area", "speed+pipeline", "fastest+pipeline")] == [200.0, 200.0, None, None, None, None],
+          "a clock that both were made for and meet; area and speed are made for none, fastest for more than it reaches")
+    check(node_page.both_meet("fastest@740+pipeline", 1351.4, 1350.5) == 1e6 / 740 and node_page.both_meet("fastest@740+pipeline", 1351.4, 1350.0) is None, "to the picosecond")
+    equal = [dict(r, recipe=c, nand2=r["nand2"] * (x if r["format"] == "if4" else 1), fmax_mhz=f) for c, x, f in (("area", 0.8, 90.0), ("balanced+pipeline", 1.0, 210.0), ("compact+pipeline", 0.99, 205.0), ("fastest@4000+pipeline", 0.9, 249.0)) for r in pair]
+    check(node_page.at_equal_clock(equal) == {"n": (1.2375, 1.25, "compact+pipeline", 200.0)}, f"of the pairs at equal clock the one of the least ratio: {node_page.at_equal_clock(equal)}")
+    text = node_page.markdown(equal, [dict(known[0], node="n")], dict(scaling, published=[]))
+    check("| n | compact+pipeline | 1.238 | 1.250 | 205 | 205 | 200 |\n" in text and "| n | area | 1.000 | 1.250 | 90 | 90 |  |\n" in text and "the areas is: n 1.238, energy 1.250, at 200 MHz (compact+pipeline). " in text, "and the page says so")
+    check("At equal clock" not in node_page.markdown(equal[:2], [dict(known[0], node="n")], dict(scaling, published=[])), "nothing where no pair is at one clock")
     with open(os.path.join(ROOT, "docs", "mac.md"), encoding="utf-8") as f:
         text = f.read()
     check(text == node_page.with_data_sheet(text, everything, known), "the data sheet's table by node is what the rows say")
