@@ -4,17 +4,17 @@
 # next run.
 # usage: scripts/minimal_root.sh SUITE FOLDER [PART...]
 #   SUITE   bookworm (Debian 12) or trixie (Debian 13)
-#   PART    demo        scripts/demo.sh
-#           python      `pip install .`, and README's lines of Python
-#           libraries   the C++ libraries, installed, found by CMake and by pkg-config
+#   PART    python      `pip install .`, and README's lines of Python
 #           wheel       the wheel, repaired, in a clean virtual environment
+#           libraries   the C++ libraries, installed, found by CMake and by pkg-config, and as a folder of another project
+#           demo        scripts/demo.sh
 #           compilers   everything by each compiler that the suite offers, with warnings as errors; only where it is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=$1 root=$2
 shift 2
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(demo python libraries wheel)
+[ ${#parts[@]} -gt 0 ] || parts=(python wheel libraries demo)
 mkdir -p "$root"
 root=$(cd "$root" && pwd)
 [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase "$suite" "$root"

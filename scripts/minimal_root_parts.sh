@@ -28,6 +28,14 @@ consumers() {
     make -B -C tests/consumers/pkg_config check CXX="$3" VERSION="$version" OUT=/tmp
 }
 
+# The same program with lowbit as a folder of its project. Flags are those of the other parts, for ccache.
+folder_consumer() {
+  rm -rf /add_subdirectory
+  cmake -S tests/consumers/add_subdirectory -B /add_subdirectory -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOWBIT_SOURCE_DIR=/lowbit > /dev/null
+  cmake --build /add_subdirectory
+  /add_subdirectory/consumer
+}
+
 libraries() {
   scripts/install.sh build
   apt-get install -y -q --no-install-recommends make > /dev/null  # for the consumer of pkg-config
@@ -37,6 +45,7 @@ libraries() {
   for part in formats sim command; do cmake --install build/release --prefix /prefix --component $part > /dev/null; done
   /prefix/bin/lowbit version
   consumers /prefix /find_package g++
+  folder_consumer
 }
 
 wheel() {
