@@ -31,5 +31,5 @@ cp scripts/minimal_root_parts.sh "$root/parts.sh"
 
 mount -t proc proc "$root/proc" 2> /dev/null && trap 'umount "$root/proc"' EXIT
 chroot "$root" /usr/bin/env -u CXX -u CC -u CMAKE_CUDA_COMPILER_LAUNCHER -u CCACHE_DIR PIP_CERT=/machine-certificates.crt \
-  SSL_CERT_FILE=/machine-certificates.crt DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
+  REQUESTS_CA_BUNDLE=/machine-certificates.crt SSL_CERT_FILE=/machine-certificates.crt DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
   HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/bash /parts.sh "${parts[@]}"
