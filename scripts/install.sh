@@ -12,7 +12,7 @@ mac=(verilator libsystemc-dev)
 python=(python3-dev python3-venv)
 test=(catch2 python3 python3-numpy make "${python[@]}")
 # Without these the rest still builds and the command says what is missing.
-optional=(clang-format-14 doxygen "${mac[@]}" iverilog yosys berkeley-abc opensta valgrind libbenchmark-dev
+optional=(clang-format-14 doxygen "${mac[@]}" iverilog yosys berkeley-abc opensta valgrind libbenchmark-dev zsh
   libopenmpi-dev openmpi-bin
   qflow-tech-osu018 qflow-tech-osu035 qflow-tech-osu050)
 

@@ -9,7 +9,7 @@ from .errors import UsageError
 class Report:
     """What `verify_quantize` found. True where every byte is the same; printed, the text of `lowbit verify quantize`.
 
-    equal, dialect, rule, blocks, different (blocks), scales, codes, amax_differs, first ((row, block) or None), text.
+    equal, format, dialect, rule, blocks, different (blocks), scales, codes, amax_differs, first ((row, block) or None), text.
     agreeing: the dialects that give these very bytes. causes: (name, change, blocks) of each cause of a difference; the names
     are those of `lowbit verify quantize`.
     """
@@ -26,6 +26,23 @@ class Report:
         return self.text
 
     __repr__ = __str__
+
+
+def _any_format(x, values, scales, options):
+    """The report of the format under which the fewest blocks differ, of all that the sizes fit."""
+    reports, faults = [], []
+    for format in _lowbit.formats():
+        try:
+            reports.append(verify_quantize(x, values=values, scales=scales, format=format["name"], **options))
+        except UsageError as fault:
+            faults.append(fault)
+        if reports and reports[-1]:
+            return reports[-1]
+    if reports:
+        return min(reports, key=lambda report: report.different)
+    # A format whose sizes fit says what else is wrong.
+    others = [fault for fault in faults if "do not fit" not in str(fault)]
+    raise others[0] if others else UsageError("values and scales have the sizes of no block format; give format")
 
 
 def verify_quantize(
@@ -50,9 +67,9 @@ def verify_quantize(
     """Holds codes and scale bytes of another program to what x quantizes to, byte for byte.
 
     dump: a `Quantized`, or the path of a file that holds one; or the parts, as `quantized` takes them: values, scales, and
-    amax or tensor_scale, with format. dialect: a name; "auto" tries every dialect, reports the one with the fewest different
+    amax or tensor_scale. dialect: a name; "auto" tries every dialect, reports the one with the fewest different
     blocks, and lists all that agree; "" takes the dump's own. Parts without a rule (`rule`, or "nvfp4:mse" as format) are tried
-    with every rule, as the command does.
+    with every rule, as the command does, and parts without a format with every format that their sizes fit.
 
     >>> import lowbit, numpy
     >>> x = numpy.linspace(-4, 4, 64, dtype="float32").reshape(2, 32)
@@ -63,8 +80,16 @@ def verify_quantize(
     """
     any_rule = dump is None and rule is None and ":" not in (format or "")
     if dump is None:
-        if values is None or scales is None or format is None:
-            raise UsageError("give dump, or values, scales and format")
+        if values is None or scales is None:
+            raise UsageError("give dump, or values and scales")
+        if format is None and rule is not None:
+            raise UsageError("rule needs format, because rules belong to formats")
+        if format is None:
+            return _any_format(x, values, scales, {
+                "tensor_scale": tensor_scale, "tensor_scale_kind": tensor_scale_kind, "amax": amax, "dialect": dialect,
+                "columns": columns, "scale_max": scale_max, "block_2d": block_2d, "nonfinite": nonfinite,
+                "amax_given": amax_given, "dtype": dtype,
+            })
         dump = quantized(
             values, scales, amax, tensor_scale=tensor_scale, tensor_scale_kind=tensor_scale_kind, format=format, rule=rule,
             columns=columns, scale_max=scale_max, block_2d=block_2d,
@@ -72,7 +97,8 @@ def verify_quantize(
     elif not isinstance(dump, Quantized):
         dump = load(dump)
     array, name = as_array(x, dtype)
-    return Report(_lowbit.verify_quantize(array, name, dump, dialect, nonfinite, amax_given, any_rule))
+    facts = _lowbit.verify_quantize(array, name, dump, dialect, nonfinite, amax_given, any_rule)
+    return Report({"format": dump.format, **facts})
 
 
 def explain(x, *, block, format, dialects=("canonical",), nonfinite="error", amax=None, axis=-1, dtype=None):

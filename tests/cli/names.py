@@ -1,12 +1,46 @@
 # SPDX-License-Identifier: MIT
 """Names as users write them, and what the command says about itself: all of it follows from the parser and the registries."""
+import os
+import pty
+import select
 import shutil
 import subprocess
+import time
 
 
 def options(help_text):
     import re
     return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", help_text))
+
+
+def zsh_answers(command, folder, lines):
+    """What a terminal with zsh shows after each of these lines, which end in a tab."""
+    os.symlink(command.path, folder / "lowbit")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(folder)
+        os.execvpe("zsh", ["zsh", "-f"], {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "TERM": "dumb", "PS1": "> "})
+
+    def shown(until, seconds=20):
+        text, end = "", time.monotonic() + seconds
+        while until not in text and time.monotonic() < end:
+            if select.select([terminal], [], [], 0.1)[0]:
+                text += os.read(terminal, 4096).decode(errors="replace")
+        return text
+
+    os.write(terminal, b"unsetopt zle_bracketed_paste; autoload -U compinit; compinit -u -D; source <(lowbit completion zsh); echo rea''dy\n")
+    shown("ready\r\n")
+    answers = []
+    for line, until in lines:
+        os.write(terminal, f"{line}\t".encode())
+        answers.append(shown(until))
+        os.write(terminal, b"\x15")  # the line away
+        shown("\0", 0.3)
+    os.write(terminal, b"\x04")
+    os.close(terminal)
+    os.waitpid(child, 0)
+    (folder / "lowbit").unlink()
+    return answers
 
 
 def run(command, check, folder):
@@ -48,13 +82,27 @@ def run(command, check, folder):
         missing = [option for option in options(text) if option not in script and words]
         check(not missing, f"completion knows the options of `{words}`: {missing}")
     (folder / "completion.bash").write_text(script)
-    if shutil.which("bash"):
-        done = subprocess.run(["bash", "-c", "source completion.bash; COMP_WORDS=(lowbit quantize in --dialect fos_p); COMP_CWORD=4; _lowbit; "
-                               "echo ${COMPREPLY[@]}; COMP_WORDS=(lowbit mac r); COMP_CWORD=2; _lowbit; echo ${COMPREPLY[@]}"],
-                              cwd=folder, capture_output=True, text=True)
-        check(done.stdout.split("\n")[0] == "fos_pytorch fos_pytorch_cuda" and "run" in done.stdout.split("\n")[1].split(),
-              f"bash completes: {done.stdout} {done.stderr}")
-    check("bashcompinit" in command("completion", "zsh")[1], "zsh runs the same function")
+    for words, answer in [
+        ("quantize in --dialect fos_p", "fos_pytorch fos_pytorch_cuda"),
+        ("mac r", "run report"),
+        ("help mac r", "run report"),
+        ("help quan", "quantize"),
+        ("completion z", "zsh"),
+        ("quantize in --rule m", "mse mae"),
+        ("gemm --a-format nvfp4_bs8:m", "nvfp4_bs8:mse nvfp4_bs8:mae"),
+        ("quantize small.saf", "small.safetensors"),
+        ("quantize in --format small.saf", ""),
+        ("help small.saf", ""),
+    ]:
+        if shutil.which("bash"):
+            done = subprocess.run(["bash", "-c", f"source completion.bash; COMP_WORDS=(lowbit {words}); COMP_CWORD={len(words.split())}; "
+                                   "_lowbit; echo ${COMPREPLY[@]}"], cwd=folder, capture_output=True, text=True)
+            check(done.stdout == answer + "\n" and not done.stderr, f"bash completes `{words}`: {done.stdout} {done.stderr}")
+    if shutil.which("zsh"):
+        # A script of bash that zsh runs: words of two levels, a rule after a colon, and no complaint between them.
+        first, second = zsh_answers(command, folder, [("lowbit verify qu", "verify quantize"), ("lowbit eval --format nvfp4:ms", "nvfp4:mse")])
+        check("verify quantize" in first, f"zsh completes: {first!r}")
+        check("nvfp4:mse" in second, f"zsh completes: {second!r}")
 
     page = command("help", "--man", "quantize")[1]
     check(page.startswith(".TH lowbit-quantize 1") and all(option.replace("-", "\\-") in page for option in options(help_of["quantize"])),

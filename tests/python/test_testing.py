@@ -85,6 +85,35 @@ def test_rules_are_searched_where_none_is_named(dialect):
     assert not lowbit.verify_quantize(x, format="nvfp4:mae", **parts)
 
 
+@pytest.mark.parametrize("format", [record["name"] for record in lowbit.formats()])
+def test_formats_are_searched_where_none_is_named(format):
+    x = awkward(8, 64, seed=13)
+    q = lowbit.quantize(x, format)
+    parts = {"scales": q.scales, "amax": q.amax, "dialect": "auto"}
+    if format.startswith(("mx", "hif")):  # no number beside the blocks
+        del parts["amax"]
+    report = lowbit.verify_quantize(x, values=q.values, **parts)
+    assert report and (report.format, report.rule) == (format, q.rule) and "canonical" in report.agreeing
+    values = q.values.copy()
+    values[3, 2] ^= 1
+    report = lowbit.verify_quantize(x, values=values, **{**parts, "dialect": "canonical"})
+    assert not report and report.different == 1 and report.format == format
+
+
+def test_what_is_wrong_where_no_format_is_named(x):
+    values, scales, amax = parts(x, "nvfp4")
+    for wrong, text in [
+        ({"rule": "mse", "amax": amax}, "rule needs format"),
+        ({"amax": amax, "tensor_scale": 1.0}, "not both"),
+        ({"amax": amax, "dialect": "torchoa"}, "nearest: torchao"),
+        ({"tensor_scale": 1.0, "tensor_scale_kind": "factor"}, "tensor_scale_kind"),
+        ({"amax": amax, "scales": scales[:, :1]}, "the sizes of no block format"),
+        ({"amax": amax, "scales": None}, "values and scales"),
+    ]:
+        with pytest.raises(lowbit.UsageError, match=text):
+            lowbit.verify_quantize(x, values=values, **{"scales": scales, **wrong})
+
+
 @pytest.mark.parametrize("format", ["nvfp4", "nvfp4:mse", "if4"])
 def test_tensor_scale(format):
     """amax / C and C / amax of many tensors. In about one of seven, C times the float32 quotient is a neighbour of amax."""
