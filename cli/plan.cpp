@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -14,7 +15,10 @@
 
 #include "commands.hpp"
 #include "evaluator.hpp"
+#include "faults.hpp"
 #include "file_arguments.hpp"
+#include "lowbit/checkpoint.hpp"
+#include "lowbit/checkpoint_eval.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/evaluate.hpp"
 #include "lowbit/html.hpp"
@@ -34,9 +38,12 @@ using nlohmann::ordered_json;
 /// What is offered where nobody says: 3.5 to 8.25 bits, and the tensor as it is.
 const std::vector<std::string> default_formats{"if3:mse",      "nvfp4:mse",        "if4:mse",
                                                "if6_e2m3:mse", "mxfp8_e4m3:floor", "keep"};
+/// The same with --reference.
+const std::vector<std::string> default_stored_formats{"stored", "keep"};
 
 struct Options {
   std::vector<std::string> files;
+  std::string reference;
   double budget = 0.0;
   std::vector<std::string> formats;
   std::string output;
@@ -115,12 +122,13 @@ class Sensitivity {
   nlohmann::json json_;
 };
 
+double relative(const ErrorStatistics& s) {
+  return s.squared_error == 0.0 ? 0.0 : s.squared_error / s.squared_value;
+}
+
 /// Squared error over squared norm: of the output where the layer has a recorded input.
 double objective_of(const EvalResult& result) {
-  if (!result.output) {
-    const ErrorStatistics& s = result.errors;
-    return s.squared_error == 0.0 ? 0.0 : s.squared_error / s.squared_value;
-  }
+  if (!result.output) return relative(result.errors);
   const OutputSums& s = result.output->both;
   return s.squared_error == 0.0 ? 0.0 : s.squared_error / s.squared_output;
 }
@@ -132,25 +140,69 @@ struct Planned {
   Plan plan;
 };
 
+/// What --format names; "stored" is the blocks of a checkpoint.
+FormatSpec spec_of(const std::string& text, const Dialect& dialect, bool has_reference) {
+  if (in_lower_case(text) != "stored") return format_spec_named(text, dialect);
+  if (!has_reference) {
+    throw Error(ErrorKind::usage,
+                "--format stored: FILE is a quantized checkpoint then; give --reference ORIGINAL");
+  }
+  FormatSpec spec;
+  spec.is_stored = true;
+  return spec;
+}
+
+/// The errors of a checkpoint's weights as they are stored, by name.
+std::map<std::string, ErrorStatistics> stored_errors(const Options& options) {
+  if (options.files.size() != 1 || !options.evaluator.activations.empty() || options.raw.layout()) {
+    throw Error(ErrorKind::usage,
+                "--reference takes one checkpoint, and neither --activations nor --dtype: the "
+                "errors are those of weights");
+  }
+  const Checkpoint checkpoint = Checkpoint::open(options.files.front());
+  const Checkpoint original = Checkpoint::open(options.reference);
+  refuse_faults(checkpoint);
+  refuse_faults(original);
+  const EvalReport report = evaluate_checkpoint(
+      checkpoint, original, options.selection.rules().names, [](std::uint64_t) {});
+  std::map<std::string, ErrorStatistics> errors;
+  for (const EvalTensor& tensor : report.tensors) {
+    errors.emplace(tensor.name, tensor.results.front().errors);
+  }
+  return errors;
+}
+
 Planned planned(const Options& options) {
   const Dialect& dialect = options.evaluator.chosen_dialect();
   const SelectionRules rules = options.selection.rules();
   const Groups groups(options.groups);
+  const bool has_reference = !options.reference.empty();
   std::vector<FormatSpec> formats;
-  for (const std::string& text : options.formats)
-    formats.push_back(format_spec_named(text, dialect));
+  std::vector<FormatSpec> measured;
+  for (const std::string& text : options.formats) {
+    formats.push_back(spec_of(text, dialect, has_reference));
+    if (!formats.back().is_stored) measured.push_back(formats.back());
+  }
   const std::optional<Sensitivity> sensitivity =
       options.sensitivity.empty() ? std::nullopt
                                   : std::optional<Sensitivity>(std::in_place, options.sensitivity);
-  const Evaluator evaluator(options.evaluator, formats, std::nullopt);
+  const Evaluator evaluator(options.evaluator, measured, std::nullopt);
+  std::map<std::string, ErrorStatistics> stored;
+  if (has_reference) stored = stored_errors(options);
 
-  const std::vector<std::string> paths = expanded_paths(options.files);
+  const std::vector<std::string> paths =
+      expanded_paths(has_reference ? std::vector{options.reference} : options.files);
   std::vector<TensorFile> files;
   for (const std::string& path : paths) {
     files.push_back(TensorFile::open(path, options.raw.layout()));
     refuse_quantized(files.back(), path, rules);
   }
-  const Selection selection = select_tensors(files, paths, rules);
+  Selection selection = select_tensors(files, paths, rules);
+  if (has_reference) {
+    // Of the original, what the checkpoint holds in blocks.
+    std::erase_if(selection.taken,
+                  [&](const SelectedTensor& t) { return !stored.contains(t.tensor->name); });
+  }
   if (selection.taken.empty()) {
     throw Error(ErrorKind::usage,
                 fmt::format("{}: no float tensor to plan for; `lowbit inspect` lists what there is",
@@ -166,15 +218,22 @@ Planned planned(const Options& options) {
     const EvalTensor found = evaluator.evaluate_tensor(
         entry, paths[entry.file], [&](std::uint64_t n) { progress.advance(n); });
     PlanLayer layer{found.name, entry.tensor->elements(), {}, groups.of(found.name)};
-    for (std::size_t k = 0; k < formats.size(); ++k) {
-      const std::string label = formats[k].label();
+    auto result = found.results.begin();
+    for (const FormatSpec& format : formats) {
+      const EvalResult of_format =
+          format.is_stored ? EvalResult{stored.at(found.name), {}} : *result++;
+      const std::string label = format.label();
       layer.choices.push_back(
-          {label, found.results[k].errors.bits,
-           sensitivity ? sensitivity->of(found.name, label) : objective_of(found.results[k])});
+          {label, of_format.errors.bits,
+           sensitivity ? sensitivity->of(found.name, label) : objective_of(of_format)});
     }
     paired += found.input.empty() ? 0 : 1;
     out.inputs.push_back(found.input);
     out.layers.push_back(std::move(layer));
+  }
+  if (stored.size() > out.layers.size()) {
+    out.notes.push_back(fmt::format("{} of {} weights in blocks are not among those selected",
+                                    stored.size() - out.layers.size(), stored.size()));
   }
   if (evaluator.has_inputs() && paired == 0) {
     throw Error(ErrorKind::usage,
@@ -207,6 +266,7 @@ std::string as_recipe(const Options& options, const Planned& found) {
                     {"lower_bound", plan.lower_bound},
                     {"gap", plan.gap()},
                     {"notes", found.notes}};
+  if (!options.reference.empty()) json["reference"] = options.reference;
   json["layers"] = ordered_json::array();
   for (std::size_t i = 0; i < found.layers.size(); ++i) {
     const PlanLayer& layer = found.layers[i];
@@ -342,7 +402,9 @@ void run(Options& options) {
   if (!(options.budget > 0.0) || !std::isfinite(options.budget)) {
     throw Error(ErrorKind::usage, "--budget: the bits per element are a positive number");
   }
-  if (options.formats.empty()) options.formats = default_formats;
+  if (options.formats.empty()) {
+    options.formats = options.reference.empty() ? default_formats : default_stored_formats;
+  }
   std::optional<OutputFile> file;
   if (!options.output.empty() && options.output != "-") file.emplace(options.output);
   std::optional<OutputFile> page;
@@ -372,6 +434,11 @@ void add_plan(CLI::App& app) {
                                  "safetensors (or *.index.json, or a folder of them), .npy, .npz, "
                                  "GGUF, raw"))
       ->required();
+  files
+      .reads(command->add_option("--reference", options->reference,
+                                 "FILE is a quantized checkpoint of this model: `stored` is what "
+                                 "it holds, the other formats are of the original"))
+      ->type_name("PATH");
   command->add_option("--budget", options->budget, "Average bits per element, scales included")
       ->type_name("BITS")
       ->required();
@@ -404,7 +471,7 @@ void add_plan(CLI::App& app) {
   std::string defaults;
   for (const std::string& format : default_formats) defaults += " " + format;
   command->footer("Which tensors:\n" + std::string(selection_help()) +
-                  "\nFormats where none is given:" + defaults);
+                  "\nFormats where none is given:" + defaults + "\nwith --reference: stored keep");
   command->callback([options] { run(*options); });
 }
 

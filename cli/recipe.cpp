@@ -34,6 +34,12 @@ Recipe Recipe::read(const std::string& path, const Dialect& dialect) {
     refuse("is no recipe: \"recipe\": 1 and \"layers\" with \"name\" and \"format\" are needed");
   }
   for (const auto& [name, format] : formats) {
+    if (format == "stored") {
+      throw Error(ErrorKind::usage,
+                  fmt::format("{}: the layer \"{}\" stays as its checkpoint stores it, which no "
+                              "recipe makes; plan without --reference",
+                              printable(path), printable(name)));
+    }
     recipe.layers_.emplace(name, format_spec_named(format, dialect));
   }
   return recipe;

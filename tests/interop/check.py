@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import importlib.util
 import json
+import math
 import pathlib
 import struct
 import subprocess
@@ -422,6 +423,59 @@ def faults(lowbit, folder):
     check(code == 0 and json.loads(out)["tensors"][0]["name"] == q + "weight", "the damaged weight is not ranked first")
 
 
+def plans(lowbit, folder):
+    """Two scale bytes of one weight exchanged: eval ranks the weight first, plan takes it from the original and the others as they are stored."""
+    v = "model.layers.0.self_attn.v_proj.weight"
+    for convention, budget in (("modelopt", "6"), ("compressed_tensors", "6.5")):
+        where = folder / f"planned_{convention}"
+        where.mkdir()
+        for path in (DATA / convention).iterdir():
+            (where / path.name).write_bytes(path.read_bytes())
+        entries, metadata = tensors.read(where / "model.safetensors")
+        dtype, shape, data = entries[v + "_scale"]
+        row = 48 * shape[1]
+        changed = bytearray(data)
+        changed[row + 1], changed[row + 3] = data[row + 3], data[row + 1]
+        check(bytes(changed) != data, "the test's scale bytes differ")
+        plan = ["plan", where, "--reference", ORIGINAL, "--budget", budget, "-o", folder / "stored.json"]
+        for swapped in (False, True):
+            if swapped:
+                entries[v + "_scale"] = (dtype, shape, bytes(changed))
+                tensors.write(where / "model.safetensors", entries, metadata)
+            code, out, err = lowbit(*plan)
+            recipe = json.loads((folder / "stored.json").read_text())
+            kept = {layer["name"] for layer in recipe["layers"] if layer["format"] == "keep"}
+            scored = json.loads(lowbit("eval", where, "--reference", ORIGINAL, "--json", "-", "--sort", "sqnr_db")[1])["tensors"]
+            check(code == 0 and len(recipe["layers"]) == len(scored) == 7 and recipe["bits_per_element"] <= float(budget), f"plan of {convention}: {code} {err}")
+            check((scored[0]["name"] == v) == swapped and (kept == {v}) == swapped, f"{convention}, swapped {swapped}: {scored[0]['name']}, kept {kept}")
+            check(recipe["reference"] == str(ORIGINAL), "the recipe names the original")
+            of = {t["name"]: t for t in scored}
+            for layer in recipe["layers"]:
+                stored, keep = layer["choices"]
+                t = of[layer["name"]]
+                result = t["results"][0]
+                check(stored["format"] == "stored" and math.isclose(stored["error"], result["rel_l2"] ** 2, rel_tol=1e-12)
+                      and math.isclose(stored["bits"], result["bits_per_element"] * layer["elements"], rel_tol=1e-12), f"{layer['name']}: {stored} {result}")
+                check((keep["format"], keep["error"], keep["bits"]) == ("keep", 0, 16 * layer["elements"]), f"{layer['name']}: {keep}")
+    mixed = lowbit(*plan[:-1], "-", "--formats", "stored,nvfp4:mse,mxfp8_e4m3:floor", "--include", "self_attn")
+    recipe = json.loads(mixed[1])
+    check(mixed[0] == 0 and {layer["name"]: layer["format"] for layer in recipe["layers"]}[v] == "mxfp8_e4m3:floor" and len(recipe["layers"]) == 4,
+          f"formats of the original beside what is stored: {recipe['layers']}")
+    # A scale byte that is NaN has no error to weigh.
+    entries[v + "_scale"] = (dtype, shape, b"\x7f" + data[1:])
+    tensors.write(where / "model.safetensors", entries, metadata)
+    lowbit(*plan)
+    check({layer["name"]: layer["format"] for layer in json.loads((folder / "stored.json").read_text())["layers"]}[v] == "keep", "NaN is kept out")
+    for words, expected, part in ((["plan", ORIGINAL, "--budget", "6", "--format", "stored"], 2, "give --reference"),
+                                  ([*plan, "--activations", ORIGINAL / "model.safetensors"], 2, "neither --activations"),
+                                  (["plan", where, where, *plan[2:]], 2, "one checkpoint"), (["plan", where, "--reference", folder / "absent", *plan[4:]], 3, "absent"),
+                                  ([*plan, "--include", "lm_head"], 2, "none of the"), (["plan", ORIGINAL, *plan[2:]], 2, "no weights in blocks"),
+                                  (["quantize", ORIGINAL / "model.safetensors", "-o", folder / "never.safetensors", "--recipe", folder / "stored.json"], 2, "checkpoint stores"),
+                                  (["plan", where, "--budget", "6"], 2, "quantized already")):
+        code, _, err = lowbit(*words)
+        check(code == expected and err.count("\n") == 1 and part in err, f"{words}: {code} {err}")
+
+
 def shards(lowbit, folder):
     """A folder of two shards, whole, cut short, contradicting itself: one line per fault, exit code 3; what is left is worked on."""
     entries, metadata = tensors.read(DATA / "modelopt/model.safetensors")
@@ -520,6 +574,7 @@ def main():
             experts(lowbit, folder)
             conversions(lowbit, folder)
             faults(lowbit, folder)
+            plans(lowbit, folder)
             shards(lowbit, folder)
     print(f"{len(failures)} failures" if failures else "all checks passed")
     return 1 if failures else 0
