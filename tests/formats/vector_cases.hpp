@@ -148,6 +148,23 @@ inline std::vector<Data> all_data(std::size_t size, std::size_t blocks, std::uin
         },
         largest * 448.0F);
   }
+  // Of E2M3 the largest element is above the range by about half a gap, the largest error that an
+  // element within the range has: either may have the larger error by a last place.
+  add(
+      "errors of the largest element",
+      [&](std::size_t i) {
+        const std::size_t block = i / size;
+        const float unit =
+            std::ldexp(random() % 2 != 0 ? -1.0F : 1.0F, -static_cast<int>(block % 8));
+        const auto moved = [&](float v) {
+          return std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) +
+                                      static_cast<std::uint32_t>(random() % 17) - 8U);
+        };
+        if (i % size == block % size) return unit * moved(7.75F);
+        if ((i + 1) % size == block % size) return unit * moved(6.25F);
+        return unit * static_cast<float>(random() % 49) / 16.0F;
+      },
+      7.5F * 448.0F);
   // Neighbours of such boundaries.
   add("near ties", [&](std::size_t i) {
     const std::size_t block = i / size;

@@ -63,6 +63,7 @@ struct FourOverSix {
   static constexpr std::uint32_t second_mask = 7;  ///< of the second candidate's code without sign
   static constexpr bool second_is_signed = false;
   static constexpr bool second_has_negative_zero = true;
+  static constexpr bool may_exceed = false;
   /// Half a gap from 3 to 4, in a scale that is at most 1.5 * 17/15 larger than the first one.
   static constexpr float second_error = 0.85F;
 
@@ -120,6 +121,15 @@ struct FloatOrInteger {
   static constexpr bool clamps = largest_integer / 16 >= 0.5F;
   static constexpr bool is_e2m0 = Float == e2m0;
   static constexpr int m = Float.mantissa_bits;
+  static constexpr float largest = value_table<Float>[Float.max_code()];
+  static constexpr float half_gap = (largest - value_table<Float>[Float.max_code() - 1]) / 2;
+  /// Of E2M3 the largest |y|, 17/16 of the largest element, may have a larger error than any that
+  /// is rounded to an element has, and with both candidates the same one: what is above the range.
+  /// Above this bound it has, by far more than the D of undecided_below(), which both errors may
+  /// be off. What lies below it is clamped, too, or its error is half a gap or less.
+  static constexpr bool may_exceed = largest / 16 > half_gap;
+  static constexpr float exceeds_above = largest + half_gap + 0x1p-12F;
+  static_assert(!may_exceed || largest / largest_integer / 2 < half_gap);
 
   /// 2^23, and what makes code() of fl(k + aligner) the integer k. Of E2M0 it is the word itself;
   /// others add word >> (23 - m), which is 150 << m where the sum's bits from there on are 0:
@@ -194,6 +204,7 @@ class SelectKernel {
   static constexpr std::size_t block_bytes = is_packed ? size / 2 : size;
   static constexpr BlockChoice first = Pair::first;
   static constexpr BlockChoice second = Pair::second;
+  static constexpr bool decides_by_top = rule == ScaleRule::abs_max && Pair::may_exceed;
 
   explicit SelectKernel(const TensorConstants& t)
       : t_(t),
@@ -208,6 +219,7 @@ class SelectKernel {
     HWY_ALIGN float inverse[2][group_blocks];
     HWY_ALIGN float scale[2][group_blocks];
     HWY_ALIGN float weight[group_blocks];
+    HWY_ALIGN float top[decides_by_top ? group_blocks : lanes];
     HWY_ALIGN std::uint32_t byte[2][group_blocks];
     std::uint32_t zero;
     std::uint32_t served;
@@ -232,6 +244,7 @@ class SelectKernel {
       const auto other = pair_.prepare(h, s);
       hn::Store(hn::IfThenZeroElse(empty, inv), d, out.inverse[0] + k);
       hn::Store(hn::IfThenZeroElse(empty, other.inverse), d, out.inverse[1] + k);
+      if constexpr (decides_by_top) hn::Store(b, d, out.top + k);
       hn::Store(s.scale, d, out.scale[0] + k);
       hn::Store(other.scale, d, out.scale[1] + k);
       hn::Store(rule == ScaleRule::mse ? hn::Mul(other.weight, other.weight) : other.weight, d,
@@ -317,6 +330,9 @@ class SelectKernel {
     undecided &= served;
     std::uint32_t redo = ~(prepared.served | prepared.zero) & 0xFFFFU;
     if (HWY_UNLIKELY(undecided != 0)) {
+      if constexpr (decides_by_top) {
+        if (repeats_dialect()) decide_by_top(prepared, chosen, undecided);
+      }
       if (!repeats_dialect()) redo |= undecided;
       for (; undecided != 0; undecided &= undecided - 1) {
         const auto k = static_cast<std::size_t>(std::countr_zero(undecided));
@@ -367,12 +383,34 @@ class SelectKernel {
   static constexpr float bound =
       undecided_below(rule, largest_y, largest_error<Pair::format>(), Pair::second_error);
 
+  /// Blocks whose largest element has the largest error of both candidates: the dialect's own
+  /// operations for this element alone, of all blocks side by side.
+  HWY_INLINE void decide_by_top(const Prepared& prepared, std::uint32_t& chosen,
+                                std::uint32_t& undecided) const {
+    const DF d;
+    std::uint32_t decided = 0, is_second = 0;
+    HWY_UNROLL(1)
+    for (std::size_t k = 0; k < group_blocks; k += lanes) {
+      const VF top = hn::Load(d, prepared.top + k);
+      const VF y = hn::Mul(top, hn::Load(d, prepared.inverse[0] + k));
+      const VF value = scaled(set(Pair::largest), hn::Load(d, prepared.scale[0] + k));
+      const VF value2 =
+          pair_.expanded(scaled(set(Pair::largest_integer), hn::Load(d, prepared.scale[1] + k)));
+      decided |= mask_bits(hn::Gt(y, set(Pair::exceeds_above))) << k;
+      is_second |= mask_bits(hn::Lt(error(value2, top), error(value, top))) << k;
+    }
+    decided &= undecided;
+    undecided &= ~decided;
+    chosen = (chosen & ~decided) | (is_second & decided);
+  }
+
   /// Whether the dialect's own operations, one after another, give the second candidate the smaller
   /// error. All of them round magnitudes as they round numbers with a sign.
   HWY_INLINE bool second_is_better(const float* HWY_RESTRICT x, const Prepared& prepared,
                                    std::size_t k) const {
     const DF d;
     HWY_ALIGN float e[2][size];
+    VF top = hn::Zero(d), top2 = hn::Zero(d);
     for (std::size_t i = 0; i < size; i += lanes) {
       const VF magnitude = hn::Abs(hn::LoadU(d, x + k * size + i));
       const VF y = hn::Mul(magnitude, set(prepared.inverse[0][k]));
@@ -380,13 +418,22 @@ class SelectKernel {
       const VF q2 = Pair::value(magnitude, y, set(prepared.inverse[1][k]));
       const VF value = scaled(q, prepared.scale[0][k]);
       const VF value2 = pair_.expanded(scaled(q2, prepared.scale[1][k]));
-      hn::Store(error(value, magnitude), d, e[0] + i);
-      hn::Store(error(value2, magnitude), d, e[1] + i);
+      if constexpr (rule == ScaleRule::abs_max) {
+        top = hn::Max(top, error(value, magnitude));
+        top2 = hn::Max(top2, error(value2, magnitude));
+      } else {
+        hn::Store(error(value, magnitude), d, e[0] + i);
+        hn::Store(error(value2, magnitude), d, e[1] + i);
+      }
+    }
+    if constexpr (rule == ScaleRule::abs_max) {
+      return hn::GetLane(hn::MaxOfLanes(d, top2)) < hn::GetLane(hn::MaxOfLanes(d, top));
     }
     return total(e[1]) < total(e[0]);
   }
-  HWY_INLINE VF scaled(VF q, float scale) const {
-    return hn::Mul(hn::Mul(q, set(scale)), set(t_.scaled_amax));
+  HWY_INLINE VF scaled(VF q, float scale) const { return scaled(q, set(scale)); }
+  HWY_INLINE VF scaled(VF q, VF scale) const {
+    return hn::Mul(hn::Mul(q, scale), set(t_.scaled_amax));
   }
   HWY_INLINE VF error(VF value, VF magnitude) const {
     VF difference;
@@ -401,7 +448,6 @@ class SelectKernel {
   }
   [[nodiscard]] float total(const float* e) const {
     constexpr int count = static_cast<int>(size);
-    if constexpr (rule == ScaleRule::abs_max) return *std::max_element(e, e + count);
     return ordered_sum(t_.dialect->error_order, t_.input_type, e, count, count);
   }
   /// Whether error() does the operations that the dialect does.
