@@ -130,7 +130,11 @@ std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, 
                          nearest_text(word, subcommand_names(*at)));
     }
   }
-  return {};
+  if (error.get_exit_code() == 0) return {};  // --help
+  std::string text = error.what();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  if (at != &app) text = name + ": " + text;
+  return fmt::format("{}; `{} --help` says how", text, name);
 }
 
 }  // namespace lowbit::cli

@@ -11,8 +11,9 @@ namespace lowbit::cli {
 /// `lowbit help [SUBCOMMAND...]`, `lowbit version` and `lowbit completion SHELL`.
 void add_help(CLI::App& app);
 
-/// One line for a word that the parser does not know: the nearest subcommands or options.
-/// \param error  what the parser said; its own text where that is no unknown word
+/// One line for what the parser refuses: the nearest subcommands or options of a word that it does
+/// not know, else its own text; empty where it only asks for help.
+/// \param error  what the parser said
 [[nodiscard]] std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error,
                                            int argc, const char* const* argv);
 

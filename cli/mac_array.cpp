@@ -14,6 +14,7 @@
 #include "file_arguments.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/names.hpp"
 #include "lowbit/output_file.hpp"
 #include "lowbit/sim/array.hpp"
 #include "lowbit/sim/mac_figures.hpp"
@@ -158,12 +159,7 @@ ArrayRun simulate(const Options& options, const std::string& format_name,
                   [[maybe_unused]] const BlockTensor& w, bool print) {
   ArrayRun run{options.array, format_name, options.quantizer, {}, {}, {}};
   sim::ArrayConfig& array = run.config;
-  const BlockFormat* format = find_block_format(format_name);
-  if (format == nullptr) {
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("--format {}: no such format; `lowbit formats` lists them", format_name));
-  }
+  const BlockFormat* format = &block_format_named(format_name);
   run.unit = take_unit(options, format_name, format->block_size, array);
   array.lanes = format->block_size;
   array.beat_bytes = format->block_size * format->bits_per_element() / 8;

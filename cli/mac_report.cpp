@@ -26,6 +26,7 @@
 #include "lowbit/sim/mac_accuracy.hpp"
 #include "lowbit/sim/mac_operands.hpp"
 #include "lowbit/tensor_file.hpp"
+#include "mac_format.hpp"
 #include "progress.hpp"
 
 namespace lowbit::cli {
@@ -257,9 +258,7 @@ void report(Options o) {
   spec["weight"] = o.weight;
   spec["accumulator_rows"] = accumulator_rows;
   for (const std::string& name : o.formats) {
-    const BlockFormat* format = sim::find_mac_format(name);
-    if (format == nullptr)
-      throw Error(ErrorKind::usage, "--formats: no format " + name + "; see lowbit formats");
+    const BlockFormat* format = &mac_format_named("--formats", name);
     for (const std::string& unit : o.units) check_parameters(o, unit, *format);
     spec["formats"].push_back(find_block_format(name) == format
                                   ? block_entry(o, *format, input, weight, cache)

@@ -12,12 +12,14 @@
 #include "installed_files.hpp"
 #include "lowbit/block_tensor_file.hpp"
 #include "lowbit/error.hpp"
+#include "lowbit/names.hpp"
 #include "lowbit/sim/exact.hpp"
 #include "lowbit/sim/mac_compiler.hpp"
 #include "lowbit/sim/mac_model.hpp"
 #include "lowbit/sim/mac_simulator.hpp"
 #include "lowbit/sim/mac_stimulus.hpp"
 #include "lowbit/sim/mac_vectors.hpp"
+#include "mac_format.hpp"
 
 namespace lowbit::cli {
 namespace {
@@ -53,12 +55,8 @@ MacShape shape_of(const Options& o, const BlockFormat* found) {
   }
   if (found == nullptr) {
     const std::string name(o.format.empty() ? default_format(*unit) : o.format);
-    found = find_mac_format(name);
-    if (found == nullptr)
-      throw Error(ErrorKind::usage, "--format " + name +
-                                        ": unknown; `lowbit formats` lists them, and " +
-                                        "baselines have int8, int4, bf16, fp8_e4m3, int8_int4");
-  } else if (!o.format.empty() && o.format != found->name) {
+    found = &mac_format_named("--format", name);
+  } else if (!o.format.empty() && in_lower_case(o.format) != found->name) {
     throw Error(ErrorKind::usage,
                 fmt::format("--format {}, but the tensors are {}", o.format, found->name));
   }

@@ -71,9 +71,17 @@ def run(command, check, folder):
         ("quantise small.safetensors", "nearest: quantize,"),
         ("help evall", "nearest: eval,"),
         ("verify quantise x y", "nearest: quantize,"),
+        ("mac run --unit lut --format int44", "no format int44; nearest: int4,"),
+        ("mac run --format IF44", "nearest: if4,"),
+        ("mac array --layer 1,2,3 --format if44", "nearest: if4,"),
+        # What the parser says of itself is one line, too.
+        ("", "A subcommand is required; `lowbit --help` says how"),
+        ("eval", "lowbit eval: FILE is required; `lowbit eval --help` says how"),
+        ("mac run --lanes x", "--lanes = x; `lowbit mac run --help` says how"),
+        ("completion fish", "fish not in {bash,zsh}; `lowbit completion --help` says how"),
     ]:
         code, _, error = command(*words.split())
-        check(code == 2 and answer in error and error.count("\n") == 1, f"`{words}` names the nearest: {error}")
+        check(code == 2 and answer in error and error.count("\n") == 1, f"`{words}` says what is there: {error}")
     code, _, error = command("inspect", "smal.safetensors")
     check(code == 3 and "small.safetensors" in error and error.count("\n") == 1, f"a missing file names the nearest one: {error}")
 
