@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,41 @@ std::vector<float> blocks(const std::vector<std::vector<float>>& given) {
 
 using Bytes = std::vector<std::uint8_t>;
 
+/// The code nearest to y >= 0, of two as near the even one. \param values  of codes 0, 1, ...
+unsigned nearest(const std::vector<double>& values, double y) {
+  unsigned best = 0;
+  for (unsigned code = 1; code < values.size(); ++code) {
+    const double d = std::fabs(values[code] - y);
+    const double least = std::fabs(values[best] - y);
+    if (d < least || (d == least && code % 2 == 0)) best = code;
+  }
+  return best;
+}
+
+/// ALTO's arithmetic once more, one binary32 operation after another (docs/formats.md).
+struct Alto {
+  std::vector<double> scales, elements{0, 0.5, 1, 1.5, 2, 3, 4, 6};
+  float decode = 0.0F;
+  explicit Alto(float amax) : decode(std::max(amax / 688128.0F, 1e-30F)) {
+    for (int code = 0; code < 255; ++code) {
+      scales.push_back(code < 8 ? std::ldexp(code, -17)
+                                : std::ldexp(8 + code % 8, code / 8 - 18));
+    }
+  }
+  [[nodiscard]] unsigned scale_of(float h) const { return std::max(1U, nearest(scales, h)); }
+  [[nodiscard]] unsigned scale(float b) const {
+    const float quotient = b / decode;
+    return scale_of(quotient / 6.0F);
+  }
+  [[nodiscard]] float product(unsigned byte) const {
+    return static_cast<float>(scales[byte]) * decode;
+  }
+  [[nodiscard]] unsigned code(float x, unsigned byte) const {
+    const float y = x / product(byte);
+    return nearest(elements, std::fabs(y)) | (std::signbit(x) ? 8U : 0U);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("alto: the bytes and values that ALTO's functions gave for 24 rows") {
@@ -103,6 +139,63 @@ TEST_CASE("alto: scales of every size") {
   CHECK(back[1] == x[1]);
   CHECK(back[16] == x[16]);
   CHECK(same_bits(back[17], -0.0F));
+}
+
+TEST_CASE("alto: ties of scales and elements, in the order of its operations") {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> mantissa(1.0F, 2.0F);
+  const std::vector<float> ties{0.25F, 0.75F, 1.25F, 1.75F, 2.5F, 3.5F, 5.0F};
+  std::size_t differing = 0, other_orders = 0, other_products = 0, other_values = 0;
+  for (int run = 0; run < 300; ++run) {
+    const float amax = std::ldexp(mantissa(random), run % 41 - 20);
+    const Alto alto(amax);
+    std::vector<std::vector<float>> given{{-amax}};
+    for (int k = 1; k < 16; ++k) {
+      // A block whose largest element is as far as binary32 can say between two scales, or a
+      // neighbour of that.
+      const unsigned byte = 20 + random() % 200;
+      const double middle = (alto.scales[byte] + alto.scales[byte + 1]) / 2;
+      auto b = static_cast<float>(middle * alto.decode * 6);
+      for (unsigned step = random() % 3; step > 0; --step) b = std::nextafter(b, 0.0F);
+      std::vector<float> block{b};
+      const float product = alto.product(alto.scale(b));
+      for (const float tie : ties) {
+        const float x = tie * product;
+        block.push_back(random() % 2 == 0 ? x : -x);
+        if (block.back() > b || block.back() < -b) block.pop_back();
+      }
+      given.push_back(block);
+    }
+    const std::vector<float> x = blocks(given);
+    const BlockTensor t = coded(x, 1, "alto");
+    const std::vector<float> back = values_of(t, "alto");
+    for (std::size_t k = 0; k < given.size(); ++k) {
+      float b = 0.0F;
+      for (std::size_t i = 0; i < 16; ++i) b = std::max(b, std::fabs(x[k * 16 + i]));
+      const unsigned byte = alto.scale(b);
+      differing += t.scales[k] != byte ? 1 : 0;
+      other_orders += alto.scale_of(b / 6.0F / alto.decode) != byte ? 1 : 0;
+      for (std::size_t i = 0; i < 16; ++i) {
+        const float v = x[k * 16 + i];
+        const unsigned code = alto.code(v, byte);
+        const unsigned stored = t.values[(k * 16 + i) / 2] >> (4 * (i % 2)) & 15U;
+        differing += stored != code ? 1 : 0;
+        const float inverse = 1.0F / alto.product(byte);
+        other_products += nearest(alto.elements, std::fabs(v * inverse)) != (code & 7U) ? 1 : 0;
+        const float value = static_cast<float>(alto.elements[code & 7U]) * alto.product(byte);
+        differing += std::fabs(back[k * 16 + i]) != value ? 1 : 0;
+        other_values += static_cast<float>(alto.elements[code & 7U] * alto.scales[byte] *
+                                           double{amax} / 688128.0) != value
+                            ? 1
+                            : 0;
+      }
+    }
+  }
+  CHECK(differing == 0);
+  // Another order of the divisions, a product with the reciprocal, and values rounded once differ.
+  CHECK(other_orders > 0);
+  CHECK(other_products > 0);
+  CHECK(other_values > 0);
 }
 
 TEST_CASE("alto: zeros, subnormal amax, NaN and infinities") {
