@@ -7,7 +7,7 @@
 #   PART    python      `pip install .`, and README's lines of Python
 #           wheel       the wheel, repaired, in a clean virtual environment
 #           libraries   the C++ libraries, installed, found by CMake and by pkg-config, and as a folder of another project
-#           demo        scripts/demo.sh
+#           demo        scripts/demo.sh, and the command installed
 #           compilers   everything by each compiler that the suite offers, with warnings as errors; only where it is named
 set -euo pipefail
 cd "$(dirname "$0")/.."

