@@ -73,8 +73,7 @@ struct Alto {
   float decode = 0.0F;
   explicit Alto(float amax) : decode(std::max(amax / 688128.0F, 1e-30F)) {
     for (int code = 0; code < 255; ++code) {
-      scales.push_back(code < 8 ? std::ldexp(code, -17)
-                                : std::ldexp(8 + code % 8, code / 8 - 18));
+      scales.push_back(code < 8 ? std::ldexp(code, -17) : std::ldexp(8 + code % 8, code / 8 - 18));
     }
   }
   [[nodiscard]] unsigned scale_of(float h) const { return std::max(1U, nearest(scales, h)); }

@@ -461,6 +461,12 @@ def plans(lowbit, folder):
     recipe = json.loads(mixed[1])
     check(mixed[0] == 0 and {layer["name"]: layer["format"] for layer in recipe["layers"]}[v] == "mxfp8_e4m3:floor" and len(recipe["layers"]) == 4,
           f"formats of the original beside what is stored: {recipe['layers']}")
+    turned = json.loads(lowbit(*plan[:-1], "-", "--formats", "mxfp8_e4m3:floor,nvfp4:mse,stored", "--include", "self_attn")[1])
+    choices = [[{c["format"]: c for c in layer["choices"]} for layer in r["layers"]] for r in (recipe, turned)]
+    check(choices[0] == choices[1] and len(turned["layers"][0]["choices"]) == 3, "the order of formats changes a choice")
+    plain = json.loads(lowbit("plan", ORIGINAL, "--budget", "16", "-o", "-", "--formats", "mxfp8_e4m3:floor,nvfp4:mse", "--include", "self_attn.*weight")[1])
+    own = [{c["format"]: c for c in layer["choices"]} for layer in plain["layers"]]
+    check(own == [{f: c for f, c in layer.items() if f != "stored"} for layer in choices[0]], "formats of the original are those of its own plan")
     # A scale byte that is NaN has no error to weigh.
     entries[v + "_scale"] = (dtype, shape, b"\x7f" + data[1:])
     tensors.write(where / "model.safetensors", entries, metadata)
