@@ -147,6 +147,37 @@ TEST_CASE("the recorded kernels' dialects are served") {
   }
 }
 
+TEST_CASE("selection in amdfp4 on small tensors, in the blocks of the least normal scales") {
+  // There the scalar engine's squares of errors leave the normal numbers first: not before A is
+  // below 2^-16, where the kernels end.
+  constexpr std::size_t blocks = 2048;
+  const auto scratch = std::make_unique<BlockScratch>();
+  const BlockFormat* const format = find_block_format("amdfp4");
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0.0F, 1.0F);
+  std::size_t served = 0;
+  for (const ScaleRule rule : {ScaleRule::mse, ScaleRule::mae, ScaleRule::abs_max}) {
+    const cases::Request request{format, rule, &canonical};
+    for (int exponent = -12; exponent >= -32; exponent -= 2) {
+      const float amax = std::ldexp(1.25F, exponent);
+      std::vector<float> x(16 * blocks);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        x[i] = std::ldexp(normal(random), exponent - 26 - static_cast<int>(i / 16 % 8));
+      }
+      const TensorConstants t = request.constants(amax);
+      if (vector_engine(t) == nullptr) continue;
+      ++served;
+      const Coded wanted = run_engine(scalar_engine(*format), t, x.data(), blocks, *scratch);
+      for (const VectorTarget& target : vector_targets()) {
+        const Forced forced(target);
+        INFO(target.name << ": " << request.name() << ", amax 1.25 * 2^" << exponent);
+        CHECK(run_engine(*vector_engine(t), t, x.data(), blocks, *scratch) == wanted);
+      }
+    }
+  }
+  CHECK(served == 9);
+}
+
 TEST_CASE("every number of blocks and every misalignment gives the scalar engine's bytes") {
   const auto scratch = std::make_unique<BlockScratch>();
   for (const VectorTarget& target : vector_targets()) {
