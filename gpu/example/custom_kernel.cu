@@ -86,7 +86,9 @@ int main(int argc, char** argv) {
         in, b.amax, b.values, b.scales, blocks, broken);
   };
   try {
-    const gpu::VerifyResult result = gpu::verify_quantize(mine, {});
+    // 1/6 and a division by 6 differ in the last bit, which matters where a scale is a tie: that
+    // takes more blocks than the short list of shapes has.
+    const gpu::VerifyResult result = gpu::verify_quantize(mine, {.elements = 10'000'000});
     std::printf("%llu elements in %llu cases, %llu mismatches\n",
                 static_cast<unsigned long long>(result.compared),
                 static_cast<unsigned long long>(result.cases),
