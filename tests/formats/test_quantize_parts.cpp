@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tensors in memory, which are quantized part by part while the next part is read: the bytes of
+// Tensors in memory, which are quantized while the memory is asked for later elements: the bytes of
 // pieces that are quantized by themselves, whatever the memory held before.
 #include <algorithm>
 #include <bit>
@@ -30,9 +30,10 @@ constexpr Case cases[] = {
 struct Shape {
   std::size_t rows, columns;
 };
-/// Parts of a row, the last one short and padded; several rows to a part; one part; a part that
-/// ends with the row.
-constexpr Shape shapes[] = {{3, 10001}, {2, 8208}, {9, 1000}, {40, 190}, {5, 4096}, {1, 70000}};
+/// Rows that end within a block, and rows of whole blocks; pieces of several rows and of one;
+/// pieces shorter than what is asked for ahead, as long, and longer.
+constexpr Shape shapes[] = {{3, 10001}, {2, 8208}, {9, 1000},  {40, 190},   {5, 4096},
+                            {1, 70000}, {2, 4128}, {700, 192}, {2, 131104}, {1, 32}};
 
 QuantizeOptions request(const Case& c) {
   QuantizeOptions options;
@@ -107,9 +108,12 @@ TEST_CASE("parts of a tensor give the bytes of tensors of their own") {
   }
 }
 
-TEST_CASE("what is not finite is found in every part") {
-  constexpr Shape shape{3, 10001};
-  for (const std::size_t column : {0U, 4095U, 4096U, 8191U, 8192U, 10000U}) {
+TEST_CASE("what is not finite is found wherever it is") {
+  // The last columns are in a block that is not whole, in a group of blocks that is not, and whole.
+  const std::size_t columns = GENERATE(10001U, 10144U, 10240U);
+  const Shape shape{3, columns};
+  for (const std::size_t column :
+       {std::size_t{0}, std::size_t{511}, std::size_t{4096}, std::size_t{6144}, columns - 1}) {
     std::vector<float> x = values_of(shape.rows * shape.columns);
     x[shape.columns + column] = std::numeric_limits<float>::infinity();
     x[2 * shape.columns] = std::numeric_limits<float>::quiet_NaN();

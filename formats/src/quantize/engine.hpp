@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "lowbit/block_trace.hpp"
@@ -41,6 +42,12 @@ struct BlockRun {
   /// of the run's matrix at original[r * original_stride + c], without padding.
   const float* original = nullptr;
   std::size_t original_stride = 0;
+  /// For engines that read ahead: elements that are read next, for which the memory is asked while
+  /// these are quantized.
+  std::span<const float> ahead{};
+  /// For engines that read ahead: not null where nobody has looked for NaN and infinities. The
+  /// engine sets it where it finds one, and leaves the rest of the run.
+  bool* found_nonfinite = nullptr;
 
   /// Columns of a block that are not padding.
   [[nodiscard]] std::size_t columns_of(std::size_t block, std::size_t block_size) const {
@@ -73,6 +80,7 @@ struct Engine {
   std::uint8_t (*choose)(const TensorConstants&, const float* x, int count, BlockScratch&);
   void (*encode)(const TensorConstants&, std::uint8_t scale_byte, const float* x, int count,
                  BlockScratch&, std::uint8_t* codes);
+  bool reads_ahead = false;  ///< quantize() knows BlockRun::ahead and BlockRun::found_nonfinite
 };
 
 /// By the element formats alone. \throws Error(usage) for element formats that it does not know.

@@ -121,92 +121,51 @@ void quantize_piece(const Job& job, const TensorConstants& constants, const Engi
   scatter_blocks(b.codes.data(), b.scales.data(), b.choices.data(), run, piece.row, out, choices);
 }
 
-/// Elements that are quantized while as many others are read: both fit in a core's L1 cache.
-constexpr std::size_t part_elements = std::size_t{1} << 12;
+/// Elements that the memory is asked for before they are quantized: enough time for the memory, and
+/// less than a core's L2 cache holds.
+constexpr std::size_t ahead_elements = std::size_t{1} << 12;
 
-/// Whether parts of the matrix are read where they lie, by rows.
-bool reads_in_place(const Job& job) {
-  return job.request.options().transforms.empty() && job.request.block_rows() == 1;
+/// Whether the engine can be left to read pieces of the matrix where they lie.
+bool reads_ahead(const Job& job, const TensorConstants& constants, const Engine& engine) {
+  return engine.reads_ahead && job.request.options().transforms.empty() &&
+         job.request.block_rows() == 1 && job.request.columns() % job.request.block_size() == 0 &&
+         constants.range_exponent == 0;
 }
 
-/// The parts of a piece, in order: whole rows, or parts of one row, which are multiples of every
-/// block size.
-template <typename Take>
-void for_each_part(const Piece& piece, const Take& take) {
-  if (piece.columns > part_elements) {
-    for (std::size_t r = 0; r < piece.rows; ++r) {
-      for (std::size_t c = 0; c < piece.columns; c += part_elements) {
-        take(Piece{piece.row + r, piece.column + c, 1, std::min(part_elements, piece.columns - c)});
-      }
-    }
-    return;
-  }
-  const std::size_t rows = part_elements / piece.columns;
-  for (std::size_t r = 0; r < piece.rows; r += rows) {
-    take(Piece{piece.row + r, piece.column, std::min(rows, piece.rows - r), piece.columns});
-  }
+/// The first elements of a piece.
+std::span<const float> first_elements(const Job& job, const Piece& piece) {
+  return {job.source.values + piece.row * job.source.stride,
+          std::min(piece.rows * piece.columns, ahead_elements)};
 }
 
-/// The elements that a part begins with, at most `part_elements` of them.
-std::span<const float> elements_of(const Job& job, const Piece& part) {
-  return {job.source.values + part.row * job.source.stride + part.column,
-          std::min(part.rows * part.columns, part_elements)};
-}
-
-/// Asks the memory for elements that are read soon.
-void ask_for(std::span<const float> elements) {
-  constexpr std::size_t line = 64 / sizeof(float);
-  for (std::size_t i = 0; i < elements.size(); i += line) __builtin_prefetch(elements.data() + i);
-}
-
-/// The same as one call of the engine. A few blocks are quantized at a time, and after each of them
-/// the memory is asked for a share of what comes `next`: all of it at once would make the processor
-/// wait.
-void quantize_and_ask(const Engine& engine, const TensorConstants& constants, const BlockRun& run,
-                      detail::BlockScratch& scratch, const CodedRun& out,
-                      std::span<const float> next) {
-  constexpr std::size_t step = 32;
-  const auto size = static_cast<std::size_t>(constants.format->block_size);
-  const bool is_whole = run.last_columns == size && run.importance == nullptr &&
-                        run.random0 == nullptr && run.random1 == nullptr && !run.nonfinite;
-  if (!is_whole || next.empty()) return engine.quantize(constants, run, scratch, out);
+/// Elements are read once, while the memory is asked for later ones. \param after  what this thread
+/// will probably read after the piece, or nothing \return whether all elements were finite; else
+/// the output is not whole
+bool quantize_ahead(const Job& job, const TensorConstants& constants, const Engine& engine,
+                    const Piece& piece, const Piece& after, Buffers& b, BlockTensor& out,
+                    std::span<BlockChoice> choices) {
+  const std::size_t size = job.request.block_size();
   const std::size_t block_bytes = constants.format->block_bytes();
-  const std::size_t share = next.size() / (run.blocks / step + 1) + 1;
-  for (std::size_t k = 0; k < run.blocks; k += step) {
-    ask_for(next.first(std::min(share, next.size())));
-    next = next.subspan(std::min(share, next.size()));
-    BlockRun some = run;
-    some.x = run.x + k * size;
-    some.blocks = some.blocks_per_row = std::min(step, run.blocks - k);
-    engine.quantize(constants, some, scratch,
-                    {out.codes + k * block_bytes, out.scales + k,
-                     out.choices == nullptr ? nullptr : out.choices + k});
-  }
-}
-
-/// Part by part, each while the next one is on its way from memory. \param after  what this thread
-/// will probably read after the piece, or nothing
-void quantize_in_parts(const Job& job, const TensorConstants& constants, const Engine& engine,
-                       const Piece& piece, const Piece& after, Buffers& b, BlockTensor& out,
-                       std::span<BlockChoice> choices) {
-  const auto size = job.request.block_size();
-  const std::size_t blocks = out.blocks_per_row();
-  const std::size_t block_bytes = out.value_bytes_per_row() / blocks;
-  Piece part;
-  const auto one = [&](const Piece& next) {
-    if (part.rows != 0) {
-      const LoadedPiece loaded = job.load(part, b.values);
-      const BlockRun run = detail::run_of(loaded, job.request, constants, b.blocks);
-      const std::size_t block = part.row * blocks + part.column / size;
-      quantize_and_ask(engine, constants, run, *b.scratch,
-                       {out.values.data() + block * block_bytes, out.scales.data() + block,
-                        choices.empty() ? nullptr : choices.data() + block},
-                       next.rows == 0 ? std::span<const float>() : elements_of(job, next));
-    }
-    part = next;
+  bool found_nonfinite = false;
+  BlockRun all = detail::run_of(
+      {piece, job.source.values + piece.row * piece.columns, piece.columns, false, 0.0F},
+      job.request, constants, b.blocks);
+  if (!job.source.is_finite) all.found_nonfinite = &found_nonfinite;
+  const auto take = [&](std::size_t first, std::size_t blocks, std::span<const float> ahead) {
+    BlockRun run = all;
+    run.x = all.x + first * size;
+    run.blocks = run.blocks_per_row = blocks;
+    run.ahead = ahead;
+    const std::size_t at = piece.row * out.blocks_per_row() + first;
+    engine.quantize(constants, run, *b.scratch,
+                    {out.values.data() + at * block_bytes, out.scales.data() + at,
+                     choices.empty() ? nullptr : choices.data() + at});
   };
-  for_each_part(piece, one);
-  one(after);
+  const std::size_t last = std::min(all.blocks, ahead_elements / size);
+  const std::size_t first = all.blocks - last;
+  if (first != 0) take(0, first, {all.x + last * size, first * size});
+  if (!found_nonfinite) take(first, last, first_elements(job, after));
+  return !found_nonfinite;
 }
 
 /// Pieces are whole rows: threads write to different places. \param backwards  what was read last
@@ -216,7 +175,7 @@ void quantize_all(const Job& job, const TensorConstants& constants, unsigned thr
   const Engine& engine = detail::engine_for(constants);
   const std::vector<Piece> pieces =
       detail::pieces_of(out.rows, out.columns, job.request.block_rows(), false);
-  const bool in_place = reads_in_place(job);
+  const bool ahead = reads_ahead(job, constants, engine);
   // Pieces are handed out in order, so threads of one speed take every n-th.
   const std::size_t stride = detail::thread_count(threads);
   const auto piece_of = [&](std::size_t i) {
@@ -224,12 +183,12 @@ void quantize_all(const Job& job, const TensorConstants& constants, unsigned thr
     return pieces[backwards ? pieces.size() - 1 - i : i];
   };
   detail::for_each_index<Buffers>(pieces.size(), threads, [&](std::size_t i, Buffers& buffers) {
-    if (in_place) {
-      quantize_in_parts(job, constants, engine, piece_of(i), piece_of(i + stride), buffers, out,
-                        choices);
-    } else {
-      quantize_piece(job, constants, engine, piece_of(i), buffers, out, choices);
+    // What is not finite is left to the policy.
+    if (ahead && quantize_ahead(job, constants, engine, piece_of(i), piece_of(i + stride), buffers,
+                                out, choices)) {
+      return;
     }
+    quantize_piece(job, constants, engine, piece_of(i), buffers, out, choices);
   });
 }
 

@@ -19,6 +19,7 @@ const Engine* engine(const TensorConstants& t) {
   static const Engine served = [&] {
     Engine e = scalar_engine(*t.format);
     e.name = hwy::TargetName(HWY_TARGET);
+    e.reads_ahead = true;
     e.top_magnitude = top_bits;
     e.quantize = quantize_groups<Kernel>;
     e.measure = measure_groups<Kernel>;

@@ -13,6 +13,7 @@
 
 #include "quantize/engine.hpp"
 #include "quantize/vector/lanes-inl.hpp"
+#include "quantize/vector/top_magnitude-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lowbit::detail::HWY_NAMESPACE {
@@ -42,6 +43,21 @@ inline void redo_blocks(const TensorConstants& t, const BlockRun& run, BlockScra
   }
 }
 
+/// Asks for elements `first` to `first + count` of what is read next, as far as there are so many.
+/// They go to the L2 cache: more of them can be under way than to the L1 cache.
+HWY_INLINE void ask_for(std::span<const float> ahead, std::size_t first, std::size_t count) {
+  constexpr std::size_t line = 64 / sizeof(float);
+  const std::size_t end = std::min(ahead.size(), first + count);
+  for (; first < end; first += line) __builtin_prefetch(ahead.data() + first, 0, 2);
+}
+
+/// Whether the caller is told of an element that is not finite.
+inline bool finds_nonfinite(const BlockRun& run, std::size_t first, std::size_t count) {
+  constexpr std::uint32_t infinity = 0x7F800000U;
+  if (run.found_nonfinite == nullptr || top_bits(run.x + first, count) < infinity) return false;
+  return *run.found_nonfinite = true;
+}
+
 /// \tparam Kernel  constructible from TensorConstants. prepare(x, scales, prepared) finds the
 /// scales of sixteen blocks of Kernel::size elements, encode(x, prepared, codes, scales) their
 /// codes, Kernel::block_bytes per block.
@@ -68,18 +84,21 @@ void quantize_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch
   std::size_t k = 0;
   while (run.blocks - k >= group_blocks) {
     const std::size_t groups = std::min(together, (run.blocks - k) / group_blocks);
+    if (finds_nonfinite(run, k * size, groups * group_blocks * size)) return;
     for (std::size_t g = 0; g < groups; ++g) {
       const std::size_t at = k + g * group_blocks;
       kernel.prepare(run.x + at * size, out.scales + at, prepared[g]);
     }
     for (std::size_t g = 0; g < groups; ++g, k += group_blocks) {
+      ask_for(run.ahead, k * size, group_blocks * size);
       const GroupResult result =
           kernel.encode(run.x + k * size, prepared[g], out.codes + k * bytes, out.scales + k);
       if (result.redo != 0 || out.choices != nullptr) finish(k, group_blocks, result);
     }
   }
   const std::size_t rest = run.blocks - k;
-  if (rest == 0) return;
+  if (rest == 0 || finds_nonfinite(run, k * size, rest * size)) return;
+  ask_for(run.ahead, k * size, rest * size);
   HWY_ALIGN float x[group_blocks * size] = {};
   HWY_ALIGN std::uint8_t codes[group_blocks * bytes];
   HWY_ALIGN std::uint8_t scales[group_blocks];
