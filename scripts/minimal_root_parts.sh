@@ -34,10 +34,11 @@ consumers() {
 
 # The same program with lowbit as a folder of its project. Flags are those of the other parts, for ccache.
 folder_consumer() {
-  rm -rf /add_subdirectory
-  cmake -S tests/consumers/add_subdirectory -B /add_subdirectory -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOWBIT_SOURCE_DIR=/lowbit > /dev/null
-  cmake --build /add_subdirectory
-  /add_subdirectory/consumer
+  local build=build/add_subdirectory
+  rm -rf "$build"
+  cmake -S tests/consumers/add_subdirectory -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOWBIT_SOURCE_DIR=/lowbit > /dev/null
+  cmake --build "$build"
+  "$build/consumer"
 }
 
 libraries() {
