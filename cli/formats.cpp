@@ -12,6 +12,8 @@
 #include "commands.hpp"
 #include "lowbit/bench.hpp"
 #include "lowbit/block_format.hpp"
+#include "lowbit/dialect.hpp"
+#include "lowbit/dialect_formats.hpp"
 #include "lowbit/error.hpp"
 #include "lowbit/names.hpp"
 #include "lowbit/printable.hpp"
@@ -54,18 +56,24 @@ std::vector<std::string> rules_of(const BlockFormat& format) {
   return rules;
 }
 
-/// Those that no vector kernel serves. Searches have vectors of their own, over scale bytes.
-std::vector<std::string> scalar_rules_of(const BlockFormat& format) {
-  std::vector<std::string> rules;
-  for (const ScaleRule rule : scale_rules()) {
-    QuantizeOptions options;
-    options.format = &format;
-    options.rule = rule;
-    if (is_valid_rule(format, rule) && !searches(rule) && !has_vector_kernel(options)) {
-      rules.emplace_back(lowbit::name_of(rule));
+/// What the dialect's program has and no vector kernel serves, as FORMAT:RULE,RULE. Searches have
+/// vectors of their own, over scale bytes.
+std::vector<std::string> scalar_formats_of(const Dialect& dialect) {
+  std::vector<std::string> formats;
+  for (const BlockFormat& format : block_formats()) {
+    std::vector<std::string_view> rules;
+    for (const ScaleRule rule : scale_rules()) {
+      QuantizeOptions options;
+      options.format = &format;
+      options.rule = rule;
+      options.dialect = &dialect;
+      if (has_rule(dialect, format, rule) && !searches(rule) && !has_vector_kernel(options)) {
+        rules.push_back(lowbit::name_of(rule));
+      }
     }
+    if (!rules.empty()) formats.push_back(fmt::format("{}:{}", format.name, fmt::join(rules, ",")));
   }
-  return rules;
+  return formats;
 }
 
 /// Numbers as JSON numbers, the others as strings: JSON has no NaN and no infinity.
@@ -150,10 +158,10 @@ void show_all() {
     fmt::print("{:<10}{:<6}{:<10}{:<10}{:<6}{:<24}{}\n", f->name, f->bits, f->exponent_bits,
                f->mantissa_bits, f->bias, to_double(*f, f->max_code()), name_of(f->specials));
   }
-  fmt::print("\nno vector kernel yet, so quantized and evaluated at the scalar engine's speed:\n");
-  for (const BlockFormat& f : block_formats()) {
-    const std::vector<std::string> rules = scalar_rules_of(f);
-    if (!rules.empty()) fmt::print("  {:<14}{}\n", f.name, fmt::join(rules, " "));
+  fmt::print("\nno vector kernel, so quantized and evaluated at the scalar engine's speed:\n");
+  for (const Dialect& d : dialects()) {
+    const std::vector<std::string> formats = scalar_formats_of(d);
+    if (!formats.empty()) fmt::print("  {:<36}{}\n", d.name, fmt::join(formats, " "));
   }
   fmt::print(
       "  (optimal and search:K, in every format, look at sixteen scale bytes at once instead)\n");

@@ -22,6 +22,7 @@ struct Request {
   const BlockFormat* format;
   ScaleRule rule;
   const Dialect* dialect;
+  bool has_other_axis = false;  ///< whether the dialect is canonical with one other value
 
   [[nodiscard]] std::size_t block_size() const {
     return static_cast<std::size_t>(format->block_size);
@@ -61,11 +62,12 @@ inline std::vector<Request> all_requests() {
   std::vector<Request> requests;
   for (const BlockFormat& format : block_formats()) {
     for (const ScaleRule rule : scale_rules()) {
-      const auto add = [&](const Dialect& dialect) {
-        if (is_valid_rule(format, rule, &dialect)) requests.push_back({&format, rule, &dialect});
+      const auto add = [&](const Dialect& dialect, bool has_other_axis) {
+        if (!is_valid_rule(format, rule, &dialect)) return;
+        requests.push_back({&format, rule, &dialect, has_other_axis});
       };
-      for (const Dialect& dialect : dialects()) add(dialect);
-      for (const Dialect& dialect : one_value_dialects()) add(dialect);
+      for (const Dialect& dialect : dialects()) add(dialect, false);
+      for (const Dialect& dialect : one_value_dialects()) add(dialect, true);
     }
   }
   return requests;
@@ -74,7 +76,7 @@ inline std::vector<Request> all_requests() {
 /// Those of them that some kernel may serve, so that the others cost no time.
 inline std::vector<Request> served_requests() {
   std::vector<Request> requests = all_requests();
-  std::erase_if(requests, [](const Request& r) { return r.format->block_size % 16 != 0; });
+  std::erase_if(requests, [](const Request& r) { return r.format->block_size % 8 != 0; });
   return requests;
 }
 

@@ -153,8 +153,7 @@ class Bench {
       if (dtype != &dtype_f32 || !is_first) continue;
       std::vector<float> out(chunk_elements);
       add({"dequantize", format.name, "", dtype->name,
-           format.block_size % 16 == 0 && !format.has_levels() ? detail::vector_target_name()
-                                                               : std::string_view("scalar")},
+           detail::can_expand(format) ? detail::vector_target_name() : std::string_view("scalar")},
           chunk_elements, 4.0 + kernel.coded_bytes(), [&] { kernel.dequantize(out); });
     }
   }

@@ -90,9 +90,7 @@ class KernelCase {
   /// What quantize() made. The table of values is not made anew: its few dozen microseconds are
   /// spent once per tensor, and tensors are larger than this one.
   void dequantize(std::span<float> out) {
-    if (format_.block_size % 16 != 0 || format_.has_levels()) {
-      return lowbit::dequantize(coded_, out, nullptr, 1);
-    }
+    if (!can_expand(format_)) return lowbit::dequantize(coded_, out, nullptr, 1);
     expand(format_, coded_.values.data(), coded_.scales.data(), coded_.scales.size(), table_,
            out.data());
   }

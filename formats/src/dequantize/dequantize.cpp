@@ -58,7 +58,7 @@ void expand_row(const BlockTensor& t, std::size_t r, detail::ValueTable& table, 
   std::copy_n(last.data(), rest, out + whole * size);
 }
 
-/// Of blocks that are not a multiple of sixteen elements, or have levels.
+/// Of blocks that expand() does not serve.
 void look_up_row(const BlockTensor& t, std::size_t r, detail::ValueTable& table, float* out) {
   const BlockFormat& format = *t.format;
   const auto size = static_cast<std::size_t>(format.block_size);
@@ -100,7 +100,7 @@ void dequantize_with(const BlockTensor& t, std::span<float> out, unsigned thread
       expand_part(i * step, std::min(count, (i + 1) * step), *table);
     });
   };
-  const bool expands = size % 16 == 0 && !t.format->has_levels();
+  const bool expands = detail::can_expand(*t.format);
   if (expands && t.columns % size == 0) {
     const std::size_t bytes = t.value_bytes_per_row() / t.blocks_per_row();
     return parts(t.scales.size(), chunk_elements / size,

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "lowbit/error.hpp"
+#include "transform/transforms.hpp"
 
 namespace lowbit {
 namespace {
@@ -36,7 +37,7 @@ class Hadamard final : public Transform {
 
 }  // namespace
 
-void hadamard_transform(std::span<float> values, InputType type) {
+void detail::transform_one_by_one(std::span<float> values, InputType type) {
   for (std::size_t base = 0; base + hadamard_points <= values.size(); base += hadamard_points) {
     std::array<float, hadamard_points> sum{};
     for (unsigned i = 0; i < hadamard_points; ++i) {

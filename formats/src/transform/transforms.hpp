@@ -4,12 +4,17 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "lowbit/input_type.hpp"
 #include "lowbit/quantize.hpp"
 #include "lowbit/transform.hpp"
 
 namespace lowbit::detail {
+
+/// hadamard_transform() without vectors, for groups that hold NaN or infinity, and for tests.
+void transform_one_by_one(std::span<float> values, InputType type);
 
 /// \param points  16 or more, a power of two; 0: all columns
 [[nodiscard]] std::shared_ptr<Transform> rotation(std::size_t points, std::uint64_t seed);

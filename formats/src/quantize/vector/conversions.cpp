@@ -35,6 +35,12 @@ void widen_bf16(const std::byte* bytes, std::size_t count, float* out) {
   HWY_DYNAMIC_DISPATCH(widen_bf16)(bytes, count, out);
 }
 
+bool can_expand(const BlockFormat& format) {
+  if (format.has_levels()) return false;
+  const int bits = format.element->bits;
+  return format.block_size % 16 == 0 || (format.block_size == 8 && (bits == 3 || bits == 4));
+}
+
 void expand(const BlockFormat& format, const std::uint8_t* codes, const std::uint8_t* scales,
             std::size_t blocks, ValueTable& values, float* out) {
   const auto size = static_cast<std::size_t>(format.block_size);

@@ -8,6 +8,7 @@
 #endif
 
 #include <bit>
+#include <limits>
 
 #include "quantize/element_rounding.hpp"
 #include "quantize/vector/lanes-inl.hpp"
@@ -74,8 +75,8 @@ struct E2m0Rounding {
 /// The low bits of the code that `mask` names, with the sign of x in the highest of `bits` bits
 /// where it is not among them.
 template <int bits = 4>
-HWY_INLINE VU with_sign(VU code, VF x, std::uint32_t mask = (1U << (bits - 1)) - 1) {
-  return select_bits(set_bits(mask), code, hn::ShiftRight<32 - bits>(bits_of(x)));
+HWY_INLINE VU with_sign(VU code, VF x, VU mask = set_bits((1U << (bits - 1)) - 1)) {
+  return select_bits(mask, code, hn::ShiftRight<32 - bits>(bits_of(x)));
 }
 
 /// A negative zero of y loses its sign where the dialect drops it.
@@ -106,12 +107,16 @@ HWY_INLINE VU e2m1_rounded_code(VF y) {
 #endif
 }
 
+/// Elements have `reach`: codes() is right where |y| is below it.
+inline constexpr float any_magnitude = std::numeric_limits<float>::infinity();
+
 /// Elements of E2M1. \tparam clamps  whether |y| may be 7 or more
 template <bool keeps_zero_sign, bool clamps>
 struct E2m1Elements {
   static constexpr const ElementFormat& format = e2m1;
   static constexpr bool is_packed = true;
   static constexpr float largest = 6.0F;
+  static constexpr float reach = clamps ? any_magnitude : 7.0F;
   static HWY_INLINE VU codes(VF x, VF inverse) {
     const VF y = hn::Mul(x, inverse);
     const VF clamped = clamps ? hn::Min(hn::Abs(y), set(largest)) : y;
@@ -127,6 +132,8 @@ template <const ElementFormat& Format, bool clamps>
 struct SignedIntegers {
   static constexpr const ElementFormat& format = Format;
   static constexpr bool is_packed = Format.bits == 4;
+  static constexpr float reach =
+      clamps ? any_magnitude : value_table<Format>[Format.max_code()] + 0.5F;
   static HWY_INLINE VU codes(VF x, VF inverse) {
     constexpr float largest = value_table<Format>[Format.max_code()];
     VF y = hn::Mul(x, inverse);
@@ -148,6 +155,7 @@ template <const ElementFormat& Format>
 struct MagnitudeIntegers {
   static constexpr const ElementFormat& format = Format;
   static constexpr bool is_packed = false;
+  static constexpr float reach = any_magnitude;
   static HWY_INLINE VU codes(VF x, VF inverse) {
     constexpr float largest = value_table<Format>[Format.max_code()];
     const VF magnitude = hn::Min(hn::Abs(hn::Mul(x, inverse)), set(largest));
@@ -161,6 +169,7 @@ template <const ElementFormat& Format, bool keeps_zero_sign>
 struct ByteElements {
   static constexpr const ElementFormat& format = Format;
   static constexpr bool is_packed = false;
+  static constexpr float reach = any_magnitude;
   static HWY_INLINE VU codes(VF x, VF inverse) {
     constexpr int dropped = 23 - Format.mantissa_bits;
     constexpr std::uint32_t half = (std::uint32_t{1} << (dropped - 1)) - 1;

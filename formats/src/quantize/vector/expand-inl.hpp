@@ -49,10 +49,55 @@ HWY_INLINE void expand_sixteen(const std::uint8_t* HWY_RESTRICT codes,
 #endif
 }
 
-/// \param size  elements per block, a multiple of sixteen
+/// Eight codes. \param row  sixteen values
+HWY_INLINE void expand_eight(const std::uint8_t* HWY_RESTRICT codes, const float* HWY_RESTRICT row,
+                             float* HWY_RESTRICT out) {
+#if LOWBIT_IS_AVX512 || HWY_TARGET == HWY_AVX2
+  std::int32_t word;
+  std::memcpy(&word, codes, 4);
+  const __m256i shifts = _mm256_set_epi32(28, 24, 20, 16, 12, 8, 4, 0);
+  // A permutation reads the low three bits, a blend the highest one.
+  const __m256i index = _mm256_srlv_epi32(_mm256_set1_epi32(word), shifts);
+  const __m256 fourth = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));
+  _mm256_storeu_ps(
+      out, _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(row), index),
+                            _mm256_permutevar8x32_ps(_mm256_loadu_ps(row + 8), index), fourth));
+#else
+  for (int i = 0; i < 4; ++i) {
+    out[2 * i] = row[codes[i] & 15];
+    out[2 * i + 1] = row[codes[i] >> 4];
+  }
+#endif
+}
+
+/// Blocks of eight.
+inline void expand_codes_of_eight(const std::uint8_t* HWY_RESTRICT codes,
+                                  const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
+                                  ValueTable& values, float* HWY_RESTRICT out) {
+  std::size_t k = 0;
+#if LOWBIT_IS_AVX512
+  const __m512i shifts = _mm512_set_epi32(28, 24, 20, 16, 12, 8, 4, 0, 28, 24, 20, 16, 12, 8, 4, 0);
+  for (; k + 2 <= blocks; k += 2, codes += 8, out += 16) {
+    const float* const lower = values.row(scales[k]);
+    const float* const upper = values.row(scales[k + 1]);
+    std::int32_t low, high;
+    std::memcpy(&low, codes, 4);
+    std::memcpy(&high, codes + 4, 4);
+    const __m512i words = _mm512_mask_set1_epi32(_mm512_set1_epi32(low), 0xFF00, high);
+    // A permutation reads the low four bits of each index alone.
+    const __m512i index = _mm512_srlv_epi32(words, shifts);
+    const __m512 first = _mm512_permutexvar_ps(index, _mm512_loadu_ps(lower));
+    _mm512_storeu_ps(out, _mm512_mask_permutexvar_ps(first, 0xFF00, index, _mm512_loadu_ps(upper)));
+  }
+#endif
+  for (; k < blocks; ++k, codes += 4, out += 8) expand_eight(codes, values.row(scales[k]), out);
+}
+
+/// \param size  elements per block: eight or a multiple of sixteen
 inline void expand_codes(const std::uint8_t* HWY_RESTRICT codes,
                          const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
                          std::size_t size, ValueTable& values, float* HWY_RESTRICT out) {
+  if (size == 8) return expand_codes_of_eight(codes, scales, blocks, values, out);
   for (std::size_t k = 0; k < blocks; ++k) {
     const float* const row = values.row(scales[k]);
     for (std::size_t i = 0; i < size; i += 16, codes += 8, out += 16) {
@@ -170,11 +215,43 @@ HWY_INLINE void expand_block(const std::uint8_t* HWY_RESTRICT codes, std::size_t
   }
 }
 
-/// The same as expand_codes() of codes that take a byte each.
+/// Blocks of eight codes of three bits.
+inline void expand_three_bits_of_eight(const std::uint8_t* HWY_RESTRICT codes,
+                                       const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
+                                       ValueTable& values, float* HWY_RESTRICT out) {
+  std::size_t k = 0;
+#if LOWBIT_IS_AVX512
+  // Both blocks' values in one vector: an index's fourth bit says which block's.
+  const __m512i upper = _mm512_set_epi32(8, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0);
+  const __m512i three_bits = _mm512_set1_epi32(7);
+  for (; k + 2 <= blocks; k += 2, codes += 16, out += 16) {
+    const __m256 first = _mm256_loadu_ps(values.row(scales[k]));
+    const __m256 second = _mm256_loadu_ps(values.row(scales[k + 1]));
+    const __m512 table = _mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
+    const VU index = select_bits(VU{three_bits}, widened(codes), VU{upper});
+    _mm512_storeu_ps(out, _mm512_permutexvar_ps(index.raw, table));
+  }
+#endif
+  for (; k < blocks; ++k, codes += 8, out += 8) {
+    const float* const row = values.row(scales[k]);
+#if LOWBIT_IS_AVX512 || HWY_TARGET == HWY_AVX2
+    std::int64_t eight;
+    std::memcpy(&eight, codes, 8);
+    const __m256i index = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(eight));
+    _mm256_storeu_ps(out, _mm256_permutevar8x32_ps(_mm256_loadu_ps(row), index));
+#else
+    for (int i = 0; i < 8; ++i) out[i] = row[codes[i] & 7];
+#endif
+  }
+}
+
+/// The same as expand_codes() of codes that take a byte each; of blocks of eight, codes of three
+/// bits alone.
 inline void expand_bytes(const std::uint8_t* HWY_RESTRICT codes,
                          const std::uint8_t* HWY_RESTRICT scales, std::size_t blocks,
                          std::size_t size, const ElementFormat& element, ValueTable& values,
                          float* HWY_RESTRICT out) {
+  if (size == 8) return expand_three_bits_of_eight(codes, scales, blocks, values, out);
   const std::uint32_t mask = element.code_mask();
   for (std::size_t k = 0; k < blocks; ++k, codes += size, out += size) {
     const float* const row = values.row(scales[k]);

@@ -16,8 +16,8 @@ namespace lowbit::detail::HWY_NAMESPACE {
 namespace {
 
 const Engine* find_four_over_six_engine(const TensorConstants& t) {
-  if (!(*t.format->element == e2m1)) return nullptr;
-  return t.scale_is_e4m3 ? selecting<FourOverSix<e4m3>>(t) : selecting<FourOverSix<ue5m3>>(t);
+  if (!t.scale_is_e4m3) return selecting_blocks<FourOverSix<ue5m3>, nv_size>(t);
+  return *t.format->element == e2m1 ? selecting<FourOverSix<e4m3>>(t) : nullptr;
 }
 
 }  // namespace

@@ -78,36 +78,45 @@ void quantize_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch
     redo_blocks(t, run, scratch, out, k, result.redo & real, size, bytes);
   };
   // Finding a scale is a long chain of operations that depend on each other; several groups hide
-  // it.
+  // it. A group that is not whole goes through copies.
   constexpr std::size_t together = 4;
   typename Kernel::Prepared prepared[together];
-  std::size_t k = 0;
-  while (run.blocks - k >= group_blocks) {
-    const std::size_t groups = std::min(together, (run.blocks - k) / group_blocks);
-    if (finds_nonfinite(run, k * size, groups * group_blocks * size)) return;
+  HWY_ALIGN float padded[group_blocks * size];
+  HWY_ALIGN std::uint8_t padded_codes[group_blocks * bytes];
+  HWY_ALIGN std::uint8_t padded_scales[group_blocks];
+  for (std::size_t k = 0; k < run.blocks;) {
+    const std::size_t blocks = std::min(together * group_blocks, run.blocks - k);
+    if (finds_nonfinite(run, k * size, blocks * size)) return;
+    const std::size_t groups = (blocks + group_blocks - 1) / group_blocks;
+    const std::size_t rest = blocks % group_blocks;
+    const auto is_cut = [&](std::size_t g) { return rest != 0 && g + 1 == groups; };
+    if (rest != 0) {
+      const float* const from = run.x + (k + blocks - rest) * size;
+      std::fill(std::copy_n(from, rest * size, padded), padded + group_blocks * size, 0.0F);
+    }
     for (std::size_t g = 0; g < groups; ++g) {
       const std::size_t at = k + g * group_blocks;
-      kernel.prepare(run.x + at * size, out.scales + at, prepared[g]);
+      const bool cut = is_cut(g);
+      kernel.prepare(cut ? padded : run.x + at * size, cut ? padded_scales : out.scales + at,
+                     prepared[g]);
     }
-    for (std::size_t g = 0; g < groups; ++g, k += group_blocks) {
-      ask_for(run.ahead, k * size, group_blocks * size);
-      const GroupResult result =
-          kernel.encode(run.x + k * size, prepared[g], out.codes + k * bytes, out.scales + k);
-      if (result.redo != 0 || out.choices != nullptr) finish(k, group_blocks, result);
+    for (std::size_t g = 0; g < groups; ++g) {
+      const std::size_t at = k + g * group_blocks;
+      const bool cut = is_cut(g);
+      ask_for(run.ahead, at * size, (cut ? rest : group_blocks) * size);
+      const GroupResult result = kernel.encode(cut ? padded : run.x + at * size, prepared[g],
+                                               cut ? padded_codes : out.codes + at * bytes,
+                                               cut ? padded_scales : out.scales + at);
+      if (cut) {
+        std::copy_n(padded_codes, rest * bytes, out.codes + at * bytes);
+        std::copy_n(padded_scales, rest, out.scales + at);
+      }
+      if (result.redo != 0 || out.choices != nullptr) {
+        finish(at, cut ? rest : group_blocks, result);
+      }
     }
+    k += blocks;
   }
-  const std::size_t rest = run.blocks - k;
-  if (rest == 0 || finds_nonfinite(run, k * size, rest * size)) return;
-  ask_for(run.ahead, k * size, rest * size);
-  HWY_ALIGN float x[group_blocks * size] = {};
-  HWY_ALIGN std::uint8_t codes[group_blocks * bytes];
-  HWY_ALIGN std::uint8_t scales[group_blocks];
-  std::copy_n(run.x + k * size, rest * size, x);
-  kernel.prepare(x, scales, prepared[0]);
-  const GroupResult result = kernel.encode(x, prepared[0], codes, scales);
-  std::copy_n(codes, rest * bytes, out.codes + k * bytes);
-  std::copy_n(scales, rest, out.scales + k);
-  finish(k, rest, result);
 }
 
 /// \tparam Kernel  of rows; Kernel::Square is that of square blocks, or void

@@ -16,8 +16,9 @@ namespace lowbit::detail::HWY_NAMESPACE {
 namespace {
 
 const Engine* find_if6_engine(const TensorConstants& t) {
-  return *t.format->element == e2m3 ? selecting<FloatOrInteger<e2m3, int6>>(t)
-                                    : selecting<FloatOrInteger<e3m2, int6>>(t);
+  if (t.format->block_size != nv_size) return nullptr;
+  return *t.format->element == e2m3 ? selecting_blocks<FloatOrInteger<e2m3, int6>, nv_size>(t)
+                                    : selecting_blocks<FloatOrInteger<e3m2, int6>, nv_size>(t);
 }
 
 }  // namespace

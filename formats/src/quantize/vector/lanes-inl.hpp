@@ -112,27 +112,22 @@ struct Sum {
 };
 
 #if LOWBIT_IS_AVX512
-/// Reduces sixteen vectors at once: 15 steps of one operation and at most two shuffles, instead of
-/// a transposition's 64 shuffles. \return lane k: vector k reduced over its lanes.
-template <typename Operation, typename Row>
-HWY_INLINE VF reduce_rows(Operation op, Row row) {
-  // Where vector k has to enter the tree for its result to come out in lane k: the steps below
-  // interleave halves, 64-bit pairs, quarters and single lanes.
-  constexpr std::size_t order[16] = {0, 4, 1, 5, 8, 12, 9, 13, 2, 6, 3, 7, 10, 14, 11, 15};
-  VF a[8], b[4], c[2];
-  HWY_UNROLL(8)
-  for (std::size_t i = 0; i < 8; ++i) {
-    const VF p = row(order[2 * i]);
-    const VF q = row(order[2 * i + 1]);
-    a[i] = op.first(VF{_mm512_mask_blend_ps(0xFF00, p.raw, q.raw)},
-                    VF{_mm512_shuffle_f32x4(p.raw, q.raw, 0x4E)});
-  }
+/// Where block k has to enter the tree for its result to come out in lane k: the steps of
+/// reduce_halves() interleave halves, 64-bit pairs, quarters and single lanes.
+inline constexpr int tree_order[16] = {0, 4, 1, 5, 8, 12, 9, 13, 2, 6, 3, 7, 10, 14, 11, 15};
+
+/// Reduces the halves of eight vectors at once: 7 steps of one operation and at most two shuffles.
+/// \param first  the operation of the first step
+/// \return lane tree_order[2 * i]: the lower half of vector i reduced, the next of them the upper
+template <typename First, typename Operation>
+HWY_INLINE VF reduce_halves(First first, Operation op, const VF (&a)[8]) {
+  VF b[4], c[2];
   HWY_UNROLL(4)
   for (std::size_t i = 0; i < 4; ++i) {
     const __m512d p = _mm512_castps_pd(a[2 * i].raw);
     const __m512d q = _mm512_castps_pd(a[2 * i + 1].raw);
-    b[i] = op(VF{_mm512_castpd_ps(_mm512_mask_blend_pd(0xAA, p, q))},
-              VF{_mm512_castpd_ps(_mm512_shuffle_pd(p, q, 0x55))});
+    b[i] = first(VF{_mm512_castpd_ps(_mm512_mask_blend_pd(0xAA, p, q))},
+                 VF{_mm512_castpd_ps(_mm512_shuffle_pd(p, q, 0x55))});
   }
   for (std::size_t i = 0; i < 2; ++i) {
     const __m512 p = b[2 * i].raw;
@@ -142,17 +137,54 @@ HWY_INLINE VF reduce_rows(Operation op, Row row) {
   return op(VF{_mm512_shuffle_ps(c[0].raw, c[1].raw, 0x88)},
             VF{_mm512_shuffle_ps(c[0].raw, c[1].raw, 0xDD)});
 }
+
+/// Reduces sixteen vectors at once: 15 steps instead of a transposition's 64 shuffles.
+/// \return lane k: vector k reduced over its lanes
+template <typename Operation, typename Row>
+HWY_INLINE VF reduce_rows(Operation op, Row row) {
+  VF a[8];
+  HWY_UNROLL(8)
+  for (std::size_t i = 0; i < 8; ++i) {
+    const VF p = row(static_cast<std::size_t>(tree_order[2 * i]));
+    const VF q = row(static_cast<std::size_t>(tree_order[2 * i + 1]));
+    a[i] = op.first(VF{_mm512_mask_blend_ps(0xFF00, p.raw, q.raw)},
+                    VF{_mm512_shuffle_f32x4(p.raw, q.raw, 0x4E)});
+  }
+  return reduce_halves(op, op, a);
+}
+
+/// Reduces blocks of eight, two to a vector.
+/// \param rows  eight vectors one after another. \return lane k: block k reduced
+template <typename Operation>
+HWY_INLINE VF reduce_pairs(Operation op, const float* HWY_RESTRICT rows) {
+  VF a[8];
+  HWY_UNROLL(8)
+  for (std::size_t i = 0; i < 8; ++i) a[i] = hn::LoadU(DF(), rows + i * lanes);
+  const auto first = [&](VF p, VF q) LOWBIT_INLINE_LAMBDA { return op.first(p, q); };
+  const __m512i order = _mm512_loadu_si512(tree_order);
+  return VF{_mm512_permutexvar_ps(order, reduce_halves(first, op, a).raw)};
+}
 #endif
 
-/// The same with any number of lanes. \param rows  sixteen vectors one after another
+/// What is left of a block of `size` elements before its last reduction: whole vectors of it
+/// reduced to one, or as much as it has.
+template <std::size_t size>
+inline constexpr std::size_t row_lanes = size < lanes ? size : lanes;
+
+/// The same with any number of lanes. \param rows  row_lanes<size> of each of sixteen blocks
 /// \param out  sixteen results
-template <typename D, typename Operation>
+template <std::size_t size, typename D, typename Operation>
 HWY_INLINE void reduce_stored_rows(D d, Operation op, const float* HWY_RESTRICT rows,
                                    float* HWY_RESTRICT out) {
 #if LOWBIT_IS_AVX512
-  hn::Store(reduce_rows(op, [&](std::size_t k)
-                                LOWBIT_INLINE_LAMBDA { return hn::Load(d, rows + k * lanes); }),
-            d, out);
+  if constexpr (size < lanes) {
+    static_assert(2 * size == lanes);
+    hn::Store(reduce_pairs(op, rows), d, out);
+  } else {
+    hn::Store(reduce_rows(op, [&](std::size_t k)
+                                  LOWBIT_INLINE_LAMBDA { return hn::Load(d, rows + k * lanes); }),
+              d, out);
+  }
 #elif HWY_TARGET == HWY_SCALAR
   (void)op;
   for (std::size_t k = 0; k < group_blocks; ++k) hn::Store(hn::Load(d, rows + k), d, out + k);
@@ -182,20 +214,39 @@ HWY_INLINE void reduce_stored_rows(D d, Operation op, const float* HWY_RESTRICT 
 #endif
 }
 
+/// A number per block, as the elements of a vector need it.
+/// \param values  of sixteen blocks of `size` elements. \param at  the vector's first element
+template <std::size_t size>
+HWY_INLINE VF of_blocks(const float* HWY_RESTRICT values, std::size_t at) {
+#if LOWBIT_IS_AVX512
+  if constexpr (size < lanes) {
+    static_assert(2 * size == lanes);
+    const __m512 lower = _mm512_set1_ps(values[at / size]);
+    return VF{_mm512_mask_broadcastss_ps(lower, 0xFF00, _mm_load_ss(values + at / size + 1))};
+  }
+#endif
+  return set(values[at / size]);
+}
+
 /// The largest magnitudes of sixteen blocks of `size` elements.
 template <std::size_t size>
 HWY_INLINE void block_maxima(const float* HWY_RESTRICT x, float* HWY_RESTRICT out) {
   const DF d;
 #if LOWBIT_IS_AVX512
-  hn::Store(reduce_rows(LargerMagnitude(),
-                        [&](std::size_t k) LOWBIT_INLINE_LAMBDA {
-                          VF m = hn::LoadU(d, x + k * size);
-                          for (std::size_t i = lanes; i < size; i += lanes) {
-                            m = LargerMagnitude().first(m, hn::LoadU(d, x + k * size + i));
-                          }
-                          return m;
-                        }),
-            d, out);
+  if constexpr (size < lanes) {
+    hn::Store(reduce_pairs(LargerMagnitude(), x), d, out);
+    return;
+  } else {
+    hn::Store(reduce_rows(LargerMagnitude(),
+                          [&](std::size_t k) LOWBIT_INLINE_LAMBDA {
+                            VF m = hn::LoadU(d, x + k * size);
+                            for (std::size_t i = lanes; i < size; i += lanes) {
+                              m = LargerMagnitude().first(m, hn::LoadU(d, x + k * size + i));
+                            }
+                            return m;
+                          }),
+              d, out);
+  }
 #else
   HWY_ALIGN float rows[group_blocks * lanes];
   for (std::size_t k = 0; k < group_blocks; ++k) {
@@ -205,14 +256,14 @@ HWY_INLINE void block_maxima(const float* HWY_RESTRICT x, float* HWY_RESTRICT ou
     }
     hn::Store(m, d, rows + k * lanes);
   }
-  reduce_stored_rows(d, LargerMagnitude(), rows, out);
+  reduce_stored_rows<size>(d, LargerMagnitude(), rows, out);
 #endif
 }
 
 /// Packs 128 codes, lane after lane of 128 / lanes vectors, into 64 bytes.
 /// \param vector  vector(i): the codes of elements i * lanes and on
-/// \param keep  bit k: whether the eight bytes of k are kept, or 0
-template <typename Vectors>
+/// \tparam unit  8 or 4. \param keep  bit k: whether bytes unit * k and on are kept, or 0
+template <std::size_t unit = 8, typename Vectors>
 HWY_INLINE void pack_nibbles(Vectors vector, std::uint32_t keep, std::uint8_t* HWY_RESTRICT out) {
 #if LOWBIT_IS_AVX512
   // The high half of a code is a word of 0, and packs to a byte of 0.
@@ -228,7 +279,11 @@ HWY_INLINE void pack_nibbles(Vectors vector, std::uint32_t keep, std::uint8_t* H
   const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4,
                                          27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
   bytes = _mm512_permutexvar_epi16(order, bytes);
-  _mm512_storeu_si512(out, _mm512_maskz_mov_epi64(static_cast<__mmask8>(keep), bytes));
+  if constexpr (unit == 8) {
+    _mm512_storeu_si512(out, _mm512_maskz_mov_epi64(static_cast<__mmask8>(keep), bytes));
+  } else {
+    _mm512_storeu_si512(out, _mm512_maskz_mov_epi32(static_cast<__mmask16>(keep), bytes));
+  }
 #else
 #if HWY_TARGET == HWY_AVX2
   const __m256i weights = _mm256_set1_epi16(0x1001);
@@ -254,9 +309,9 @@ HWY_INLINE void pack_nibbles(Vectors vector, std::uint32_t keep, std::uint8_t* H
     out[i / 2] = static_cast<std::uint8_t>(codes[i] | codes[i + 1] << 4);
   }
 #endif
-  for (std::size_t k = 0; k < 8; ++k) {
+  for (std::size_t k = 0; k < 64 / unit; ++k) {
     if ((keep >> k & 1) != 0) continue;
-    for (std::size_t i = 0; i < 8; ++i) out[k * 8 + i] = 0;
+    for (std::size_t i = 0; i < unit; ++i) out[k * unit + i] = 0;
   }
 #endif
 }

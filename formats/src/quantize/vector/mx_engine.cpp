@@ -28,6 +28,7 @@ const Engine* of_floats(const TensorConstants& t) {
     return t.format->block_size == 16 ? engine<MxKernel<Elements, 16>>(t)
                                       : engine<MxKernel<Elements>>(t);
   }
+  if (t.format->block_size != 32) return nullptr;
   if (e == e2m0) return engine<MxKernel<ByteElements<e2m0, keeps_zero_sign>>>(t);
   if (e == e2m3) return engine<MxKernel<ByteElements<e2m3, keeps_zero_sign>>>(t);
   if (e == e3m2) return engine<MxKernel<ByteElements<e3m2, keeps_zero_sign>>>(t);

@@ -26,19 +26,22 @@ namespace lowbit::detail::HWY_NAMESPACE {
 /// element of the first and second candidate:
 /// - a dialect's value of an element passes at most 7 roundings, y at most 6, and the subtraction
 ///   one on either side: the two differences are within D = 16 u Y of each other;
-/// - 16 squares: 16 * 2 * (e + f) * D, and 16 D^2 for each candidate; the dialect's squares and
-/// sums,
-///   16 roundings of at most 16 (e^2 + f^2), and this kernel's, 11 of as much;
-/// - 16 magnitudes: 2 * 16 * D, and 16 + 11 roundings of at most 16 (e + f);
+/// - n squares: n * 2 * (e + f) * D, and n D^2 for each candidate; the dialect's squares and sums,
+///   n roundings of at most n (e^2 + f^2), and this kernel's as many of as much as there are
+///   vectors of a block to add, and 11 more;
+/// - n magnitudes: 2 n D, and as many roundings of at most n (e + f);
 /// - the largest magnitudes: 2 * D, and 2 roundings.
-constexpr float undecided_below(ScaleRule rule, float y, float e, float f) {
+constexpr float undecided_below(ScaleRule rule, std::size_t elements, float y, float e, float f) {
   constexpr float u = 0x1p-24F;
   const float distance = 16 * u * y;
+  const auto n = static_cast<float>(elements);
+  const float roundings = n + n / static_cast<float>(lanes) + 11;
   switch (rule) {
     case ScaleRule::mse:
-      return 32 * (e + f) * distance + 32 * distance * distance + 27 * 16 * u * (e * e + f * f);
+      return 2 * n * ((e + f) * distance + distance * distance) +
+             roundings * n * u * (e * e + f * f);
     case ScaleRule::mae:
-      return 32 * distance + 27 * 16 * u * (e + f);
+      return 2 * n * distance + roundings * n * u * (e + f);
     default:
       return 2 * distance + 2 * u * (e + f);
   }
@@ -195,11 +198,11 @@ struct FloatOrInteger {
   std::uint32_t flag;
 };
 
-template <typename Pair, ScaleRule rule>
+template <typename Pair, ScaleRule rule, std::size_t block_elements = nv_size>
 class SelectKernel {
  public:
-  static constexpr std::size_t size = nv_size;
-  using Square = void;
+  static constexpr std::size_t size = block_elements;
+  using Square = std::conditional_t<size == nv_size, SelectKernel<Pair, rule, size * size>, void>;
   static constexpr bool is_packed = Pair::format.bits == 4;
   static constexpr std::size_t block_bytes = is_packed ? size / 2 : size;
   static constexpr BlockChoice first = Pair::first;
@@ -212,6 +215,7 @@ class SelectKernel {
         encode_(t.encode_scale),
         decode_(t.decode_scale),
         drops_zero_sign_(t.dialect->negative_zero == NegativeZero::dropped),
+        clears_empty_(clears_empty_blocks(*t.dialect)),
         pair_(t) {}
 
   /// Index 0: of the first candidate, 1: of the second.
@@ -261,16 +265,17 @@ class SelectKernel {
                                 std::uint8_t* HWY_RESTRICT scales) const {
     const DF d;
     const DU du;
-    // The errors' difference, a vector per block.
     constexpr std::size_t elements = group_blocks * size;
     HWY_ALIGN std::uint32_t words[2][elements];
-    HWY_ALIGN float difference[group_blocks * lanes];
-    HWY_ALIGN float second_error[rule == ScaleRule::abs_max ? group_blocks * lanes : lanes];
+    // The errors' difference, of a block as many numbers as it has in a vector.
+    HWY_ALIGN float difference[group_blocks * row_lanes<size>];
+    HWY_ALIGN float
+        second_error[rule == ScaleRule::abs_max ? group_blocks * row_lanes<size> : lanes];
     HWY_UNROLL(4)
-    for (std::size_t k = 0; k < group_blocks; ++k) {
-      const VF inv = set(prepared.inverse[0][k]);
-      const VF inv2 = set(prepared.inverse[1][k]);
-      const VF w = set(prepared.weight[k]);
+    for (std::size_t k = 0; k < group_blocks; k += together) {
+      const VF inv = of_blocks<size>(prepared.inverse[0], k * size);
+      const VF inv2 = of_blocks<size>(prepared.inverse[1], k * size);
+      const VF w = of_blocks<size>(prepared.weight, k * size);
       VF sum = hn::Zero(d), sum2 = hn::Zero(d);
       for (std::size_t i = 0; i < size; i += lanes) {
         const std::size_t at = k * size + i;
@@ -293,25 +298,27 @@ class SelectKernel {
         if constexpr (rule == ScaleRule::mse) {
           const VF square = hn::Mul(other.error, other.error);
           const VF part = hn::MulSub(square, w, hn::Mul(error, error));
-          sum = lanes == size ? part : hn::Add(sum, part);
+          sum = lanes >= size ? part : hn::Add(sum, part);
         } else if constexpr (rule == ScaleRule::mae) {
           const VF part = hn::MulSub(hn::Abs(other.error), w, hn::Abs(error));
-          sum = lanes == size ? part : hn::Add(sum, part);
+          sum = lanes >= size ? part : hn::Add(sum, part);
         } else {
           sum = hn::Max(sum, hn::Abs(error));
           sum2 = hn::Max(sum2, hn::Abs(other.error));
         }
       }
-      hn::Store(sum, d, difference + k * lanes);
-      if constexpr (rule == ScaleRule::abs_max) hn::Store(sum2, d, second_error + k * lanes);
+      hn::Store(sum, d, difference + k * row_lanes<size>);
+      if constexpr (rule == ScaleRule::abs_max) {
+        hn::Store(sum2, d, second_error + k * row_lanes<size>);
+      }
     }
     HWY_ALIGN float total[group_blocks];
     HWY_ALIGN float total2[group_blocks];
     if constexpr (rule == ScaleRule::abs_max) {
-      reduce_stored_rows(d, Larger(), difference, total);
-      reduce_stored_rows(d, Larger(), second_error, total2);
+      reduce_stored_rows<size>(d, Larger(), difference, total);
+      reduce_stored_rows<size>(d, Larger(), second_error, total2);
     } else {
-      reduce_stored_rows(d, Sum(), difference, total);
+      reduce_stored_rows<size>(d, Sum(), difference, total);
     }
 
     std::uint32_t chosen = 0, undecided = 0;
@@ -349,39 +356,66 @@ class SelectKernel {
     }
 
     const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
-      const std::size_t at = i * lanes;
-      const std::size_t k = at / size;
-      const std::uint32_t which = chosen >> k & 1;
-      const VU code = Pair::code(hn::Load(du, words[0] + which * elements + at));
-      VF value = hn::LoadU(d, x + at);
-      if (drops_zero_sign_) {
-        value = sign_source<false>(value, hn::Mul(value, set(prepared.inverse[which][k])));
-      }
-      constexpr int bits = Pair::format.bits;
-      constexpr std::uint32_t masks[2] = {Pair::format.magnitude_mask(), Pair::second_mask};
-      const VU with = with_sign<bits>(code, value, masks[which]);
-      if constexpr (Pair::second_has_negative_zero) {
-        return with;
-      } else {
-        return which != 0 ? without_negative_zero<bits>(with) : with;
-      }
+      return chosen_codes(x, prepared, chosen, words[0], words[1], i * lanes);
     };
     if constexpr (is_packed) {
-      for (std::size_t part = 0; part < 2; ++part) {
-        pack_nibbles([&](std::size_t i)
-                         LOWBIT_INLINE_LAMBDA { return vector(part * (128 / lanes) + i); },
-                     ~prepared.zero >> (8 * part), codes + part * 64);
-      }
+      store_nibbles<size>(vector, prepared.zero, codes);
     } else {
       store_codes<size>(vector, prepared.zero, codes);
     }
+    if (!clears_empty_) redo |= prepared.zero;
     return {redo, chosen};
   }
 
  private:
   static constexpr float largest_y = value_table<Pair::format>[Pair::format.max_code()] * 17 / 16;
   static constexpr float bound =
-      undecided_below(rule, largest_y, largest_error<Pair::format>(), Pair::second_error);
+      undecided_below(rule, size, largest_y, largest_error<Pair::format>(), Pair::second_error);
+  /// Blocks in a vector, or 1.
+  static constexpr std::size_t together = size < lanes ? lanes / size : 1;
+
+  /// The codes of elements `at` and on. \param chosen  bit k: of block k the second candidate
+  HWY_INLINE VU chosen_codes(const float* HWY_RESTRICT x, const Prepared& prepared,
+                             std::uint32_t chosen, const std::uint32_t* HWY_RESTRICT first_words,
+                             const std::uint32_t* HWY_RESTRICT second_words, std::size_t at) const {
+    const DU du;
+    constexpr int bits = Pair::format.bits;
+    constexpr std::uint32_t masks[2] = {Pair::format.magnitude_mask(), Pair::second_mask};
+    const std::size_t k = at / size;
+    VF value = hn::LoadU(DF(), x + at);
+    if constexpr (together == 1) {
+      const std::uint32_t which = chosen >> k & 1;
+      const VU code = Pair::code(hn::Load(du, (which != 0 ? second_words : first_words) + at));
+      if (drops_zero_sign_) {
+        value = sign_source<false>(value, hn::Mul(value, set(prepared.inverse[which][k])));
+      }
+      const VU with = with_sign<bits>(code, value, set_bits(masks[which]));
+      if constexpr (Pair::second_has_negative_zero) {
+        return with;
+      } else {
+        return which != 0 ? without_negative_zero<bits>(with) : with;
+      }
+    } else {
+      static_assert(together == 2);
+      constexpr std::uint32_t halves[4] = {0, 0x00FF, 0xFF00, 0xFFFF};
+      const auto pick = mask_of(halves[chosen >> k & 3]);
+      const VU code = Pair::code(
+          hn::IfThenElse(pick, hn::Load(du, second_words + at), hn::Load(du, first_words + at)));
+      if (drops_zero_sign_) {
+        const VF inverse =
+            hn::IfThenElse(hn::RebindMask(DF(), pick), of_blocks<size>(prepared.inverse[1], at),
+                           of_blocks<size>(prepared.inverse[0], at));
+        value = sign_source<false>(value, hn::Mul(value, inverse));
+      }
+      const VU with = with_sign<bits>(code, value,
+                                      hn::IfThenElse(pick, set_bits(masks[1]), set_bits(masks[0])));
+      if constexpr (Pair::second_has_negative_zero) {
+        return with;
+      } else {
+        return hn::IfThenElse(pick, without_negative_zero<bits>(with), with);
+      }
+    }
+  }
 
   /// Blocks whose largest element has the largest error of both candidates: the dialect's own
   /// operations for this element alone, of all blocks side by side.
@@ -409,16 +443,21 @@ class SelectKernel {
   HWY_INLINE bool second_is_better(const float* HWY_RESTRICT x, const Prepared& prepared,
                                    std::size_t k) const {
     const DF d;
-    HWY_ALIGN float e[2][size];
+    // A vector may have another block too, before this one or after it.
+    const std::size_t first_block = k / together * together;
+    const std::size_t mine = (k - first_block) * size;
+    constexpr bool takes_maximum = rule == ScaleRule::abs_max && together == 1;
+    HWY_ALIGN float e[2][takes_maximum ? lanes : together * size];
     VF top = hn::Zero(d), top2 = hn::Zero(d);
-    for (std::size_t i = 0; i < size; i += lanes) {
-      const VF magnitude = hn::Abs(hn::LoadU(d, x + k * size + i));
-      const VF y = hn::Mul(magnitude, set(prepared.inverse[0][k]));
+    for (std::size_t i = 0; i < together * size; i += lanes) {
+      const std::size_t at = first_block * size + i;
+      const VF magnitude = hn::Abs(hn::LoadU(d, x + at));
+      const VF y = hn::Mul(magnitude, of_blocks<size>(prepared.inverse[0], at));
       const VF q = pair_.rounded(y).value();
-      const VF q2 = Pair::value(magnitude, y, set(prepared.inverse[1][k]));
-      const VF value = scaled(q, prepared.scale[0][k]);
-      const VF value2 = pair_.expanded(scaled(q2, prepared.scale[1][k]));
-      if constexpr (rule == ScaleRule::abs_max) {
+      const VF q2 = Pair::value(magnitude, y, of_blocks<size>(prepared.inverse[1], at));
+      const VF value = scaled(q, of_blocks<size>(prepared.scale[0], at));
+      const VF value2 = pair_.expanded(scaled(q2, of_blocks<size>(prepared.scale[1], at)));
+      if constexpr (takes_maximum) {
         top = hn::Max(top, error(value, magnitude));
         top2 = hn::Max(top2, error(value2, magnitude));
       } else {
@@ -426,12 +465,12 @@ class SelectKernel {
         hn::Store(error(value2, magnitude), d, e[1] + i);
       }
     }
-    if constexpr (rule == ScaleRule::abs_max) {
+    if constexpr (takes_maximum) {
       return hn::GetLane(hn::MaxOfLanes(d, top2)) < hn::GetLane(hn::MaxOfLanes(d, top));
+    } else {
+      return total(e[1] + mine) < total(e[0] + mine);
     }
-    return total(e[1]) < total(e[0]);
   }
-  HWY_INLINE VF scaled(VF q, float scale) const { return scaled(q, set(scale)); }
   HWY_INLINE VF scaled(VF q, VF scale) const {
     return hn::Mul(hn::Mul(q, scale), set(t_.scaled_amax));
   }
@@ -448,12 +487,16 @@ class SelectKernel {
   }
   [[nodiscard]] float total(const float* e) const {
     constexpr int count = static_cast<int>(size);
-    return ordered_sum(t_.dialect->error_order, t_.input_type, e, count, count);
+    if constexpr (rule == ScaleRule::abs_max) return *std::max_element(e, e + count);
+    return ordered_sum(t_.dialect->error_order, t_.input_type, e, count, t_.format->block_size);
   }
   /// Whether error() does the operations that the dialect does.
   [[nodiscard]] bool repeats_dialect() const {
+    const Dialect& d = *t_.dialect;
+    if (d.error_value != ErrorValue::amax_over_constant) return false;
+    if (d.error_fusion == ErrorFusion::square) return false;
     return HWY_NATIVE_FMA != 0 || !t_.multiplies_reciprocal ||
-           t_.dialect->error_fusion != ErrorFusion::difference;
+           d.error_fusion != ErrorFusion::difference;
   }
 
   const TensorConstants& t_;
@@ -461,6 +504,7 @@ class SelectKernel {
   float encode_;
   float decode_;
   bool drops_zero_sign_;
+  bool clears_empty_;
   Pair pair_;
 };
 

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "quantize/vector/dialect_scales.hpp"
 #include "quantize/vector/elements-inl.hpp"
 #include "quantize/vector/groups-inl.hpp"
 
@@ -57,21 +58,32 @@ HWY_INLINE void store_codes(Vectors vector, std::uint32_t zero, std::uint8_t* HW
   }
 }
 
-/// Of elements 128 * part and on, eight groups of sixteen: bit g, whether group g is of a block
-/// that is not zero.
-template <std::size_t size>
-HWY_INLINE std::uint32_t kept_groups(std::uint32_t zero, std::size_t part) {
-  if constexpr (size == 16) return ~zero >> (8 * part);
-  std::uint32_t kept = 0;
-  for (std::size_t g = 0; g < 8; ++g) kept |= (~zero >> ((128 * part + 16 * g) / size) & 1) << g;
-  return kept;
+/// Codes of four bits. \param vector  vector(i): the codes of elements i * lanes and on
+/// \param zero  bit k: block k of sixteen has the codes 0
+template <std::size_t size, typename Vectors>
+HWY_INLINE void store_nibbles(Vectors vector, std::uint32_t zero,
+                              std::uint8_t* HWY_RESTRICT codes) {
+  // Of the 128 elements that are packed at a time, so many are of one block, or of one byte mask.
+  constexpr std::size_t unit = size < 16 ? size : 16;
+  for (std::size_t part = 0; part < group_blocks * size / 128; ++part) {
+    std::uint32_t kept = 0;
+    if constexpr (size <= 16) {
+      kept = ~zero >> (128 / unit * part);
+    } else {
+      for (std::size_t g = 0; g < 8; ++g) {
+        kept |= (~zero >> ((128 * part + 16 * g) / size) & 1) << g;
+      }
+    }
+    pack_nibbles<unit / 2>([&](std::size_t i)
+                               LOWBIT_INLINE_LAMBDA { return vector(part * (128 / lanes) + i); },
+                           kept, codes + part * 64);
+  }
 }
 
 /// Of square blocks of a format whose rows have `size` elements: the same kernel, with all rows of
-/// a block one after another. Codes of a byte are left to the scalar engine.
+/// a block one after another.
 template <template <typename, std::size_t> typename Kernel, typename Elements, std::size_t size>
-using SquareOf =
-    std::conditional_t<Elements::is_packed && size <= 32, Kernel<Elements, size * size>, void>;
+using SquareOf = std::conditional_t<size <= 32, Kernel<Elements, size * size>, void>;
 
 /// NV formats with one candidate.
 template <const ElementFormat& Scale, typename Elements, std::size_t block_elements = nv_size>
@@ -87,7 +99,12 @@ class StaticKernel {
   static constexpr BlockChoice second = BlockChoice::only;
 
   explicit StaticKernel(const TensorConstants& t)
-      : largest_(t.largest_element), encode_(t.encode_scale), decode_(t.decode_scale) {}
+      : t_(t),
+        has_chain_(has_vector_chain(t)),
+        clears_empty_(clears_empty_blocks(*t.dialect)),
+        largest_(t.largest_element),
+        encode_(t.encode_scale),
+        decode_(t.decode_scale) {}
 
   struct Prepared {
     HWY_ALIGN float inverse[group_blocks];
@@ -102,6 +119,10 @@ class StaticKernel {
     block_maxima<size>(x, amax);
     out.zero = 0;
     out.served = 0;
+    if (HWY_UNLIKELY(!has_chain_)) {
+      out.served = nv_scales(t_, amax, group_blocks, Elements::reach, {out.inverse, scales});
+      return;
+    }
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
       const VF b = hn::Load(d, amax + k);
@@ -120,24 +141,23 @@ class StaticKernel {
                                 std::uint8_t* HWY_RESTRICT codes,
                                 std::uint8_t* HWY_RESTRICT /*scales*/) const {
     const DF d;
-    const auto vector = [&](std::size_t first_vector) LOWBIT_INLINE_LAMBDA {
-      return [&, first_vector](std::size_t i) LOWBIT_INLINE_LAMBDA {
-        const std::size_t at = (first_vector + i) * lanes;
-        return Elements::codes(hn::LoadU(d, x + at), set(prepared.inverse[at / size]));
-      };
+    const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
+      const std::size_t at = i * lanes;
+      return Elements::codes(hn::LoadU(d, x + at), of_blocks<size>(prepared.inverse, at));
     };
     if constexpr (Elements::is_packed) {
-      for (std::size_t part = 0; part < group_blocks * size / 128; ++part) {
-        pack_nibbles(vector(part * (128 / lanes)), kept_groups<size>(prepared.zero, part),
-                     codes + part * 64);
-      }
+      store_nibbles<size>(vector, prepared.zero, codes);
     } else {
-      store_codes<size>(vector(0), prepared.zero, codes);
+      store_codes<size>(vector, prepared.zero, codes);
     }
-    return {~(prepared.zero | prepared.served) & 0xFFFFU, 0};
+    const std::uint32_t done = prepared.served | (clears_empty_ ? prepared.zero : 0U);
+    return {~done & 0xFFFFU, 0};
   }
 
  private:
+  const TensorConstants& t_;
+  bool has_chain_;
+  bool clears_empty_;
   float largest_;
   float encode_;
   float decode_;
@@ -156,7 +176,9 @@ class MxKernel {
   static constexpr BlockChoice second = BlockChoice::only;
 
   explicit MxKernel(const TensorConstants& t)
-      : round_up_(round_up(t)),
+      : t_(t),
+        has_scale_(has_vector_mx_scale(t)),
+        round_up_(round_up(t)),
         lowered_(lowered(t)),
         quotient_(t.dialect->mx_scale != MxScale::exact),
         clears_byte_0_(t.dialect->mx_element_scale == MxElementScale::zero_where_byte_is_zero),
@@ -176,6 +198,11 @@ class MxKernel {
     block_maxima<size>(x, amax);
     out.zero = 0;
     out.redo = 0;
+    if (HWY_UNLIKELY(!has_scale_)) {
+      out.redo =
+          0xFFFFU & ~mx_scales(t_, amax, group_blocks, Elements::reach, {out.inverse, scales});
+      return;
+    }
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
       const VF top = hn::Load(d, amax + k);
@@ -203,24 +230,16 @@ class MxKernel {
                                 std::uint8_t* HWY_RESTRICT codes,
                                 std::uint8_t* HWY_RESTRICT /*scales*/) const {
     const DF d;
-    if constexpr (!Elements::is_packed) {
-      const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
-        return Elements::codes(hn::LoadU(d, x + i * lanes),
-                               set(prepared.inverse[i * lanes / size]));
-      };
+    const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
+      const std::size_t at = i * lanes;
+      return Elements::codes(hn::LoadU(d, x + at), of_blocks<size>(prepared.inverse, at));
+    };
+    if constexpr (Elements::is_packed) {
+      store_nibbles<size>(vector, prepared.zero, codes);
+    } else {
       store_codes<size>(vector, prepared.zero, codes);
-      return {prepared.redo & ~prepared.zero, 0};
     }
-    for (std::size_t part = 0; part < group_blocks * size / 128; ++part) {
-      const auto vector = [&](std::size_t i) LOWBIT_INLINE_LAMBDA {
-        const std::size_t at = part * 128 + i * lanes;
-        return Elements::codes(hn::LoadU(d, x + at), set(prepared.inverse[at / size]));
-      };
-      if constexpr (Elements::is_packed) {
-        pack_nibbles(vector, kept_groups<size>(prepared.zero, part), codes + part * 64);
-      }
-    }
-    return {};
+    return {prepared.redo & ~prepared.zero, 0};
   }
 
  private:
@@ -252,6 +271,8 @@ class MxKernel {
                : 0;
   }
 
+  const TensorConstants& t_;
+  bool has_scale_;
   std::uint32_t round_up_;
   std::uint32_t lowered_;
   bool quotient_;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "quantize/vector/vector_engine.hpp"
 
+#include <cmath>
+
+#include "quantize/vector/dialect_scales.hpp"
 #include "quantize/vector/engines.hpp"
 #include "quantize/vector/served_dialects.hpp"
 #include "quantize/vector/targets.hpp"
@@ -38,6 +41,28 @@ bool deviates(const TensorConstants& t) {
          (has_int3 && d.int3_coding != Int3Coding::twos_complement);
 }
 
+/// Whether the values of two axes, each of them served, do not go together.
+bool conflicts(const TensorConstants& t) {
+  const Dialect& d = *t.dialect;
+  if (t.format->family() == ScaleFamily::mx) {
+    // A wrapped exponent is not the one that elements are scaled by.
+    return d.mx_range == MxRange::wrapped &&
+           (d.mx_element_scale == MxElementScale::unclamped ||
+            d.mx_element_scale == MxElementScale::unclamped_reciprocal);
+  }
+  // Which products are 0.
+  if (d.subnormals == Subnormals::flushed && d.negative_zero != NegativeZero::kept) return true;
+  if (!t.selects) return false;
+  // Candidates are compared as if A / C were 1 / S, but for roundings.
+  const bool is_near =
+      d.tensor_scale == TensorScale::quotient || d.tensor_scale == TensorScale::one ||
+      d.tensor_scale == TensorScale::reciprocal_product ||
+      d.tensor_scale == TensorScale::amax_quotient || d.tensor_scale == TensorScale::amax_product;
+  const bool is_compared_without_unit =
+      t.format->is_adaptive() && d.error_value != ErrorValue::amax_over_constant;
+  return !is_near || is_compared_without_unit || !has_vector_chain(t);
+}
+
 const Engine* adaptive_engine(const TensorConstants& t) {
   const ElementFormat& e = *t.format->element;
   const ElementFormat& i = *t.format->integer;
@@ -53,15 +78,16 @@ const Engine* adaptive_engine(const TensorConstants& t) {
 const Engine* vector_engine(const TensorConstants& t) {
   if (t.rounding != ElementRounding::nearest || !is_served(t.rule)) return nullptr;
   if (!serves_dialect(*t.dialect)) return nullptr;
-  if (deviates(t)) return nullptr;
+  if (deviates(t) || conflicts(t)) return nullptr;
   if (t.format->family() == ScaleFamily::mx) return mx_engine(t);
-  const bool is_ue5m3 =
-      *t.format->scale == ue5m3 && *t.format->element == e2m1 && !t.format->is_adaptive();
-  if (t.format->block_size != 16 || !(t.scale_is_e4m3 || is_ue5m3)) return nullptr;
+  const bool is_ue5m3 = *t.format->scale == ue5m3 && *t.format->element == e2m1 &&
+                        t.format->block_size == 16 && !t.format->is_adaptive();
+  if (!t.scale_is_e4m3 && !is_ue5m3) return nullptr;
   // Beyond, intermediate results may leave the range of normal numbers. The least normal UE5M3
   // scale is 2^-16 of the least normal E4M3 scale, relative to the largest one.
   const float least = is_ue5m3 ? 0x1p-16F : 0x1p-32F;
   if (!(t.scaled_amax >= least && t.scaled_amax <= 0x1p32F)) return nullptr;
+  if (!std::isnormal(t.encode_scale) || !std::isnormal(t.decode_scale)) return nullptr;
   if (t.format->is_adaptive()) return adaptive_engine(t);
   return t.selects ? four_over_six_engine(t) : static_engine(t);
 }

@@ -23,8 +23,10 @@ namespace lowbit::detail {
 void widen_f16(const std::byte* bytes, std::size_t count, float* out);
 void widen_bf16(const std::byte* bytes, std::size_t count, float* out);
 
+/// Whether expand() serves the format.
+[[nodiscard]] bool can_expand(const BlockFormat& format);
 /// The values of blocks, one block after another.
-/// \param format  with blocks of a multiple of sixteen elements
+/// \param format  that can_expand() serves
 /// \param codes  as in BlockTensor; scales  one byte per block; out  floats
 void expand(const BlockFormat& format, const std::uint8_t* codes, const std::uint8_t* scales,
             std::size_t blocks, ValueTable& values, float* out);
