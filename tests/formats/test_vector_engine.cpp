@@ -72,7 +72,10 @@ std::map<std::string, std::size_t> compare_bytes(std::size_t sixteens, std::uint
   const auto scratch = std::make_unique<BlockScratch>();
   std::map<std::string, std::size_t> compared;
   std::map<std::size_t, std::vector<cases::Data>> made;
+  // LOWBIT_FORMAT=NAME compares one format, so that formats can run side by side.
+  const char* const only = std::getenv("LOWBIT_FORMAT");
   for (const cases::Request& request : cases::served_requests()) {
+    if (only != nullptr && request.format->name != only) continue;
     const std::size_t size = request.block_size();
     // Of other dialects a part: there are many.
     const std::size_t part = request.dialect == &canonical ? 1 : 4;
