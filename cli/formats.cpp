@@ -56,20 +56,17 @@ std::vector<std::string> rules_of(const BlockFormat& format) {
   return rules;
 }
 
-/// What the dialect's program has and no vector kernel serves, as FORMAT:RULE,RULE. Searches have
-/// vectors of their own, over scale bytes.
+/// What the dialect's program has and no vector kernel serves, as FORMAT:RULE,RULE.
 std::vector<std::string> scalar_formats_of(const Dialect& dialect) {
   std::vector<std::string> formats;
   for (const BlockFormat& format : block_formats()) {
     std::vector<std::string_view> rules;
-    for (const ScaleRule rule : scale_rules()) {
+    for (const ScaleRule rule : lowbit::rules_of(dialect, format)) {
       QuantizeOptions options;
       options.format = &format;
       options.rule = rule;
       options.dialect = &dialect;
-      if (has_rule(dialect, format, rule) && !searches(rule) && !has_vector_kernel(options)) {
-        rules.push_back(lowbit::name_of(rule));
-      }
+      if (!has_vector_kernel(options)) rules.push_back(lowbit::name_of(rule));
     }
     if (!rules.empty()) formats.push_back(fmt::format("{}:{}", format.name, fmt::join(rules, ",")));
   }

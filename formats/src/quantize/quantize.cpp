@@ -132,10 +132,9 @@ bool reads_ahead(const Job& job, const TensorConstants& constants, const Engine&
          constants.range_exponent == 0;
 }
 
-/// The first elements of a piece.
-std::span<const float> first_elements(const Job& job, const Piece& piece) {
-  return {job.source.values + piece.row * job.source.stride,
-          std::min(piece.rows * piece.columns, ahead_elements)};
+/// The elements of a piece, which are whole rows.
+std::span<const float> elements_of(const Job& job, const Piece& piece) {
+  return {job.source.values + piece.row * job.source.stride, piece.rows * piece.columns};
 }
 
 /// Elements are read once, while the memory is asked for later ones. \param after  what this thread
@@ -147,9 +146,8 @@ bool quantize_ahead(const Job& job, const TensorConstants& constants, const Engi
   const std::size_t size = job.request.block_size();
   const std::size_t block_bytes = constants.format->block_bytes();
   bool found_nonfinite = false;
-  BlockRun all = detail::run_of(
-      {piece, job.source.values + piece.row * piece.columns, piece.columns, false, 0.0F},
-      job.request, constants, b.blocks);
+  BlockRun all = detail::run_of({piece, elements_of(job, piece).data(), piece.columns, false, 0.0F},
+                                job.request, constants, b.blocks);
   if (!job.source.is_finite) all.found_nonfinite = &found_nonfinite;
   const auto take = [&](std::size_t first, std::size_t blocks, std::span<const float> ahead) {
     BlockRun run = all;
@@ -164,7 +162,9 @@ bool quantize_ahead(const Job& job, const TensorConstants& constants, const Engi
   const std::size_t last = std::min(all.blocks, ahead_elements / size);
   const std::size_t first = all.blocks - last;
   if (first != 0) take(0, first, {all.x + last * size, first * size});
-  if (!found_nonfinite) take(first, last, first_elements(job, after));
+  if (!found_nonfinite)
+    take(first, last,
+         elements_of(job, after).first(std::min(after.rows * after.columns, ahead_elements)));
   return !found_nonfinite;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Engines for MX formats.
 // This file is compiled once per instruction set, by including itself (hwy/foreach_target.h).
-#include "quantize/vector/engines.hpp"
-
 #include "quantize/vector/targets.hpp"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/vector/mx_engine.cpp"
@@ -10,6 +8,7 @@
 //
 #include "hwy/highway.h"
 #include "quantize/vector/engine-inl.hpp"
+#include "quantize/vector/engines-inl.hpp"
 #include "quantize/vector/static-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -37,7 +36,9 @@ const Engine* of_floats(const TensorConstants& t) {
   return nullptr;
 }
 
-const Engine* find_mx_engine(const TensorConstants& t) {
+}  // namespace
+
+const Engine* mx_engine(const TensorConstants& t) {
   const ElementFormat& e = *t.format->element;
   if (!(t.format->block_size == 32 || (t.format->block_size == 16 && e == e2m1))) return nullptr;
   if (!(*t.format->scale == e8m0)) return nullptr;
@@ -47,19 +48,5 @@ const Engine* find_mx_engine(const TensorConstants& t) {
   return t.dialect->negative_zero == NegativeZero::kept ? of_floats<true>(t) : of_floats<false>(t);
 }
 
-}  // namespace
 }  // namespace lowbit::detail::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-namespace lowbit::detail {
-namespace {
-HWY_EXPORT(find_mx_engine);
-}  // namespace
-
-const Engine* mx_engine(const TensorConstants& constants) {
-  return HWY_DYNAMIC_DISPATCH(find_mx_engine)(constants);
-}
-
-}  // namespace lowbit::detail
-#endif

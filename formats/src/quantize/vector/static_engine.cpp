@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Engines for NV blocks with one candidate.
 // This file is compiled once per instruction set, by including itself (hwy/foreach_target.h).
-#include "quantize/vector/engines.hpp"
-
 #include "quantize/vector/targets.hpp"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantize/vector/static_engine.cpp"
@@ -10,6 +8,7 @@
 //
 #include "hwy/highway.h"
 #include "quantize/vector/engine-inl.hpp"
+#include "quantize/vector/engines-inl.hpp"
 #include "quantize/vector/static-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -37,7 +36,9 @@ const Engine* of_floats(const TensorConstants& t) {
   return nullptr;
 }
 
-const Engine* find_static_engine(const TensorConstants& t) {
+}  // namespace
+
+const Engine* static_engine(const TensorConstants& t) {
   const ElementFormat& e = *t.format->element;
   if (!e.is_integer()) {
     return t.dialect->negative_zero == NegativeZero::kept ? of_floats<true>(t)
@@ -51,19 +52,5 @@ const Engine* find_static_engine(const TensorConstants& t) {
   return nullptr;
 }
 
-}  // namespace
 }  // namespace lowbit::detail::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-namespace lowbit::detail {
-namespace {
-HWY_EXPORT(find_static_engine);
-}  // namespace
-
-const Engine* static_engine(const TensorConstants& constants) {
-  return HWY_DYNAMIC_DISPATCH(find_static_engine)(constants);
-}
-
-}  // namespace lowbit::detail
-#endif

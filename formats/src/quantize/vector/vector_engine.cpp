@@ -4,14 +4,40 @@
 #include <cmath>
 
 #include "quantize/vector/dialect_scales.hpp"
-#include "quantize/vector/engines.hpp"
 #include "quantize/vector/served_dialects.hpp"
+
 #include "quantize/vector/targets.hpp"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/vector/vector_engine.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
 //
 #include "hwy/highway.h"
+#include "quantize/vector/engines-inl.hpp"
 
+HWY_BEFORE_NAMESPACE();
+namespace lowbit::detail::HWY_NAMESPACE {
+namespace {
+
+const Engine* engine_by_kind(const TensorConstants& t) {
+  if (t.format->family() == ScaleFamily::mx) return mx_engine(t);
+  if (!t.format->is_adaptive()) return t.selects ? four_over_six_engine(t) : static_engine(t);
+  const ElementFormat& e = *t.format->element;
+  const ElementFormat& i = *t.format->integer;
+  if (e == e2m0 && i == int3) return if3_engine(t);
+  if (e == e2m1 && i == int4) return if4_engine(t);
+  if ((e == e2m3 || e == e3m2) && i == int6) return if6_engine(t);
+  return nullptr;
+}
+
+}  // namespace
+}  // namespace lowbit::detail::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace lowbit::detail {
 namespace {
+
+HWY_EXPORT(engine_by_kind);
 
 /// Rules that others may add are not.
 bool is_served(ScaleRule rule) {
@@ -63,15 +89,6 @@ bool conflicts(const TensorConstants& t) {
   return !is_near || is_compared_without_unit || !has_vector_chain(t);
 }
 
-const Engine* adaptive_engine(const TensorConstants& t) {
-  const ElementFormat& e = *t.format->element;
-  const ElementFormat& i = *t.format->integer;
-  if (e == e2m0 && i == int3) return if3_engine(t);
-  if (e == e2m1 && i == int4) return if4_engine(t);
-  if ((e == e2m3 || e == e3m2) && i == int6) return if6_engine(t);
-  return nullptr;
-}
-
 }  // namespace
 
 /// A dialect is served by the values of its axes (served_dialects.hpp).
@@ -79,7 +96,7 @@ const Engine* vector_engine(const TensorConstants& t) {
   if (t.rounding != ElementRounding::nearest || !is_served(t.rule)) return nullptr;
   if (!serves_dialect(*t.dialect)) return nullptr;
   if (deviates(t) || conflicts(t)) return nullptr;
-  if (t.format->family() == ScaleFamily::mx) return mx_engine(t);
+  if (t.format->family() == ScaleFamily::mx) return HWY_DYNAMIC_DISPATCH(engine_by_kind)(t);
   const bool is_ue5m3 = *t.format->scale == ue5m3 && *t.format->element == e2m1 &&
                         t.format->block_size == 16 && !t.format->is_adaptive();
   if (!t.scale_is_e4m3 && !is_ue5m3) return nullptr;
@@ -88,8 +105,7 @@ const Engine* vector_engine(const TensorConstants& t) {
   const float least = is_ue5m3 ? 0x1p-16F : 0x1p-32F;
   if (!(t.scaled_amax >= least && t.scaled_amax <= 0x1p32F)) return nullptr;
   if (!std::isnormal(t.encode_scale) || !std::isnormal(t.decode_scale)) return nullptr;
-  if (t.format->is_adaptive()) return adaptive_engine(t);
-  return t.selects ? four_over_six_engine(t) : static_engine(t);
+  return HWY_DYNAMIC_DISPATCH(engine_by_kind)(t);
 }
 
 std::vector<VectorTarget> vector_targets() {
@@ -111,3 +127,4 @@ std::string_view vector_target_name() {
 }
 
 }  // namespace lowbit::detail
+#endif
