@@ -195,6 +195,50 @@ TEST_CASE("selection in amdfp4 on small tensors, in the blocks of the least norm
   CHECK(served == 9);
 }
 
+namespace {
+
+/// Four blocks per exponent of the largest magnitude: of 2^e, and of what rules round up or not.
+std::vector<float> blocks_of_every_exponent(std::size_t size) {
+  std::mt19937 random(5);
+  std::vector<float> x;
+  for (int exponent = -149; exponent <= 127; ++exponent) {
+    for (const float top : {1.0F, 1.25F, 1.75F, 1.984375F}) {
+      const std::size_t largest = random() % size;
+      for (std::size_t i = 0; i < size; ++i) {
+        const float part = i == largest ? 1.0F : static_cast<float>(random() % 33) / 32.0F;
+        x.push_back(std::ldexp(random() % 2 != 0 ? -top : top, exponent) * part);
+      }
+    }
+  }
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("MX blocks of every exponent, down to subnormal numbers and up to the largest") {
+  // The ends of the range are where dialects clamp, wrap and recompute scales.
+  const auto scratch = std::make_unique<BlockScratch>();
+  std::map<std::size_t, std::vector<float>> made;
+  std::size_t served = 0;
+  for (const cases::Request& request : cases::served_requests()) {
+    const TensorConstants t = request.constants(1.0F);
+    if (request.format->family() != ScaleFamily::mx || vector_engine(t) == nullptr) continue;
+    if (is_sanitized && request.dialect != &canonical) continue;
+    ++served;
+    const std::size_t size = request.block_size();
+    std::vector<float>& x = made[size];
+    if (x.empty()) x = blocks_of_every_exponent(size);
+    const std::size_t blocks = x.size() / size;
+    const Coded wanted = run_engine(scalar_engine(*t.format), t, x.data(), blocks, *scratch);
+    for (const VectorTarget& target : vector_targets()) {
+      const Forced forced(target);
+      INFO(target.name << ": " << request.name());
+      REQUIRE(run_engine(*vector_engine(t), t, x.data(), blocks, *scratch) == wanted);
+    }
+  }
+  CHECK(served > (is_sanitized ? 40 : 500));
+}
+
 TEST_CASE("every number of blocks and every misalignment gives the scalar engine's bytes") {
   const auto scratch = std::make_unique<BlockScratch>();
   for (const VectorTarget& target : vector_targets()) {
