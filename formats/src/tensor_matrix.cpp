@@ -48,6 +48,24 @@ TensorMatrix matrix_of(const TensorInfo& tensor, const AxisView& view, bool tran
 }
 
 void StoredMatrix::read(const Rectangle& rectangle, std::span<float> out) const {
+  Rectangle stored = rectangle;
+  stored.rows = std::min(stored.rows, tensor_rows() - std::min(tensor_rows(), stored.row));
+  stored.columns =
+      std::min(stored.columns, tensor_columns() - std::min(tensor_columns(), stored.column));
+  if (stored.rows == rectangle.rows && stored.columns == rectangle.columns) {
+    return read_tensor(rectangle, out);
+  }
+  std::ranges::fill(out, 0.0F);
+  if (stored.rows == 0 || stored.columns == 0) return;
+  std::vector<float> held(stored.rows * stored.columns);
+  read_tensor(stored, held);
+  for (std::size_t r = 0; r < stored.rows; ++r) {
+    std::copy_n(held.data() + r * stored.columns, stored.columns,
+                out.data() + r * rectangle.columns);
+  }
+}
+
+void StoredMatrix::read_tensor(const Rectangle& rectangle, std::span<float> out) const {
   std::array<float, 4096> run;
   for_each_run(view, transposed, rectangle, [&](const MatrixRun& r) {
     float* const to =

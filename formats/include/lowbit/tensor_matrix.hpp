@@ -34,13 +34,22 @@ struct StoredMatrix {
   const TensorInfo* tensor = nullptr;  ///< required
   AxisView view{};                     ///< as for matrix_of()
   bool transposed = false;             ///< as for matrix_of()
+  std::size_t padding_rows = 0;        ///< of zeros, below the tensor's
+  std::size_t padding_columns = 0;     ///< of zeros, right of the tensor's
 
   /// Of the matrix.
-  [[nodiscard]] std::size_t rows() const { return transposed ? view.length : view.rows(); }
+  [[nodiscard]] std::size_t rows() const { return tensor_rows() + padding_rows; }
   /// Of the matrix.
-  [[nodiscard]] std::size_t columns() const { return transposed ? view.rows() : view.length; }
+  [[nodiscard]] std::size_t columns() const { return tensor_columns() + padding_columns; }
   /// The elements of a rectangle, row after row. Thread-safe. \throws as to_f32()
   void read(const Rectangle& rectangle, std::span<float> out) const;
+
+ private:
+  [[nodiscard]] std::size_t tensor_rows() const { return transposed ? view.length : view.rows(); }
+  [[nodiscard]] std::size_t tensor_columns() const {
+    return transposed ? view.rows() : view.length;
+  }
+  void read_tensor(const Rectangle& rectangle, std::span<float> out) const;
 };
 
 /// Elements in the order and shape of a tensor.

@@ -27,9 +27,7 @@ std::optional<OriginalMatrix> original_matrix_of(const QuantizedTensor& tensor,
   return OriginalMatrix{*info, {tensor.rows / outputs, tensor.columns, outputs}};
 }
 
-std::optional<OriginalMatrix> part_of(const OriginalMatrix& original, std::size_t parts,
-                                      std::size_t part) {
-  if (original.view.outer % parts != 0) return std::nullopt;
+OriginalMatrix part_of(const OriginalMatrix& original, std::size_t parts, std::size_t part) {
   OriginalMatrix one = original;
   one.view.outer /= parts;
   one.tensor.shape = {one.view.outer, one.view.length, one.view.inner};

@@ -24,9 +24,9 @@ struct OriginalMatrix {
 [[nodiscard]] std::optional<OriginalMatrix> original_matrix_of(const QuantizedTensor& tensor,
                                                                const Checkpoint& original);
 
-/// The rows of one part of a weight. \return nullopt where they do not lie together in the file
-[[nodiscard]] std::optional<OriginalMatrix> part_of(const OriginalMatrix& original,
-                                                    std::size_t parts, std::size_t part);
+/// The rows of one part of a weight, which lie together: parts are of the first dimension.
+[[nodiscard]] OriginalMatrix part_of(const OriginalMatrix& original, std::size_t parts,
+                                     std::size_t part);
 
 /// Codes and scale bytes of one part of a weight. Its tensor scale is absent where the layout has
 /// none.

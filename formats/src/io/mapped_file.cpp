@@ -149,7 +149,8 @@ std::optional<std::size_t> resident_of_files() noexcept {
 
 void note_read(std::span<const std::byte> bytes) noexcept {
   // A fault brings its neighbours along: 64 KiB as a rule, and up to 2 MiB where the system keeps a
-  // file in large folios. Reading on where the last read ended needs no new ones but its own.
+  // file in large folios. Reading on near where the last read ended needs no new ones but its own
+  // and those that it skips: blocks that are sampled all over a file bring in all of it.
   constexpr std::size_t near = std::size_t{64} << 10;
   constexpr std::size_t around = std::size_t{2} << 20;
   static std::atomic<std::size_t> resident{0};
@@ -157,8 +158,9 @@ void note_read(std::span<const std::byte> bytes) noexcept {
   thread_local const std::byte* last_end = nullptr;
   const std::byte* const begin = bytes.data();
   const bool goes_on = begin >= last_end && begin < last_end + near;
+  const auto skipped = goes_on ? static_cast<std::size_t>(begin - last_end) : around;
   last_end = begin + bytes.size();
-  const std::size_t more = bytes.size() + (goes_on ? 0 : around);
+  const std::size_t more = bytes.size() + skipped;
   if (resident.fetch_add(more, std::memory_order_relaxed) + more < window_bytes) return;
   // That much at most: what it is, the system knows.
   const std::optional<std::size_t> now = resident_of_files();

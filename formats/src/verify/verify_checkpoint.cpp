@@ -164,31 +164,16 @@ class CheckpointVerifier {
     return verify_stored(at, request);
   }
 
-  /// Reads the original where it lies. Where it is padded, or its parts do not lie apart, the part
-  /// is put together first: padding was quantized like the rest, zeros.
+  /// Reads the original where it lies. Padding was quantized like the rest, zeros.
   [[nodiscard]] Verification verify_stored(const Part& at, const VerifyRequest& request) const {
     const QuantizedTensor& tensor = *at.tensor;
     const StoredDump dump = detail::stored_dump_of(tensor, at.part);
     const auto whole = *detail::original_matrix_of(tensor, original_);
-    const bool is_padded =
-        tensor.stored_rows != tensor.rows || tensor.stored_columns != tensor.columns;
-    if (!is_padded) {
-      const auto part = detail::part_of(whole, tensor.parts(), at.part);
-      if (part) return verify_quantized(part->matrix(), dump, request);
-    }
-    const std::size_t rows = tensor.rows / tensor.parts();
-    const std::size_t stored_rows = tensor.stored_rows / tensor.parts();
-    std::vector<float> values(stored_rows * tensor.stored_columns);
-    for (std::size_t r = 0; r < rows; ++r) {
-      whole.matrix().read({at.part * rows + r, 0, 1, tensor.columns},
-                          std::span(values).subspan(r * tensor.stored_columns, tensor.columns));
-    }
-    TensorInfo padded;
-    padded.dtype = &dtype_f32;
-    padded.shape = {stored_rows, tensor.stored_columns};
-    padded.bytes = std::as_bytes(std::span(values));
-    return verify_quantized({&padded, {stored_rows, tensor.stored_columns, 1}, false}, dump,
-                            request);
+    const detail::OriginalMatrix part = detail::part_of(whole, tensor.parts(), at.part);
+    StoredMatrix matrix = part.matrix();
+    matrix.padding_rows = (tensor.stored_rows - tensor.rows) / tensor.parts();
+    matrix.padding_columns = tensor.stored_columns - tensor.columns;
+    return verify_quantized(matrix, dump, request);
   }
 
   Verification verify(Part& at) {
