@@ -8,6 +8,7 @@ usage: stream.py --lowbit PATH [--gigabytes N]    N: size of the sparse file, 0.
 import argparse
 import hashlib
 import json
+import math
 import os
 import pathlib
 import resource
@@ -31,14 +32,14 @@ def check(condition, what):
         print(f"FAILED: {what}")
 
 
-def header(rows, dtype="F32", size=4):
-    text = json.dumps({"z.weight": {"dtype": dtype, "shape": [rows, COLUMNS], "data_offsets": [0, rows * COLUMNS * size]}}).encode()
+def header(rows, columns=COLUMNS):
+    text = json.dumps({"z.weight": {"dtype": "F32", "shape": [rows, columns], "data_offsets": [0, rows * columns * 4]}}).encode()
     return struct.pack("<Q", len(text)) + text
 
 
-def sparse(path, rows):
-    """Zeros that take no space on the disk, and some rows that are not zero."""
-    head = header(rows)
+def sparse(path, rows, in_one_row=False):
+    """Zeros that take no space on the disk, and some rows that are not zero. in_one_row: the tensor has one row of all that."""
+    head = header(1, rows * COLUMNS) if in_one_row else header(rows)
     with open(path, "wb") as f:
         f.write(head)
         for row in (0, rows // 3, rows - 1):
@@ -127,13 +128,17 @@ def bounded(lowbit, folder, rows):
     fits("quantize", "z.safetensors", "-o", "q.safetensors", "--format", "mxfp4", "--all", "--axis", "0")
     fits("verify", "quantize", "z.safetensors", "q.safetensors")
     fits("dequantize", "q.safetensors", "-o", "d.safetensors")
-    for name in ("q", "d"):
+    # One row that is larger than the bound.
+    sparse(folder / "row.safetensors", rows, in_one_row=True)
+    fits("quantize", "row.safetensors", "-o", "q.safetensors", "--format", "nvfp4", "--all")
+    fits("verify", "quantize", "row.safetensors", "q.safetensors")
+    for name in ("q", "d", "row"):
         (folder / f"{name}.safetensors").unlink()
 
 
 def checkpoint(lowbit, folder, fits):
     """A weight of a checkpoint that is larger than the bound, against its original: lowbit's own entries, whose scale bytes lie in rows,
-    and another convention's."""
+    another convention's, and a padded one's."""
     fits("eval", "q.safetensors", "--reference", "z.safetensors", "--json", "stored.json")
     fits("eval", "z.safetensors", "--all", "--format", "nvfp4", "--json", "made.json")
 
@@ -152,8 +157,52 @@ def checkpoint(lowbit, folder, fits):
     for metric in ("rel_l2", "max_abs_error", "zeroed_share"):
         got = metrics("stored.json")[metric]
         check(abs(got - made[metric]) <= 1e-4 * abs(made[metric]), f"{metric} of modelopt: {got} stored, {made[metric]} made")
+    # Blocks are sampled all over the file, and then all are compared.
+    fits("verify", "quantize", "z.safetensors", "m.safetensors", "--dialect", "canonical")
+    padded_checkpoint(folder)
+    fits("verify", "quantize", "z.safetensors", "padded", "--dialect", "canonical")
+    text = (folder / "out").read_text()
+    check("1 of 1 weights equal" in text, f"the padded weight is equal: {text}")
+    shutil.rmtree(folder / "padded")
     for name in ("m.safetensors", "stored.json", "made.json"):
         (folder / name).unlink()
+
+
+def padded_checkpoint(folder):
+    """The blocks of q.safetensors as fouroversix stores them, with 128 rows of zeros below."""
+    with open(folder / "q.safetensors", "rb") as f:
+        (length,) = struct.unpack("<Q", f.read(8))
+        entries = json.loads(f.read(length))
+
+        def place(name):
+            begin, end = entries[f"z.weight.{name}"]["data_offsets"]
+            return 8 + length + begin, end - begin
+
+        rows = place("scales")[1] // (COLUMNS // 16)
+        stored = rows + 128
+        f.seek(place("amax")[0])
+        small = {"metadata": ("I64", [6], struct.pack("<6q", rows, COLUMNS, stored, COLUMNS, 1, 0)), "amax": ("F32", [1], f.read(4))}
+        large = {"values": ("U8", [stored, COLUMNS // 2], "values"), "scale_factors": ("F8_E4M3", [stored, COLUMNS // 16], "scales")}
+        (folder / "padded").mkdir()
+        (folder / "padded" / "config.json").write_text(json.dumps(
+            {"quantization_config": {"quant_method": "fouroversix", "dtype": "nvfp4", "scale_rule": "static_6"}}))
+        head, end = {}, 0
+        for name, (dtype, shape, _) in {**small, **large}.items():
+            size = math.prod(shape) * {"F32": 4, "I64": 8}.get(dtype, 1)
+            head[f"z.quantized_weight_{name}"] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+            end += size
+        text = json.dumps(head).encode()
+        text += b" " * (-len(text) % 8)
+        with open(folder / "padded" / "model.safetensors", "wb") as out:
+            out.write(struct.pack("<Q", len(text)) + text)
+            for _, _, data in small.values():
+                out.write(data)
+            for _, shape, source in large.values():
+                begin, left = place(source)
+                f.seek(begin)
+                while left:
+                    left -= out.write(f.read(min(left, 1 << 20)))
+                out.write(bytes(128 * shape[1]))
 
 
 def unpacked(lowbit, folder):

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What verify_quantized() concludes: directed scale roundings, margins, faults in some blocks only,
 // dumps that no single decision explains. tests/cli/verify.py plants the faults in real tensors.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -479,4 +481,85 @@ TEST_CASE("a search for the format refuses sizes that fit none, and says what wa
   d.scale_shape = {3};
   CHECK_THROWS_AS(verify_quantized(x, 2, 32, d, request), Error);
   CHECK_THROWS_AS(verify_quantized(x, 2, 33, d, request), Error);
+}
+
+TEST_CASE("padding of a stored matrix reads as zeros, wherever a rectangle lies") {
+  const std::size_t rows = 5, columns = 7, below = 3, right = 4;
+  const auto x = numbers(rows * columns, 11);
+  TensorInfo tensor;
+  tensor.dtype = &dtype_f32;
+  tensor.bytes = std::as_bytes(std::span(x));
+  for (const bool transposed : {false, true}) {
+    tensor.shape = transposed ? std::vector<std::uint64_t>{columns, rows}
+                              : std::vector<std::uint64_t>{rows, columns};
+    const AxisView view{tensor.shape[0], tensor.shape[1], 1};
+    const StoredMatrix matrix{&tensor, view, transposed, below, right};
+    REQUIRE(matrix.rows() == rows + below);
+    REQUIRE(matrix.columns() == columns + right);
+    for (std::size_t row = 0; row < matrix.rows(); ++row) {
+      for (std::size_t column = 0; column < matrix.columns(); ++column) {
+        const Rectangle part{row, column, std::min<std::size_t>(4, matrix.rows() - row),
+                             std::min<std::size_t>(6, matrix.columns() - column)};
+        std::vector<float> got(part.rows * part.columns, -1.0F);
+        matrix.read(part, got);
+        for (std::size_t i = 0; i < got.size(); ++i) {
+          const std::size_t r = row + i / part.columns, c = column + i % part.columns;
+          const float wanted = r >= rows || c >= columns ? 0.0F
+                               : transposed              ? x[c * rows + r]
+                                                         : x[r * columns + c];
+          CAPTURE(transposed, r, c);
+          CHECK(got[i] == wanted);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("rows that are longer than what is read at a time") {
+  const std::size_t rows = 2, at_a_time = std::size_t{1} << 18;
+  for (const bool square : {false, true}) {
+    // Parts of a row, the last one short.
+    const std::size_t part = square ? at_a_time / 16 : at_a_time;
+    const std::size_t columns = (square ? 2 : 1) * part + 40;
+    auto x = numbers(rows * columns, 12);
+    VerifyRequest request = declared("nvfp4");
+    request.declared.block_2d = square;
+    const BlockTensor good = quantize(x, rows, columns, request.declared);
+    CAPTURE(square);
+    CHECK(verify_quantized(x, rows, columns, dump_of(good), request).equal);
+    // A scale byte of the second row, in the short part and in one before it, or the last one.
+    const std::size_t blocks = good.blocks_per_row();
+    for (const std::size_t block : {blocks - 2, square ? part / 16 + 3 : blocks - 1}) {
+      QuantizedDump d = dump_of(good);
+      d.scales[blocks + block] ^= 1;
+      const Verification v = verify_quantized(x, rows, columns, d, request);
+      CHECK_FALSE(v.equal);
+      CHECK(v.difference.different == 1);
+      CHECK(v.difference.first_row == 1);
+      CHECK(v.difference.first_block == block);
+      REQUIRE(v.causes.size() == 1);
+      CHECK(v.causes[0].row == 1);
+      CHECK(v.causes[0].block == block);
+      float amax = 0.0F;
+      for (std::size_t r = square ? 0 : 1; r < rows; ++r) {
+        for (std::size_t c = block * 16; c < std::min(columns, block * 16 + 16); ++c) {
+          amax = std::max(amax, std::fabs(x[r * columns + c]));
+        }
+      }
+      const std::string wanted = fmt::format("row 1, block {}: block amax {:.9g}", block, amax);
+      CAPTURE(v.causes[0].explanation, wanted);
+      CHECK(v.causes[0].explanation.find(wanted) != std::string::npos);
+    }
+    x[columns + part + 5] = std::nanf("");
+    QuantizeOptions propagates = request.declared;
+    propagates.nonfinite = NonFinite::propagate;
+    const BlockTensor made = quantize(x, rows, columns, propagates);
+    try {
+      (void)verify_quantized(x, rows, columns, dump_of(made), request);
+      FAIL("NaN was taken");
+    } catch (const Error& error) {
+      const std::string wanted = fmt::format("NaN at row 1, column {}", part + 5);
+      CHECK(std::string(error.what()).find(wanted) != std::string::npos);
+    }
+  }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "io/mapped_file.hpp"
+#include "quantize/rows.hpp"
 
 namespace lowbit::detail {
 
@@ -57,9 +58,9 @@ std::size_t DumpBlocks::blocks() const {
 }
 
 bool DumpBlocks::any_scale(const std::function<bool(std::uint8_t)>& is_such) const {
-  for (std::size_t r = 0; r < rows_; r += rows_at_a_time()) {
-    const Rectangle rows{r, 0, std::min(rows_at_a_time(), rows_ - r), columns_};
-    if (std::ranges::any_of(part(rows).scales, is_such)) return true;
+  for (const Piece& p : pieces_of(rows_, columns_, 1, !is_fused())) {
+    const Rectangle rectangle{p.row, p.column, p.rows, p.columns};
+    if (std::ranges::any_of(part(rectangle).scales, is_such)) return true;
   }
   return false;
 }
@@ -81,15 +82,11 @@ BlockTensor DumpBlocks::block(std::size_t row, std::size_t block) const {
   return one;
 }
 
-std::size_t DumpBlocks::rows_at_a_time() const {
-  return std::max<std::size_t>(1, (std::size_t{1} << 18) / std::max<std::size_t>(1, columns_));
-}
-
 bool DumpBlocks::same_as(const DumpBlocks& other) const {
-  for (std::size_t r = 0; r < rows_; r += rows_at_a_time()) {
-    const Rectangle rows{r, 0, std::min(rows_at_a_time(), rows_ - r), columns_};
-    const BlockTensor a = part(rows);
-    const BlockTensor b = other.part(rows);
+  for (const Piece& p : pieces_of(rows_, columns_, 1, !is_fused() && !other.is_fused())) {
+    const Rectangle rectangle{p.row, p.column, p.rows, p.columns};
+    const BlockTensor a = part(rectangle);
+    const BlockTensor b = other.part(rectangle);
     if (a.scales != b.scales || a.values != b.values) return false;
   }
   return true;

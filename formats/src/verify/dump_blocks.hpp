@@ -32,9 +32,6 @@ class DumpBlocks {
   [[nodiscard]] bool same_as(const DumpBlocks& other) const;
 
  private:
-  /// Rows that are read together where all are read.
-  [[nodiscard]] std::size_t rows_at_a_time() const;
-
   const StoredDump& dump_;
   const BlockFormat& format_;
   Layout layout_;       ///< of a part: scale bytes in rows

@@ -157,13 +157,23 @@ std::vector<float> Trial::read(const Rectangle& rectangle, bool through_f16) con
   return x;
 }
 
+bool Trial::needs_whole_rows() const {
+  return !request_.declared.random0.empty() || !request_.declared.transforms.empty();
+}
+
+std::size_t Trial::width(std::size_t block_rows, bool whole_rows) const {
+  constexpr std::size_t elements = std::size_t{1} << 18;
+  const std::size_t most = std::max<std::size_t>(1, elements / block_rows / 64) * 64;
+  return std::max<std::size_t>(1, whole_rows ? columns_ : std::min(columns_, most));
+}
+
 std::vector<Rectangle> Trial::rectangles(std::size_t block_rows, bool whole_rows) const {
   std::vector<Rectangle> all;
   if (rows_ == 0 || columns_ == 0) return all;
   // Where neighbours in memory are rows apart, tiles; both sides are multiples of every block.
   constexpr std::size_t tile_rows = 128, tile_columns = 1024;
   const bool in_rows = whole_rows || runs_along_rows(matrix_.view, matrix_.transposed);
-  const std::size_t columns = in_rows ? columns_ : tile_columns;
+  const std::size_t columns = in_rows ? width(block_rows, whole_rows) : tile_columns;
   const std::size_t some = std::max<std::size_t>(1, (std::size_t{1} << 18) / columns_);
   const std::size_t rows = in_rows ? (some + block_rows - 1) / block_rows * block_rows : tile_rows;
   // The rows of a tile lie side by side in memory, and so do those of the next tile below it.
@@ -208,9 +218,8 @@ float Trial::measure_amax_of(const Recipe& recipe) const {
                               std::copy(x.begin(), x.end(), out.begin());
                             }};
   std::vector<float> tops, buffer;
-  for (const Rectangle& part : rectangles(1, true)) {
-    tops.push_back(
-        load_or_refuse(source, {part.row, part.column, part.rows, part.columns}, o, buffer).amax);
+  for (const Piece& piece : pieces_of(rows_, columns_, 1, !needs_whole_rows())) {
+    tops.push_back(load_or_refuse(source, piece, o, buffer).amax);
   }
   return largest_amax(tops);
 }
@@ -437,9 +446,8 @@ BlockDifference Trial::compare(const Recipe& recipe, const Recipe* other, Mixtur
   const Recipe first = with_amax(recipe);
   const Recipe second_one = is_mixed ? with_amax(*other) : first;
   const auto size = static_cast<std::size_t>(recipe.format->block_size);
-  const std::vector<Rectangle> parts = rectangles(
-      block_rows(*recipe.format), dump.is_fused() || !request_.declared.random0.empty() ||
-                                      !request_.declared.transforms.empty());
+  const std::vector<Rectangle> parts =
+      rectangles(block_rows(*recipe.format), dump.is_fused() || needs_whole_rows());
   const Share share = share_of(ranks_, parts.size());
   const auto found = ranks_.gather<BlockDifference>([&] {
     std::vector<BlockDifference> differences(share.size());
@@ -472,7 +480,9 @@ std::vector<BlockRef> Trial::differing(const Recipe& recipe, const DumpBlocks& d
       height * height;
   const auto size = static_cast<std::size_t>(recipe.format->block_size);
   // Chunks far apart first, so that the blocks come from all of the matrix.
-  const std::size_t chunks = (rows_ + chunk - 1) / chunk;
+  const std::size_t wide = width(height, dump.is_fused() || needs_whole_rows());
+  const std::size_t across = (columns_ + wide - 1) / wide;
+  const std::size_t chunks = (rows_ + chunk - 1) / chunk * across;
   std::vector<std::size_t> order(chunks);
   for (std::size_t i = 0; i < chunks; ++i) order[i] = i;
   const std::size_t strides = std::min<std::size_t>(chunks, 16);
@@ -481,18 +491,21 @@ std::vector<BlockRef> Trial::differing(const Recipe& recipe, const DumpBlocks& d
   const std::size_t per_chunk = std::max<std::size_t>(most / std::max<std::size_t>(1, chunks), 16);
   for (const std::size_t at : order) {
     if (found.size() >= most) break;
-    const Rectangle part{at * chunk, 0, std::min(chunk, rows_ - at * chunk), columns_};
+    const std::size_t row = at / across * chunk;
+    const std::size_t column = at % across * wide;
+    const Rectangle part{row, column, std::min(chunk, rows_ - row),
+                         std::min(wide, columns_ - column)};
     const BlockTensor wanted = quantize_part(recipe, part);
     const BlockTensor held = dump.part(part);
     std::size_t here = 0;
-    for (std::size_t row = 0; row < part.rows && here < per_chunk; ++row) {
+    for (std::size_t r = 0; r < part.rows && here < per_chunk; ++r) {
       for (std::size_t block = 0; block < wanted.blocks_per_row() && here < per_chunk; ++block) {
         const std::size_t begin = block * size;
-        if (same_scale(wanted, held, row, block) &&
-            same_codes(wanted, held, row, begin, std::min(begin + size, columns_))) {
+        if (same_scale(wanted, held, r, block) &&
+            same_codes(wanted, held, r, begin, std::min(begin + size, part.columns))) {
           continue;
         }
-        found.emplace_back(part.row + row, block);
+        found.emplace_back(row + r, column / size + block);
         ++here;
       }
     }
@@ -503,9 +516,13 @@ std::vector<BlockRef> Trial::differing(const Recipe& recipe, const DumpBlocks& d
 BlockTrace Trial::trace(const Recipe& recipe, const BlockRef& at) const {
   const std::size_t height = block_rows(*recipe.format);
   const std::size_t first = at.first / height * height;
-  const Rectangle part{first, 0, std::min(height, rows_ - first), columns_};
-  return trace_block(read(part, recipe.through_f16), part.rows, columns_, options_of(recipe, part),
-                     at.first - first, at.second);
+  const auto size = static_cast<std::size_t>(recipe.format->block_size);
+  const std::size_t wide = width(height, needs_whole_rows());
+  const std::size_t column = at.second * size / wide * wide;
+  const Rectangle part{first, column, std::min(height, rows_ - first),
+                       std::min(wide, columns_ - column)};
+  return trace_block(read(part, recipe.through_f16), part.rows, part.columns,
+                     options_of(recipe, part), at.first - first, at.second - column / size);
 }
 
 Trial::ScaleCheck Trial::check_scale(const Recipe& recipe) const {

@@ -128,6 +128,10 @@ class Trial {
  private:
   /// The elements of a rectangle after the declared transforms. \param through_f16  rounded to F16
   [[nodiscard]] std::vector<float> read(const Rectangle& rectangle, bool through_f16) const;
+  /// Whether random numbers, which lie by rows, or transforms want rows in one piece.
+  [[nodiscard]] bool needs_whole_rows() const;
+  /// Columns that are read together: all, or of very long rows some, a multiple of every block.
+  [[nodiscard]] std::size_t width(std::size_t block_rows, bool whole_rows) const;
   /// Rectangles of whole blocks that cover the matrix. \param whole_rows  parts of rows will not do
   [[nodiscard]] std::vector<Rectangle> rectangles(std::size_t block_rows, bool whole_rows) const;
   /// The request for a part of the matrix: under the recipe's A, with the part's random numbers.
