@@ -159,6 +159,8 @@ def checkpoint(lowbit, folder, fits):
         check(abs(got - made[metric]) <= 1e-4 * abs(made[metric]), f"{metric} of modelopt: {got} stored, {made[metric]} made")
     # Blocks are sampled all over the file, and then all are compared.
     fits("verify", "quantize", "z.safetensors", "m.safetensors", "--dialect", "canonical")
+    fits("lint", "m.safetensors")
+    fits("diff", "q.safetensors", "m.safetensors", expected=1)  # the tensor scale is rounded
     padded_checkpoint(folder)
     fits("verify", "quantize", "z.safetensors", "padded", "--dialect", "canonical")
     text = (folder / "out").read_text()

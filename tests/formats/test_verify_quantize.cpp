@@ -563,3 +563,28 @@ TEST_CASE("rows that are longer than what is read at a time") {
     }
   }
 }
+
+TEST_CASE("all of a long row of a dump is looked at") {
+  const std::size_t rows = 2, columns = 3 * 65536 + 32;
+  const BlockFormat& format = *find_block_format("nvfp4");
+  std::vector<std::uint8_t> values(rows * columns / 2), others = values;
+  std::vector<std::uint8_t> scales(rows * columns / 16, 1);
+  const auto dump = [&](const std::vector<std::uint8_t>& codes) {
+    return StoredDump{"w", codes, scales, {rows, columns / 16}, 1.0F};
+  };
+  const auto is_seven = [](std::uint8_t byte) { return byte == 7; };
+  const StoredDump one = dump(values), other = dump(others);
+  const detail::DumpBlocks a(one, format, Layout{}, rows, columns);
+  const detail::DumpBlocks b(other, format, Layout{}, rows, columns);
+  CHECK_FALSE(a.any_scale(is_seven));
+  CHECK(a.same_as(b));
+  for (std::size_t at = 0; at < scales.size(); at += 1021) {
+    CAPTURE(at);
+    scales[at] = 7;
+    CHECK(a.any_scale(is_seven));
+    scales[at] = 1;
+    others[at * 8 + 5] = 1;
+    CHECK_FALSE(a.same_as(b));
+    others[at * 8 + 5] = 0;
+  }
+}

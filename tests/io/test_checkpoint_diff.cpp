@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What differs between two dumps, whatever their layouts.
+#include <fmt/format.h>
+
 #include "io/checkpoint_maker.hpp"
+#include "lowbit/checkpoint_convert.hpp"
 #include "lowbit/checkpoint_diff.hpp"
 
 using namespace lowbit;
@@ -85,4 +88,61 @@ TEST_CASE("diff: the same bytes in C and in Fortran order are other matrices") {
   const Checkpoint f = Checkpoint::open(scratch / "f" / "x.npy");
   CHECK(compare_dumps(c, c).differences.empty());
   CHECK(compare_dumps(c, f).differences.size() == 1);
+}
+
+TEST_CASE("diff: weights and other tensors that are read in several pieces") {
+  const Scratch scratch;
+  const std::size_t strip = std::size_t{1} << 19;
+  struct Place {
+    std::size_t rows, columns, row, column;
+  };
+  for (const Place& p : {Place{3072, 512, 2500, 77}, Place{1, 2 * strip + 64, 0, strip + 41},
+                         Place{1, 2 * strip + 64, 0, 2 * strip + 63}}) {
+    Maker maker;
+    add_modelopt(maker, "a", quantized("nvfp4", weights(p.rows * p.columns, 9), p.rows, p.columns));
+    maker.write(scratch / "a.safetensors");
+    maker.bytes("a.weight")[(p.row * p.columns + p.column) / 2] ^= 0x70;
+    maker.write(scratch / "b.safetensors");
+    const DumpComparison c = compare_dumps(Checkpoint::open(scratch / "a.safetensors"),
+                                           Checkpoint::open(scratch / "b.safetensors"));
+    REQUIRE(c.differences.size() == 1);
+    const std::string& text = c.differences[0].text;
+    CAPTURE(text);
+    CHECK(text.starts_with(fmt::format(
+        "1 of {} blocks differ (scale bytes in 0, codes in 1); first: row {}, block {}:",
+        p.rows * p.columns / 16, p.row, p.column / 16)));
+    CHECK(text.find(fmt::format(", code of column {} ", p.column)) != std::string::npos);
+  }
+  // Long rows whose scale bytes stand among the codes are read whole.
+  Maker row;
+  add_modelopt(row, "a", quantized("nvfp4", weights(strip + 64, 9), 1, strip + 64));
+  row.write(scratch / "a.safetensors");
+  const Checkpoint a = Checkpoint::open(scratch / "a.safetensors");
+  convert_checkpoint(a, *find_checkpoint_convention("gguf"), scratch / "a.gguf");
+  const Checkpoint fused = Checkpoint::open(scratch / "a.gguf");
+  CHECK(compare_dumps(a, fused).differences.empty());
+  CHECK(compare_dumps(fused, a).differences.empty());
+  std::vector<float> x(700000, 1.0F);
+  Maker maker;
+  maker.add("n", x, {x.size()});
+  maker.write(scratch / "a.safetensors");
+  x[650001] = x[650003] = 2.0F;
+  maker.add("n", x, {x.size()});
+  maker.write(scratch / "b.safetensors");
+  const DumpComparison c = compare_dumps(Checkpoint::open(scratch / "a.safetensors"),
+                                         Checkpoint::open(scratch / "b.safetensors"));
+  REQUIRE(c.differences.size() == 1);
+  CHECK(c.differences[0].text == "2 of 700000 elements differ; first: 650001");
+}
+
+TEST_CASE("diff: the amax beside MX blocks of lowbit's own files counts") {
+  const Scratch scratch;
+  NamedBlockTensor own = named("p", "mxfp4", weights(4 * 64, 8), 4, 64);
+  write_block_tensors(scratch / "a.safetensors", std::span(&own, 1));
+  own.tensor.amax = 2.0F;
+  write_block_tensors(scratch / "b.safetensors", std::span(&own, 1));
+  const DumpComparison c = compare_dumps(Checkpoint::open(scratch / "a.safetensors"),
+                                         Checkpoint::open(scratch / "b.safetensors"));
+  REQUIRE(c.differences.size() == 1);
+  CHECK(c.differences[0].text == "tensor scales stand for 1 and 2");
 }

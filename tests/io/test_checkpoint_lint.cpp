@@ -138,3 +138,36 @@ TEST_CASE("lint: an order is named only where it fits the reference clearly bett
     CHECK(kinds(lint(Checkpoint::open(scratch / "m.safetensors"), &o)) == Kinds{"other_weight"});
   }
 }
+
+TEST_CASE("lint: weights that are read in several strips, and experts") {
+  const Scratch scratch;
+  const std::size_t strip = std::size_t{1} << 19;
+  for (const bool in_one_row : {false, true}) {
+    // Experts of two and a half strips each; a row of three and a bit.
+    const std::size_t rows = in_one_row ? 1 : 2 * 2560;
+    const std::size_t columns = in_one_row ? 3 * strip + 48 : 512;
+    const std::vector<float> x = weights(rows * columns, 10);
+    const BlockTensor t = quantized("nvfp4", x, rows, columns);
+    const float scale = t.amax / t.encode_constant;
+    std::vector<std::uint64_t> shape{rows, columns};
+    if (!in_one_row) shape = {2, rows / 2, columns};
+    Maker original;
+    original.add("a.weight", x, shape).write(scratch / "o.safetensors");
+    Maker maker;
+    shape.back() = columns / 2;
+    maker.add("a.weight", dtype_u8, shape, t.values);
+    shape.back() = columns / 16;
+    maker.add("a.weight_scale", dtype_f8_e4m3, shape, t.scales);
+    const std::vector<float> scales(in_one_row ? 1 : 2, scale);
+    maker.add("a.weight_scale_2", scales, {scales.size()});
+    const auto findings = [&] {
+      maker.write(scratch / "m.safetensors");
+      const Checkpoint o = Checkpoint::open(scratch / "o.safetensors");
+      return kinds(lint(Checkpoint::open(scratch / "m.safetensors"), &o));
+    };
+    CAPTURE(in_one_row);
+    CHECK(findings().empty());
+    maker.bytes("a.weight_scale").back() = 0x7F;
+    CHECK(findings() == Kinds{"nan_scale"});
+  }
+}

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/weight_rows.hpp"
+#include "io/mapped_file.hpp"
 #include "lowbit/checkpoint_diff.hpp"
 #include "lowbit/printable.hpp"
 
@@ -14,9 +16,10 @@ namespace {
 /// Blocks of two matrices of the same format and shape, side by side.
 class BlockCounts {
  public:
-  void add(const BlockTensor& a, const BlockTensor& b, std::size_t first_row) {
+  /// \param at  of both in their weights
+  void add(const BlockTensor& a, const BlockTensor& b, const Rectangle& at) {
     for (std::size_t r = 0; r < a.rows; ++r) {
-      for (std::size_t k = 0; k < a.blocks_per_row(); ++k) look_at(a, b, r, k, first_row);
+      for (std::size_t k = 0; k < a.blocks_per_row(); ++k) look_at(a, b, r, k, at);
     }
   }
   [[nodiscard]] std::string text() const {
@@ -27,7 +30,7 @@ class BlockCounts {
 
  private:
   void look_at(const BlockTensor& a, const BlockTensor& b, std::size_t r, std::size_t k,
-               std::size_t first_row) {
+               const Rectangle& at) {
     ++all_;
     const auto size = static_cast<std::size_t>(a.format->block_size);
     const std::size_t end = std::min((k + 1) * size, a.columns);
@@ -38,10 +41,11 @@ class BlockCounts {
     scales_ += scale_differs ? 1 : 0;
     codes_ += c != end ? 1 : 0;
     if (++blocks_ != 1) return;
-    first_ = fmt::format("row {}, block {}: scale byte {:#04x} and {:#04x}", first_row + r, k,
-                         a.scale(r, k), b.scale(r, k));
+    first_ = fmt::format("row {}, block {}: scale byte {:#04x} and {:#04x}", at.row + r,
+                         at.column / size + k, a.scale(r, k), b.scale(r, k));
     if (c != end) {
-      first_ += fmt::format(", code of column {} {:#x} and {:#x}", c, a.code(r, c), b.code(r, c));
+      first_ += fmt::format(", code of column {} {:#x} and {:#x}", at.column + c, a.code(r, c),
+                            b.code(r, c));
     }
   }
 
@@ -51,6 +55,16 @@ class BlockCounts {
   std::size_t codes_ = 0;
   std::string first_;
 };
+
+/// amax and encode_constant of a part, without blocks. lowbit's own files have both in MX formats,
+/// too.
+BlockTensor tensor_scale_of(const QuantizedTensor& tensor, std::size_t part) {
+  const bool is_own = tensor.convention->name == "lowbit";
+  BlockTensor t;
+  set_tensor_scale(t, is_own ? TensorScaleKind::amax : tensor.layout.tensor_scale,
+                   tensor.tensor_scales[part], tensor.encode_constant);
+  return t;
+}
 
 class Comparer {
  public:
@@ -95,9 +109,13 @@ class Comparer {
     BlockCounts counts;
     std::string scales;
     for (std::size_t part = 0; part < x.parts(); ++part) {
-      const BlockTensor p = a_.read(x, part);
-      const BlockTensor q = b_.read(y, part);
-      counts.add(p, q, part * p.rows);
+      const detail::StoredPart of_x(x, part);
+      const detail::StoredPart of_y(y, part);
+      for (const Rectangle& strip : of_x.strips(!of_y.is_fused())) {
+        counts.add(of_x.read(strip), of_y.read(strip), of_x.in_weight(strip));
+      }
+      const BlockTensor p = tensor_scale_of(x, part);
+      const BlockTensor q = tensor_scale_of(y, part);
       // a / c == a' / c' without rounding: products of two floats are exact in binary64.
       const double left = static_cast<double>(p.amax) * static_cast<double>(q.encode_constant);
       const double right = static_cast<double>(q.amax) * static_cast<double>(p.encode_constant);
@@ -139,18 +157,24 @@ class Comparer {
         continue;
       }
       const auto unit = static_cast<std::size_t>(x->dtype->block_bytes);
+      const std::size_t elements = x->bytes.size() / unit;
+      // Some at a time, whose pages can be dropped.
+      const std::size_t step = std::max<std::size_t>(1, (std::size_t{1} << 20) / unit);
       std::size_t count = 0;
       std::size_t first = 0;
-      for (std::size_t at = 0; at + unit <= x->bytes.size(); at += unit) {
-        if (std::equal(x->bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                       x->bytes.begin() + static_cast<std::ptrdiff_t>(at + unit),
-                       y->bytes.begin() + static_cast<std::ptrdiff_t>(at))) {
-          continue;
+      for (std::size_t from = 0; from < elements; from += step) {
+        const std::size_t bytes = std::min(step, elements - from) * unit;
+        const auto left = x->bytes.subspan(from * unit, bytes);
+        const auto right = y->bytes.subspan(from * unit, bytes);
+        for (std::size_t at = 0; at < bytes; at += unit) {
+          if (std::ranges::equal(left.subspan(at, unit), right.subspan(at, unit))) continue;
+          if (count++ == 0) first = from + at / unit;
         }
-        if (count++ == 0) first = at / unit;
+        note_read(left);
+        note_read(right);
       }
       if (count != 0) {
-        differ(name, fmt::format("{} of {} {} differ; first: {}", count, x->bytes.size() / unit,
+        differ(name, fmt::format("{} of {} {} differ; first: {}", count, elements,
                                  x->dtype->block_elements == 1 ? "elements" : "blocks", first));
       }
     }

@@ -10,7 +10,6 @@
 #include "lowbit/metrics.hpp"
 #include "lowbit/printable.hpp"
 #include "lowbit/quantize.hpp"
-#include "verify/dump_blocks.hpp"
 
 namespace lowbit {
 namespace {
@@ -47,17 +46,12 @@ class StoredErrors {
  private:
   /// A strip at a time, added up as one tensor.
   ErrorStatistics of_part(std::size_t part) {
-    const std::size_t rows = tensor_.rows / tensor_.parts();
-    const StoredDump dump = detail::stored_dump_of(tensor_, part);
-    const detail::DumpBlocks blocks(dump, *tensor_.format, tensor_.layout,
-                                    tensor_.stored_rows / tensor_.parts(), tensor_.stored_columns);
+    const detail::StoredPart stored(tensor_, part);
     ErrorStatistics sums;
     detail::LaneSums lanes;
-    for (const Rectangle& strip : detail::strips_of(rows, tensor_.columns, !blocks.is_fused())) {
-      BlockTensor t = blocks.part(strip);
-      set_tensor_scale(t, tensor_.layout.tensor_scale, tensor_.tensor_scales[part],
-                       tensor_.encode_constant);
-      const Rectangle of_all{part * rows + strip.row, strip.column, strip.rows, strip.columns};
+    for (const Rectangle& strip : stored.strips()) {
+      const BlockTensor t = stored.read(strip);
+      const Rectangle of_all = stored.in_weight(strip);
       read(of_all);
       dequantize_strip(t, of_all, tensor_.tensor_scales[part]);
       detail::add_tensor_errors(x_, t, q_, choices_of(t), lanes, sums);

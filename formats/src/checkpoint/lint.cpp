@@ -51,12 +51,8 @@ class Linter {
       found_.push_back({fault.kind, fault.file, fault.tensor, fault.text});
     }
     for (const QuantizedTensor& tensor : checkpoint_.quantized()) {
-      std::vector<BlockTensor> parts;
-      for (std::size_t part = 0; part < tensor.parts(); ++part) {
-        parts.push_back(checkpoint_.read(tensor, part));
-      }
-      look_at_scales(tensor, parts);
-      if (original_ != nullptr) compare(tensor, parts);
+      look_at_scales(tensor);
+      if (original_ != nullptr) compare(tensor);
     }
     look_at_fused_layers();
     return std::move(found_);
@@ -79,7 +75,18 @@ class Linter {
     return false;
   }
 
-  void look_at_scales(const QuantizedTensor& tensor, std::span<const BlockTensor> parts) {
+  /// Calls take() with each strip of each part, and the strip's place in the weight.
+  template <typename Take>
+  static void for_each_strip(const QuantizedTensor& tensor, Take take) {
+    for (std::size_t part = 0; part < tensor.parts(); ++part) {
+      const detail::StoredPart stored(tensor, part);
+      for (const Rectangle& strip : stored.strips()) {
+        take(stored.read(strip), stored.in_weight(strip));
+      }
+    }
+  }
+
+  void look_at_scales(const QuantizedTensor& tensor) {
     std::size_t blocks = 0;
     std::size_t nan = 0;
     std::size_t zero = 0;
@@ -87,7 +94,7 @@ class Linter {
     std::size_t negative = 0;
     const BlockFormat& format = *tensor.format;
     const bool is_nv = format.family() == ScaleFamily::nv;
-    for (const BlockTensor& t : parts) {
+    for_each_strip(tensor, [&](const BlockTensor& t, const Rectangle&) {
       blocks += t.scales.size();
       for (std::size_t r = 0; r < t.rows; ++r) {
         for (std::size_t b = 0; b < t.blocks_per_row(); ++b) {
@@ -104,7 +111,7 @@ class Linter {
           }
         }
       }
-    }
+    });
     if (nan > 0) add("nan_scale", tensor, fmt::format("{} of {} scale bytes are NaN", nan, blocks));
     if (negative > 0) {
       add("negative_scale", tensor,
@@ -129,26 +136,28 @@ class Linter {
     }
   }
 
-  void compare(const QuantizedTensor& tensor, std::span<const BlockTensor> parts) {
-    const auto x = original_of(tensor, *original_);
-    if (!x) {
+  void compare(const QuantizedTensor& tensor) {
+    const auto original = detail::original_matrix_of(tensor, *original_);
+    if (!original) {
       add("no_original", tensor,
           tensor.is_rearranged
               ? "it was transformed or quantized along another axis; use `lowbit verify quantize`"
               : "the reference has no float tensor of that name and shape");
       return;
     }
-    const std::size_t size = x->size() / parts.size();
-    const auto likeness_of = [&](std::span<const BlockTensor> read) {
+    std::vector<float> x, q;
+    const auto likeness_of = [&](const QuantizedTensor& stored) {
       Likeness sums;
-      std::vector<float> q(size);
-      for (std::size_t part = 0; part < read.size(); ++part) {
-        dequantize(read[part], q);
-        sums.add(std::span(*x).subspan(part * size, size), q);
-      }
+      for_each_strip(stored, [&](const BlockTensor& t, const Rectangle& in_weight) {
+        x.resize(t.rows * t.columns);
+        q.resize(x.size());
+        original->matrix().read(in_weight, x);
+        dequantize(t, q);
+        sums.add(x, q);
+      });
       return sums;
     };
-    Likeness best = likeness_of(parts);
+    Likeness best = likeness_of(tensor);
     Layout layout = tensor.layout;
     const double declared = best.rest();
     // Rounding alone leaves 0.1 or less in 4 bits: docs/checkpoints.md, "lint".
@@ -159,8 +168,7 @@ class Linter {
       for (const Layout& other : other_layouts(tensor)) {
         QuantizedTensor as_other = tensor;
         as_other.layout = other;
-        const BlockTensor read = checkpoint_.read(as_other);
-        const Likeness sums = likeness_of(std::span(&read, 1));
+        const Likeness sums = likeness_of(as_other);
         if (sums.rest() < std::min(best.rest(), clearly_less * declared)) {
           best = sums;
           layout = other;
@@ -186,17 +194,18 @@ class Linter {
                       best.rest()));
       return;
     }
-    compare_gain(tensor, parts, best.gain());
+    compare_gain(tensor, best.gain());
   }
 
-  void compare_gain(const QuantizedTensor& tensor, std::span<const BlockTensor> parts,
-                    double gain) {
+  void compare_gain(const QuantizedTensor& tensor, double gain) {
     constexpr double near = 1.25;  // a right tensor scale leaves a gain within 2 % of 1
     const auto is_one = [](double value) { return value > 1.0 / near && value < near; };
     if (is_one(gain)) return;
-    const double factor =
-        static_cast<double>(parts[0].amax) / static_cast<double>(parts[0].encode_constant);
     const TensorScaleKind kind = tensor.layout.tensor_scale;
+    BlockTensor first;
+    set_tensor_scale(first, kind, tensor.tensor_scales[0], tensor.encode_constant);
+    const double factor =
+        static_cast<double>(first.amax) / static_cast<double>(first.encode_constant);
     // With 1 / factor instead of factor the gain would be gain * factor^2.
     const bool can_invert = kind == TensorScaleKind::multiplier || kind == TensorScaleKind::divisor;
     if (can_invert && is_one(gain * factor * factor)) {

@@ -59,6 +59,29 @@ StoredDump stored_dump_of(const QuantizedTensor& tensor, std::size_t part) {
   return dump;
 }
 
+StoredPart::StoredPart(const QuantizedTensor& tensor, std::size_t part)
+    : tensor_(tensor),
+      part_(part),
+      rows_(tensor.rows / tensor.parts()),
+      dump_(stored_dump_of(tensor, part)),
+      blocks_(dump_, *tensor.format, tensor.layout, tensor.stored_rows / tensor.parts(),
+              tensor.stored_columns) {}
+
+std::vector<Rectangle> StoredPart::strips(bool may_cut) const {
+  return strips_of(rows_, tensor_.columns, may_cut && !is_fused());
+}
+
+BlockTensor StoredPart::read(const Rectangle& strip) const {
+  BlockTensor t = blocks_.part(strip);
+  set_tensor_scale(t, tensor_.layout.tensor_scale, tensor_.tensor_scales[part_],
+                   tensor_.encode_constant);
+  return t;
+}
+
+Rectangle StoredPart::in_weight(const Rectangle& strip) const {
+  return {part_ * rows_ + strip.row, strip.column, strip.rows, strip.columns};
+}
+
 std::vector<Rectangle> strips_of(std::size_t rows, std::size_t columns, bool may_cut) {
   // A multiple of every block size.
   constexpr std::size_t elements = std::size_t{1} << 19;
