@@ -109,7 +109,7 @@ def notes(rows, spec):
              f"Operands and SQNR: {spec['sample']}, {spec['weight']} times {spec['input']}, both quantized by the format's default rule. SQNR is that "
              "of the weights. The accumulator's error is the relative RMS error of the unit's bit model against exact dot products on "
              f"{spec['accumulator_rows']} rows of the input times all weights.",
-             "OpenSTA: report_power with its default activity, not that of the operands: a second method, within a factor of 2 for the exact unit, "
+             "OpenSTA: report_power with its default activity, not that of the operands: a second method, within a factor of 2 for the exact unit by recipes area, default and speed, "
              "no check of the others (docs/mac_area.md)."]
     lines += tools(rows)
     for r in rows:
