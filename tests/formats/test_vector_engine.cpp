@@ -14,6 +14,7 @@
 #include "catch.hpp"
 #include "dequantize/value_table.hpp"
 #include "formats/vector_cases.hpp"
+#include "formats/vector_runs.hpp"
 #include "lowbit/dialect_axis.hpp"
 #include "quantize/vector/served_dialects.hpp"
 #include "quantize/vector/vector_engine.hpp"
@@ -22,53 +23,7 @@ namespace {
 
 using namespace lowbit;
 using namespace lowbit::detail;
-
-/// Restores the best instruction set.
-struct Forced {
-  explicit Forced(const VectorTarget& target) { force_vector_target(target.id); }
-  ~Forced() { force_vector_target(0); }
-  Forced(const Forced&) = delete;
-  Forced& operator=(const Forced&) = delete;
-};
-
-struct Coded {
-  std::vector<std::uint8_t> codes, scales;
-  std::vector<BlockChoice> choices;
-  friend bool operator==(const Coded&, const Coded&) = default;
-};
-
-/// \param rows  of a block
-Coded run_engine(const Engine& engine, const TensorConstants& t, const float* x, std::size_t blocks,
-                 BlockScratch& scratch, std::size_t rows = 1) {
-  BlockRun run;
-  run.block_rows = run.real_rows = rows;
-  run.x = x;
-  run.original = x;
-  run.blocks = blocks;
-  run.blocks_per_row = blocks;
-  run.last_columns = static_cast<std::size_t>(t.format->block_size);
-  const std::size_t bytes =
-      blocks * rows * run.last_columns * static_cast<std::size_t>(t.format->storage_bits()) / 8;
-  // Guards around the outputs see what is written beside them.
-  Coded out{std::vector<std::uint8_t>(bytes + 64, 0xA5),
-            std::vector<std::uint8_t>(blocks + 64, 0xA5),
-            std::vector<BlockChoice>(blocks, BlockChoice::only)};
-  engine.quantize(t, run, scratch,
-                  {out.codes.data() + 32, out.scales.data() + 32, out.choices.data()});
-  return out;
-}
-
-}  // namespace
-
-namespace {
-
-/// Whether every access is checked, which takes eight times as long: a part of the data then goes
-/// to the same places of each kernel.
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool is_sanitized = true;
-#else
-constexpr bool is_sanitized = false;
-#endif
+using namespace lowbit::cases;
 
 /// Of each request and data set.
 constexpr std::size_t usual_blocks = is_sanitized ? 96 : 420;
@@ -81,19 +36,19 @@ constexpr std::size_t nightly_blocks = 8192;
 std::map<std::string, std::size_t> compare_bytes(std::size_t sixteens, std::uint32_t seed) {
   const auto scratch = std::make_unique<BlockScratch>();
   std::map<std::string, std::size_t> compared;
-  std::map<std::size_t, std::vector<cases::Data>> made;
+  std::map<std::size_t, std::vector<Data>> made;
   // LOWBIT_FORMAT=NAME compares one format, so that formats can run side by side.
   const char* const only = std::getenv("LOWBIT_FORMAT");
-  for (const cases::Request& request : cases::served_requests()) {
+  for (const Request& request : served_requests()) {
     if (only != nullptr && request.format->name != only) continue;
     const std::size_t size = request.block_size();
     // Of other dialects a part: there are many.
     const std::size_t part = request.dialect == &canonical ? 1 : 4;
     const std::size_t all_blocks = size < 16 ? sixteens * 16 / size : sixteens;
     const std::size_t blocks = all_blocks / part;
-    std::vector<cases::Data>& all = made[size];
-    if (all.empty()) all = cases::all_data(size, all_blocks, seed);
-    for (const cases::Data& data : all) {
+    std::vector<Data>& all = made[size];
+    if (all.empty()) all = all_data(size, all_blocks, seed);
+    for (const Data& data : all) {
       const TensorConstants t = request.constants(data.amax());
       if (vector_engine(t) == nullptr) continue;
       const Coded wanted = run_engine(scalar_engine(*t.format), t, data.x.data(), blocks, *scratch);
@@ -139,7 +94,7 @@ TEST_CASE("every format has a kernel for every rule but searches") {
     for (const BlockFormat& format : block_formats()) {
       for (const ScaleRule rule : scale_rules()) {
         if (!is_valid_rule(format, rule) || searches(rule)) continue;
-        const cases::Request request{&format, rule, &canonical};
+        const Request request{&format, rule, &canonical};
         INFO(target.name << ": " << request.name());
         CHECK((vector_engine(request.constants(1.0F)) != nullptr) == !format.has_levels());
       }
@@ -162,37 +117,6 @@ TEST_CASE("the recorded kernels' dialects are served") {
     INFO(name);
     CHECK(serves_dialect(*find_dialect(name)));
   }
-}
-
-TEST_CASE("selection in amdfp4 on small tensors, in the blocks of the least normal scales") {
-  // There the scalar engine's squares of errors leave the normal numbers first: not before A is
-  // below 2^-16, where the kernels end.
-  constexpr std::size_t blocks = 2048;
-  const auto scratch = std::make_unique<BlockScratch>();
-  const BlockFormat* const format = find_block_format("amdfp4");
-  std::mt19937 random(3);
-  std::normal_distribution<float> normal(0.0F, 1.0F);
-  std::size_t served = 0;
-  for (const ScaleRule rule : {ScaleRule::mse, ScaleRule::mae, ScaleRule::abs_max}) {
-    const cases::Request request{format, rule, &canonical};
-    for (int exponent = -12; exponent >= -32; exponent -= 2) {
-      const float amax = std::ldexp(1.25F, exponent);
-      std::vector<float> x(16 * blocks);
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        x[i] = std::ldexp(normal(random), exponent - 26 - static_cast<int>(i / 16 % 8));
-      }
-      const TensorConstants t = request.constants(amax);
-      if (vector_engine(t) == nullptr) continue;
-      ++served;
-      const Coded wanted = run_engine(scalar_engine(*format), t, x.data(), blocks, *scratch);
-      for (const VectorTarget& target : vector_targets()) {
-        const Forced forced(target);
-        INFO(target.name << ": " << request.name() << ", amax 1.25 * 2^" << exponent);
-        CHECK(run_engine(*vector_engine(t), t, x.data(), blocks, *scratch) == wanted);
-      }
-    }
-  }
-  CHECK(served == 9);
 }
 
 namespace {
@@ -220,7 +144,7 @@ TEST_CASE("MX blocks of every exponent, down to subnormal numbers and up to the 
   const auto scratch = std::make_unique<BlockScratch>();
   std::map<std::size_t, std::vector<float>> made;
   std::size_t served = 0;
-  for (const cases::Request& request : cases::served_requests()) {
+  for (const Request& request : served_requests()) {
     const TensorConstants t = request.constants(1.0F);
     if (request.format->family() != ScaleFamily::mx || vector_engine(t) == nullptr) continue;
     if (is_sanitized && request.dialect != &canonical) continue;
@@ -244,10 +168,10 @@ TEST_CASE("every number of blocks and every misalignment gives the scalar engine
   for (const VectorTarget& target : vector_targets()) {
     const Forced forced(target);
     std::size_t served = 0;
-    for (const cases::Request& request : cases::served_requests()) {
+    for (const Request& request : served_requests()) {
       if (request.dialect->name != canonical.name) continue;
       const std::size_t size = request.block_size();
-      const cases::Data data = cases::normal_data(size, 40, 7);
+      const Data data = normal_data(size, 40, 7);
       const TensorConstants t = request.constants(data.amax());
       const Engine* const engine = vector_engine(t);
       if (engine == nullptr) continue;
@@ -263,7 +187,7 @@ TEST_CASE("every number of blocks and every misalignment gives the scalar engine
       }
       // Square blocks: none, one, and on both sides of a group of sixteen. Among them are blocks of
       // zeros of both signs, and blocks whose scales are subnormal.
-      cases::Data more = cases::normal_data(size, 33 * size + 1, 8);
+      Data more = normal_data(size, 33 * size + 1, 8);
       for (std::size_t i = 0; i < more.x.size(); ++i) {
         const std::size_t square = i / (size * size);
         if (square % 3 == 1) more.x[i] = i % 2 != 0 ? -0.0F : 0.0F;
@@ -301,14 +225,14 @@ TEST_CASE("every instruction set gives the scalar engine's error sums") {
   };
   for (const VectorTarget& target : vector_targets()) {
     const Forced forced(target);
-    std::map<std::size_t, std::vector<cases::Data>> made;
-    for (const cases::Request& request : cases::served_requests()) {
+    std::map<std::size_t, std::vector<Data>> made;
+    for (const Request& request : served_requests()) {
       // Of dialects the recorded ones: sums come from bytes, which are compared in all of them.
       if (request.has_other_axis || (is_sanitized && request.dialect != &canonical)) continue;
       const std::size_t size = request.block_size();
-      std::vector<cases::Data>& all = made[size];
-      if (all.empty()) all = cases::all_data(size, 135);
-      for (const cases::Data& data : all) {
+      std::vector<Data>& all = made[size];
+      if (all.empty()) all = all_data(size, 135);
+      for (const Data& data : all) {
         const TensorConstants t = request.constants(data.amax());
         const Engine* const engine = vector_engine(t);
         if (engine == nullptr) continue;
@@ -409,7 +333,7 @@ TEST_CASE("what is known of the values under a scale byte") {
 
 TEST_CASE("the largest magnitude is the scalar engine's") {
   const Engine& scalar = scalar_engine(*find_block_format("nvfp4"));
-  cases::Request request{find_block_format("nvfp4"), ScaleRule::static_6, &canonical};
+  Request request{find_block_format("nvfp4"), ScaleRule::static_6, &canonical};
   const TensorConstants t = request.constants(1.0F);
   std::vector<float> x(300);
   for (const VectorTarget& target : vector_targets()) {
