@@ -6,6 +6,7 @@
 
 #include "capture/golden_file.hpp"
 #include "catch.hpp"
+#include "formats/vector_runs.hpp"
 
 namespace {
 
@@ -18,6 +19,14 @@ std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder)
   return files;
 }
 
+/// Every instruction set that this machine has, and the scalar engine.
+std::vector<lowbit::detail::VectorTarget> all_engines() {
+  std::vector<lowbit::detail::VectorTarget> all = lowbit::detail::vector_targets();
+  all.push_back({lowbit::detail::no_vector_target, "scalar engine"});
+  return all;
+}
+
+/// By each engine. \return how many configurations the files hold
 std::size_t check_files(const std::vector<std::filesystem::path>& files) {
   std::size_t configurations = 0;
   for (const auto& path : files) {
@@ -26,10 +35,14 @@ std::size_t check_files(const std::vector<std::filesystem::path>& files) {
       const lowbit::Dialect* dialect = golden::dialect_of(c.backend);
       INFO(path.filename().string() << " " << c.prefix << " by " << c.backend);
       REQUIRE(dialect != nullptr);
-      const golden::Comparison r = file.compare(c, *dialect);
-      CHECK(r.different_blocks == 0);
-      CHECK_FALSE(r.amax_differs);
-      CHECK_FALSE(r.dequantization_differs);
+      for (const lowbit::detail::VectorTarget& target : all_engines()) {
+        const lowbit::cases::Forced forced(target);
+        INFO(target.name);
+        const golden::Comparison r = file.compare(c, *dialect);
+        CHECK(r.different_blocks == 0);
+        CHECK_FALSE(r.amax_differs);
+        CHECK_FALSE(r.dequantization_differs);
+      }
       ++configurations;
     }
   }

@@ -102,6 +102,15 @@ TEST_CASE("every format has a kernel for every rule but searches") {
   }
 }
 
+TEST_CASE("no request has a vector engine where none is wanted") {
+  const TensorConstants t =
+      Request{find_block_format("nvfp4"), ScaleRule::mse, &canonical}.constants(1.0F);
+  REQUIRE(vector_engine(t) != nullptr);
+  const Forced forced({no_vector_target, ""});
+  CHECK(vector_engine(t) == nullptr);
+  CHECK(engine_for(t).name == "scalar");
+}
+
 TEST_CASE("a dialect with a value that the kernels were not written for is not served") {
   CHECK(serves_dialect(canonical));
   for (const DialectAxis& axis : dialect_axes()) {

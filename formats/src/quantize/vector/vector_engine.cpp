@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "quantize/vector/vector_engine.hpp"
 
+#include <atomic>
 #include <cmath>
 
 #include "quantize/vector/dialect_scales.hpp"
@@ -38,6 +39,8 @@ namespace lowbit::detail {
 namespace {
 
 HWY_EXPORT(engine_by_kind);
+
+std::atomic<bool> has_engines = true;
 
 /// Rules that others may add are not.
 bool is_served(ScaleRule rule) {
@@ -93,6 +96,7 @@ bool conflicts(const TensorConstants& t) {
 
 /// A dialect is served by the values of its axes (served_dialects.hpp).
 const Engine* vector_engine(const TensorConstants& t) {
+  if (!has_engines.load(std::memory_order_relaxed)) return nullptr;
   if (t.rounding != ElementRounding::nearest || !is_served(t.rule)) return nullptr;
   if (!serves_dialect(*t.dialect)) return nullptr;
   if (deviates(t) || conflicts(t)) return nullptr;
@@ -118,7 +122,8 @@ std::vector<VectorTarget> vector_targets() {
 }
 
 void force_vector_target(std::int64_t id) {
-  hwy::SetSupportedTargetsForTest(id);
+  has_engines = id != no_vector_target;
+  hwy::SetSupportedTargetsForTest(id == no_vector_target ? 0 : id);
 }
 
 std::string_view vector_target_name() {

@@ -38,6 +38,9 @@ struct VectorTarget {
 };
 [[nodiscard]] std::vector<VectorTarget> vector_targets();
 
+/// For force_vector_target(): no vector engine serves any request.
+inline constexpr std::int64_t no_vector_target = -1;
+
 /// The instruction set that engines are chosen for from now on, in every thread; 0 for the best.
 /// For tests and measurements. Not to be called while another thread quantizes.
 void force_vector_target(std::int64_t id);
