@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <random>
@@ -170,6 +171,66 @@ TEST_CASE("MX blocks of every exponent, down to subnormal numbers and up to the 
     }
   }
   CHECK(served > (is_sanitized ? 40 : 500));
+}
+
+namespace {
+
+/// Whether the engine says of the blocks that one of them is not finite.
+bool finds_nonfinite(const TensorConstants& t, const std::vector<float>& x, BlockScratch& scratch) {
+  bool found = false;
+  BlockRun run;
+  run.x = x.data();
+  run.last_columns = static_cast<std::size_t>(t.format->block_size);
+  run.blocks = run.blocks_per_row = x.size() / run.last_columns;
+  run.found_nonfinite = &found;
+  std::vector<std::uint8_t> codes(x.size()), scales(run.blocks);
+  vector_engine(t)->quantize(t, run, scratch, {codes.data(), scales.data(), nullptr});
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("NaN and infinities are found wherever they are, and nothing else is") {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float largest = std::numeric_limits<float>::max();
+  const auto signalling = std::bit_cast<float>(0xFF800001U);
+  const auto scratch = std::make_unique<BlockScratch>();
+  const Request requests[] = {
+      {find_block_format("nvfp4"), ScaleRule::static_6, &canonical},
+      {find_block_format("nvfp4"), ScaleRule::static_6, find_dialect("te_ge_2.14")},
+      {find_block_format("nvfp4"), ScaleRule::abs_max, &canonical},
+      {find_block_format("if4_bs8"), ScaleRule::mse, &canonical},
+      {find_block_format("nvint3_bs8"), ScaleRule::static_6, &canonical},
+      {find_block_format("mxfp4"), ScaleRule::floor, &canonical},
+      {find_block_format("mxint8"), ScaleRule::rceil, find_dialect("torchao")},
+  };
+  for (const Request& request : requests) {
+    const TensorConstants t = request.constants(1.0F);
+    REQUIRE(vector_engine(t) != nullptr);
+    // Four groups together, one alone, and one that is not whole.
+    std::vector<float> x(request.block_size() * (is_sanitized ? 21 : 85), 0.0F);
+    for (const VectorTarget& target : vector_targets()) {
+      const Forced forced(target);
+      INFO(target.name << ": " << request.name());
+      for (const float others : {0.0F, -0.5F, largest, 1e-42F}) {
+        std::fill(x.begin(), x.end(), others);
+        CHECK_FALSE(finds_nonfinite(t, x, *scratch));
+        std::size_t missed = 0;
+        for (float& v : x) {
+          for (const float odd : {infinity, -infinity, std::nanf(""), signalling}) {
+            v = odd;
+            missed += finds_nonfinite(t, x, *scratch) ? 0 : 1;
+          }
+          v = others;
+        }
+        CHECK(missed == 0);
+      }
+      for (const float odd : {infinity, std::nanf("")}) {
+        std::fill(x.begin(), x.end(), odd);
+        CHECK(finds_nonfinite(t, x, *scratch));
+      }
+    }
+  }
 }
 
 TEST_CASE("every number of blocks and every misalignment gives the scalar engine's bytes") {

@@ -59,8 +59,9 @@ inline bool finds_nonfinite(const BlockRun& run, std::size_t first, std::size_t 
 }
 
 /// \tparam Kernel  constructible from TensorConstants. prepare(x, scales, prepared) finds the
-/// scales of sixteen blocks of Kernel::size elements, encode(x, prepared, codes, scales) their
-/// codes, Kernel::block_bytes per block.
+/// scales of sixteen blocks of Kernel::size elements and returns whether there may be NaN or
+/// infinities among them, encode(x, prepared, codes, scales) finds their codes, Kernel::block_bytes
+/// per block.
 template <typename Kernel>
 void quantize_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch& scratch,
                      const CodedRun& out) {
@@ -80,13 +81,15 @@ void quantize_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch
   // Finding a scale is a long chain of operations that depend on each other; several groups hide
   // it. A group that is not whole goes through copies.
   constexpr std::size_t together = 4;
+  // Of what is read next, half is asked for in each of the two steps: a core waits for a few lines
+  // at a time only.
+  constexpr std::size_t asked = group_blocks * size / 2;
   typename Kernel::Prepared prepared[together];
   HWY_ALIGN float padded[group_blocks * size];
   HWY_ALIGN std::uint8_t padded_codes[group_blocks * bytes];
   HWY_ALIGN std::uint8_t padded_scales[group_blocks];
   for (std::size_t k = 0; k < run.blocks;) {
     const std::size_t blocks = std::min(together * group_blocks, run.blocks - k);
-    if (finds_nonfinite(run, k * size, blocks * size)) return;
     const std::size_t groups = (blocks + group_blocks - 1) / group_blocks;
     const std::size_t rest = blocks % group_blocks;
     const auto is_cut = [&](std::size_t g) { return rest != 0 && g + 1 == groups; };
@@ -94,16 +97,19 @@ void quantize_blocks(const TensorConstants& t, const BlockRun& run, BlockScratch
       const float* const from = run.x + (k + blocks - rest) * size;
       std::fill(std::copy_n(from, rest * size, padded), padded + group_blocks * size, 0.0F);
     }
+    bool may_be_nonfinite = false;
     for (std::size_t g = 0; g < groups; ++g) {
       const std::size_t at = k + g * group_blocks;
       const bool cut = is_cut(g);
-      kernel.prepare(cut ? padded : run.x + at * size, cut ? padded_scales : out.scales + at,
-                     prepared[g]);
+      ask_for(run.ahead, at * size, asked);
+      may_be_nonfinite |= kernel.prepare(cut ? padded : run.x + at * size,
+                                         cut ? padded_scales : out.scales + at, prepared[g]);
     }
+    if (HWY_UNLIKELY(may_be_nonfinite) && finds_nonfinite(run, k * size, blocks * size)) return;
     for (std::size_t g = 0; g < groups; ++g) {
       const std::size_t at = k + g * group_blocks;
       const bool cut = is_cut(g);
-      ask_for(run.ahead, at * size, (cut ? rest : group_blocks) * size);
+      ask_for(run.ahead, at * size + asked, asked);
       const GroupResult result = kernel.encode(cut ? padded : run.x + at * size, prepared[g],
                                                cut ? padded_codes : out.codes + at * bytes,
                                                cut ? padded_scales : out.scales + at);

@@ -7,8 +7,10 @@
 #define LOWBIT_LANES_INL
 #endif
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "hwy/highway.h"
 
@@ -92,11 +94,30 @@ struct Larger {
   }
 #endif
 };
-/// Of magnitudes: signs are dropped in the first step.
+/// Whether any of many vectors may hold NaN or infinities, for half an operation per vector: a
+/// fused product of two of them is added to the sum. A NaN stays in the sum, an infinity becomes an
+/// infinity or NaN. Products that overflow only look like it. The sum starts at 1, so that products
+/// below the normal numbers are lost in it at no cost.
+class NonfiniteWatch {
+ public:
+  HWY_INLINE NonfiniteWatch() : sum_(set(1.0F)) {}
+  HWY_INLINE void see(VF a, VF b) { sum_ = hn::MulAdd(a, b, sum_); }
+  [[nodiscard]] HWY_INLINE bool may_have_seen() const {
+    return !hn::AllTrue(DF(), hn::Eq(hn::Sub(sum_, sum_), hn::Zero(DF())));
+  }
+
+ private:
+  VF sum_;
+};
+
+/// Of magnitudes: signs are dropped in the first step. A maximum may forget NaN; the watch does
+/// not.
 struct LargerMagnitude {
+  NonfiniteWatch& watch;
   HWY_INLINE VF operator()(VF a, VF b) const { return hn::Max(a, b); }
 #if LOWBIT_IS_AVX512
   HWY_INLINE VF first(VF a, VF b) const {
+    watch.see(a, b);
     constexpr int largest_magnitude_without_sign = 0xB;
     return VF{_mm512_range_ps(a.raw, b.raw, largest_magnitude_without_sign)};
   }
@@ -228,20 +249,22 @@ HWY_INLINE VF of_blocks(const float* HWY_RESTRICT values, std::size_t at) {
   return set(values[at / size]);
 }
 
-/// The largest magnitudes of sixteen blocks of `size` elements.
+/// The largest magnitudes of sixteen blocks of `size` elements, finite ones in any case.
+/// \return whether there may be NaN or infinities among the elements
 template <std::size_t size>
-HWY_INLINE void block_maxima(const float* HWY_RESTRICT x, float* HWY_RESTRICT out) {
+HWY_INLINE bool block_maxima(const float* HWY_RESTRICT x, float* HWY_RESTRICT out) {
   const DF d;
+  NonfiniteWatch watch;
+  const LargerMagnitude larger{watch};
 #if LOWBIT_IS_AVX512
   if constexpr (size < lanes) {
-    hn::Store(reduce_pairs(LargerMagnitude(), x), d, out);
-    return;
+    hn::Store(reduce_pairs(larger, x), d, out);
   } else {
-    hn::Store(reduce_rows(LargerMagnitude(),
+    hn::Store(reduce_rows(larger,
                           [&](std::size_t k) LOWBIT_INLINE_LAMBDA {
                             VF m = hn::LoadU(d, x + k * size);
                             for (std::size_t i = lanes; i < size; i += lanes) {
-                              m = LargerMagnitude().first(m, hn::LoadU(d, x + k * size + i));
+                              m = larger.first(m, hn::LoadU(d, x + k * size + i));
                             }
                             return m;
                           }),
@@ -251,13 +274,21 @@ HWY_INLINE void block_maxima(const float* HWY_RESTRICT x, float* HWY_RESTRICT ou
   HWY_ALIGN float rows[group_blocks * lanes];
   for (std::size_t k = 0; k < group_blocks; ++k) {
     VF m = hn::Abs(hn::LoadU(d, x + k * size));
+    if constexpr (size == lanes) watch.see(m, m);
     for (std::size_t i = lanes; i < size; i += lanes) {
-      m = hn::Max(m, hn::Abs(hn::LoadU(d, x + k * size + i)));
+      const VF next = hn::LoadU(d, x + k * size + i);
+      watch.see(m, next);
+      m = hn::Max(m, hn::Abs(next));
     }
     hn::Store(m, d, rows + k * lanes);
   }
-  reduce_stored_rows<size>(d, LargerMagnitude(), rows, out);
+  reduce_stored_rows<size>(d, larger, rows, out);
 #endif
+  if (HWY_LIKELY(!watch.may_have_seen())) return false;
+  for (std::size_t k = 0; k < group_blocks; ++k) {
+    out[k] = std::fmin(out[k], std::numeric_limits<float>::max());
+  }
+  return true;
 }
 
 /// Packs 128 codes, lane after lane of 128 / lanes vectors, into 64 bytes.

@@ -229,12 +229,12 @@ class SelectKernel {
     std::uint32_t served;
   };
 
-  HWY_INLINE void prepare(const float* HWY_RESTRICT x, std::uint8_t* /*scales*/,
+  HWY_INLINE bool prepare(const float* HWY_RESTRICT x, std::uint8_t* /*scales*/,
                           Prepared& out) const {
     const DF d;
     const DU du;
     HWY_ALIGN float amax[group_blocks];
-    block_maxima<size>(x, amax);
+    const bool may_be_nonfinite = block_maxima<size>(x, amax);
     out.zero = 0;
     out.served = 0;
     HWY_UNROLL(1)
@@ -258,6 +258,7 @@ class SelectKernel {
       out.zero |= mask_bits(empty) << k;
       out.served |= mask_bits(hn::And(s.serves(h), other.served)) << k;
     }
+    return may_be_nonfinite;
   }
 
   HWY_INLINE GroupResult encode(const float* HWY_RESTRICT x, const Prepared& prepared,

@@ -112,16 +112,16 @@ class StaticKernel {
     std::uint32_t served;
   };
 
-  HWY_INLINE void prepare(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT scales,
+  HWY_INLINE bool prepare(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT scales,
                           Prepared& out) const {
     const DF d;
     HWY_ALIGN float amax[group_blocks];
-    block_maxima<size>(x, amax);
+    const bool may_be_nonfinite = block_maxima<size>(x, amax);
     out.zero = 0;
     out.served = 0;
     if (HWY_UNLIKELY(!has_chain_)) {
       out.served = nv_scales(t_, amax, group_blocks, Elements::reach, {out.inverse, scales});
-      return;
+      return may_be_nonfinite;
     }
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
@@ -135,6 +135,7 @@ class StaticKernel {
       out.zero |= mask_bits(empty) << k;
       out.served |= mask_bits(s.serves(h)) << k;
     }
+    return may_be_nonfinite;
   }
 
   HWY_INLINE GroupResult encode(const float* HWY_RESTRICT x, const Prepared& prepared,
@@ -191,17 +192,17 @@ class MxKernel {
     std::uint32_t redo;
   };
 
-  HWY_INLINE void prepare(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT scales,
+  HWY_INLINE bool prepare(const float* HWY_RESTRICT x, std::uint8_t* HWY_RESTRICT scales,
                           Prepared& out) const {
     const DF d;
     HWY_ALIGN float amax[group_blocks];
-    block_maxima<size>(x, amax);
+    const bool may_be_nonfinite = block_maxima<size>(x, amax);
     out.zero = 0;
     out.redo = 0;
     if (HWY_UNLIKELY(!has_scale_)) {
       out.redo =
           0xFFFFU & ~mx_scales(t_, amax, group_blocks, Elements::reach, {out.inverse, scales});
-      return;
+      return may_be_nonfinite;
     }
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
@@ -224,6 +225,7 @@ class MxKernel {
       store_bytes(hn::IfThenZeroElse(empty_bits, byte), scales + k);
       out.zero |= mask_bits(empty) << k;
     }
+    return may_be_nonfinite;
   }
 
   HWY_INLINE GroupResult encode(const float* HWY_RESTRICT x, const Prepared& prepared,
