@@ -44,7 +44,7 @@ std::map<std::string, std::size_t> compare_bytes(std::size_t sixteens, std::uint
     if (only != nullptr && request.format->name != only) continue;
     const std::size_t size = request.block_size();
     // Of other dialects a part: there are many.
-    const std::size_t part = request.dialect == &canonical ? 1 : 4;
+    const std::size_t part = request.is_canonical() ? 1 : 4;
     const std::size_t all_blocks = size < 16 ? sixteens * 16 / size : sixteens;
     const std::size_t blocks = all_blocks / part;
     std::vector<Data>& all = made[size];
@@ -157,7 +157,7 @@ TEST_CASE("MX blocks of every exponent, down to subnormal numbers and up to the 
   for (const Request& request : served_requests()) {
     const TensorConstants t = request.constants(1.0F);
     if (request.format->family() != ScaleFamily::mx || vector_engine(t) == nullptr) continue;
-    if (is_sanitized && request.dialect != &canonical) continue;
+    if (is_sanitized && !request.is_canonical()) continue;
     ++served;
     const std::size_t size = request.block_size();
     std::vector<float>& x = made[size];
@@ -298,7 +298,7 @@ TEST_CASE("every instruction set gives the scalar engine's error sums") {
     std::map<std::size_t, std::vector<Data>> made;
     for (const Request& request : served_requests()) {
       // Of dialects the recorded ones: sums come from bytes, which are compared in all of them.
-      if (request.has_other_axis || (is_sanitized && request.dialect != &canonical)) continue;
+      if (request.has_other_axis || (is_sanitized && !request.is_canonical())) continue;
       const std::size_t size = request.block_size();
       std::vector<Data>& all = made[size];
       if (all.empty()) all = all_data(size, 135);

@@ -27,6 +27,7 @@ struct Request {
   [[nodiscard]] std::size_t block_size() const {
     return static_cast<std::size_t>(format->block_size);
   }
+  [[nodiscard]] bool is_canonical() const { return dialect->name == canonical.name; }
   [[nodiscard]] detail::TensorConstants constants(float amax) const {
     QuantizeOptions options;
     options.format = format;
