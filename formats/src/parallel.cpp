@@ -2,16 +2,68 @@
 #include "lowbit/detail/parallel.hpp"
 
 #include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace lowbit::detail {
+namespace {
+
+/// Whether this thread is in the body of a loop.
+thread_local bool is_inside_loop = false;
+
+/// The arena of one loop. Arenas are kept for later loops: oneTBB frees one only after a worker has
+/// found it empty, so that many short loops with new arenas fill the memory, and every loop walks
+/// the list of them. There are as many of one size as loops of that size ran at one time.
+class BorrowedArena {
+ public:
+  explicit BorrowedArena(unsigned threads) : threads_(threads) {
+    const std::lock_guard lock(kept().mutex);
+    auto& free = kept().free[threads];
+    if (free.empty()) {
+      free.reserve(free.capacity() + 1);  // for the destructor, which must not throw
+      arena_ = std::make_unique<oneapi::tbb::task_arena>(static_cast<int>(threads));
+    } else {
+      arena_ = std::move(free.back());
+      free.pop_back();
+    }
+  }
+  BorrowedArena(const BorrowedArena&) = delete;
+  BorrowedArena& operator=(const BorrowedArena&) = delete;
+  ~BorrowedArena() {
+    const std::lock_guard lock(kept().mutex);
+    kept().free[threads_].push_back(std::move(arena_));
+  }
+
+  [[nodiscard]] oneapi::tbb::task_arena& get() { return *arena_; }
+
+ private:
+  struct Kept {
+    std::mutex mutex;
+    std::map<unsigned, std::vector<std::unique_ptr<oneapi::tbb::task_arena>>> free;
+  };
+  /// Never destroyed: oneTBB may be gone before a static object is.
+  static Kept& kept() {
+    static Kept& all = *new Kept;
+    return all;
+  }
+
+  unsigned threads_;
+  std::unique_ptr<oneapi::tbb::task_arena> arena_;
+};
+
+}  // namespace
 
 unsigned thread_count(unsigned asked) {
   return asked != 0 ? asked : std::max(1U, std::thread::hardware_concurrency());
@@ -41,21 +93,31 @@ void parallel_indices(std::size_t count, unsigned threads,
       }
     }
   };
-  // oneTBB has as many threads as cores unless it is told otherwise; here the caller decides.
-  const oneapi::tbb::global_control allowed(oneapi::tbb::global_control::max_allowed_parallelism,
-                                            wanted);
-  oneapi::tbb::task_arena arena(static_cast<int>(wanted));
-  arena.execute([&] {
+  const auto loop = [&] {
     // Indices are handed out in order, as by one thread, so that a failure stops what is above it
     // soon.
     std::atomic<std::size_t> next{0};
     oneapi::tbb::parallel_for(
         0U, wanted,
         [&](unsigned slot) {
+          const bool was_inside = std::exchange(is_inside_loop, true);
           for (std::size_t i = next++; i < count; i = next++) guarded(i, slot);
+          is_inside_loop = was_inside;
         },
         oneapi::tbb::simple_partitioner());
-  });
+  };
+  if (is_inside_loop) {
+    // A loop within a loop shares the threads of the outer one. Isolated, because a thread that
+    // waits here must not begin an index of the outer loop.
+    oneapi::tbb::this_task_arena::isolate(loop);
+  } else {
+    // oneTBB has as many threads as cores unless it is told otherwise; here the caller decides.
+    std::optional<oneapi::tbb::global_control> allowed;
+    if (std::cmp_greater(wanted, oneapi::tbb::info::default_concurrency())) {
+      allowed.emplace(oneapi::tbb::global_control::max_allowed_parallelism, wanted);
+    }
+    BorrowedArena(wanted).get().execute(loop);
+  }
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -3,6 +3,7 @@
 // out as from one thread.
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -111,6 +112,37 @@ TEST_CASE("a loop inside a loop ends") {
     parallel_indices(8, 4, [&](std::size_t, unsigned) { ++calls; });
   });
   CHECK(calls == 64);
+}
+
+/// The private memory of this process, in bytes.
+std::size_t private_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::size_t kilobytes = 0;
+    if (word == "RssAnon:" && status >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+TEST_CASE("many short loops leave nothing behind, within a loop or one after the other") {
+  std::atomic<int> calls{0};
+  const auto loop = [&] { parallel_indices(8, 2, [&](std::size_t, unsigned) { ++calls; }); };
+  const auto outer = [&](std::size_t count) {
+    parallel_indices(count, 2, [&](std::size_t, unsigned) { loop(); });
+  };
+  loop();
+  outer(2);
+  const std::size_t before = private_memory();
+  REQUIRE(before != 0);
+  SECTION("one after the other") {
+    for (int i = 0; i < 4000; ++i) loop();
+  }
+  SECTION("within a loop") {
+    outer(4000);
+  }
+  CHECK(calls == 4003 * 8);
+  // An arena for each takes 4 KiB or more.
+  CHECK(private_memory() < before + (std::size_t{4} << 20));
 }
 
 }  // namespace

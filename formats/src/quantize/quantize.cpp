@@ -162,9 +162,10 @@ bool quantize_ahead(const Job& job, const TensorConstants& constants, const Engi
   const std::size_t last = std::min(all.blocks, ahead_elements / size);
   const std::size_t first = all.blocks - last;
   if (first != 0) take(0, first, {all.x + last * size, first * size});
-  if (!found_nonfinite)
+  if (!found_nonfinite) {
     take(first, last,
          elements_of(job, after).first(std::min(after.rows * after.columns, ahead_elements)));
+  }
   return !found_nonfinite;
 }
 
