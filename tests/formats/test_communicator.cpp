@@ -235,6 +235,37 @@ TEST_CASE("error sums are added in the documented order") {
   }
 }
 
+TEST_CASE("a tensor of more pieces than are in memory at one time is added in the same order") {
+  // One row to a piece.
+  constexpr std::size_t rows = 1100, columns = 32769;
+  Weights weights(rows, columns, dtype_f32);
+  // Beside the largest value the order of the others would hardly show.
+  weights.values[weights.values.size() - 2] = 0.5F;
+  weights.bytes = from_f32(dtype_f32, weights.values);
+  weights.info.bytes = weights.bytes;
+  const std::vector<QuantizeOptions> wanted = {request("nvfp4:static_6")};
+  const ErrorStatistics one = evaluate(weights.info, wanted, {}).at(0);
+  const BlockTensor coded = quantize(weights.values, rows, columns, wanted[0]);
+  std::vector<float> q(weights.values.size());
+  dequantize(coded, q, &dialect_named("canonical"));
+  std::vector<Sums> pieces = sums_of_pieces(weights.values, q, rows, columns);
+  REQUIRE(pieces.size() == rows);
+  REQUIRE(sums_of(one) == added(pieces));
+  REQUIRE(one.elements == rows * columns);
+  std::ranges::reverse(pieces);
+  REQUIRE(sums_of(one) != added(pieces));
+  Team team(2);
+  std::vector<ErrorStatistics> got(2);
+  const auto ends = team.run([&](const Communicator& ranks) {
+    EvaluateOptions how;
+    how.ranks = &ranks;
+    how.threads = 1;
+    got[ranks.rank()] = evaluate(weights.info, wanted, how).at(0);
+  });
+  for (const auto& end : ends) REQUIRE(!end);
+  for (const ErrorStatistics& of_rank : got) require_same(of_rank, one);
+}
+
 TEST_CASE("each rank does its own part only") {
   Weights weights(401, 700, dtype_f32);
   std::vector<std::atomic<std::uint64_t>> done(3);

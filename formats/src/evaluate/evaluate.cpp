@@ -212,6 +212,30 @@ class Evaluation {
   std::vector<Piece> pieces_;
 };
 
+/// Results of all pieces, one per request, by all ranks and threads: work(piece, buffers, results)
+/// computes those of a piece; take(request, result) gets them in the order of the pieces, whichever
+/// rank has computed them. Only those of so many pieces per rank are in memory at one time.
+template <typename Result>
+void for_each_result(const Evaluation& evaluation, const EvaluateOptions& options,
+                     const std::function<void(std::size_t, Buffers&, std::span<Result>)>& work,
+                     const std::function<void(std::size_t, const Result&)>& take) {
+  constexpr std::size_t pieces_of_rank = 1024;
+  const Communicator& ranks = options.ranks != nullptr ? *options.ranks : alone();
+  const std::size_t count = evaluation.requests();
+  const std::size_t most = pieces_of_rank * ranks.size();
+  for (std::size_t first = 0; first < evaluation.pieces(); first += most) {
+    const Share share = share_of(ranks, std::min(most, evaluation.pieces() - first));
+    const auto results = ranks.gather<Result>([&] {
+      std::vector<Result> mine(share.size() * count);
+      for_each_index<Buffers>(share.size(), options.threads, [&](std::size_t i, Buffers& buffers) {
+        work(first + share.first + i, buffers, std::span(mine).subspan(i * count, count));
+      });
+      return mine;
+    });
+    for (std::size_t i = 0; i < results.size(); ++i) take(i % count, results[i]);
+  }
+}
+
 }  // namespace
 
 std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
@@ -227,45 +251,32 @@ std::vector<ErrorStatistics> evaluate(const TensorInfo& tensor,
     const std::lock_guard lock(progress_mutex);
     options.progress(elements);
   };
-  const Communicator& ranks = options.ranks != nullptr ? *options.ranks : alone();
-  const Share share = share_of(ranks, evaluation.pieces());
   std::vector<float> amax(count);
   if (evaluation.needs_amax()) {
-    const auto of_pieces = ranks.gather<float>([&] {
-      std::vector<float> tops(share.size() * count);
-      for_each_index<Buffers>(share.size(), options.threads, [&](std::size_t i, Buffers& buffers) {
-        const LoadedPiece read = evaluation.read(share.first + i, buffers);
-        for (std::size_t k = 0; k < count; ++k) {
-          tops[i * count + k] = evaluation.transformed(read, k, buffers).amax;
-        }
-        evaluation.done(read.piece);
-        // Nothing is done yet, but the caller may want to stop.
-        report(0);
-      });
-      return tops;
-    });
-    for (std::size_t i = 0; i < of_pieces.size(); ++i) {
-      amax[i % count] = std::max(amax[i % count], of_pieces[i]);
-    }
+    const auto measure = [&](std::size_t piece, Buffers& buffers, std::span<float> tops) {
+      const LoadedPiece read = evaluation.read(piece, buffers);
+      for (std::size_t k = 0; k < count; ++k) {
+        tops[k] = evaluation.transformed(read, k, buffers).amax;
+      }
+      evaluation.done(read.piece);
+      // Nothing is done yet, but the caller may want to stop.
+      report(0);
+    };
+    for_each_result<float>(evaluation, options, measure,
+                           [&](std::size_t k, float top) { amax[k] = std::max(amax[k], top); });
   }
   for (std::size_t k = 0; k < count; ++k) evaluation.begin(k, amax[k]);
 
-  // The sums of all pieces, of all ranks, are added in the order of the pieces.
-  const auto parts = ranks.gather<ErrorStatistics>([&] {
-    std::vector<ErrorStatistics> sums(share.size() * count);
-    for_each_index<Buffers>(share.size(), options.threads, [&](std::size_t i, Buffers& buffers) {
-      const LoadedPiece read = evaluation.read(share.first + i, buffers);
-      for (std::size_t k = 0; k < count; ++k) {
-        sums[i * count + k] = evaluation.measure(read, k, buffers);
-      }
-      evaluation.done(read.piece);
-      report(read.piece.rows * read.piece.columns);
-    });
-    return sums;
-  });
-
   std::vector<ErrorStatistics> totals(count);
-  for (std::size_t i = 0; i < parts.size(); ++i) totals[i % count].add(parts[i]);
+  const auto measure = [&](std::size_t piece, Buffers& buffers, std::span<ErrorStatistics> sums) {
+    const LoadedPiece read = evaluation.read(piece, buffers);
+    for (std::size_t k = 0; k < count; ++k) sums[k] = evaluation.measure(read, k, buffers);
+    evaluation.done(read.piece);
+    report(read.piece.rows * read.piece.columns);
+  };
+  for_each_result<ErrorStatistics>(
+      evaluation, options, measure,
+      [&](std::size_t k, const ErrorStatistics& sums) { totals[k].add(sums); });
   for (std::size_t k = 0; k < count; ++k) add_tensor_scale(totals[k], *requests[k].format);
   return totals;
 }
