@@ -151,21 +151,27 @@ inline std::vector<Data> all_data(std::size_t size, std::size_t blocks, std::uin
         },
         largest * 448.0F);
   }
-  // Of E2M3 the largest element is above the range by about half a gap, the largest error that an
-  // element within the range has: either may have the larger error by a last place.
+  // Of E2M3 the largest element is above the range by about the error that another one has within
+  // the range, with E2M3 or with INT6: either may have the larger error by a last place.
   add(
       "errors of the largest element",
       [&](std::size_t i) {
         const std::size_t block = i / size;
+        const std::size_t kind = block % 3;
         const float unit =
             std::ldexp(random() % 2 != 0 ? -1.0F : 1.0F, -static_cast<int>(block % 8));
         const auto moved = [&](float v) {
           return std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) +
                                       static_cast<std::uint32_t>(random() % 17) - 8U);
         };
-        if (i % size == block % size) return unit * moved(7.75F);
-        if ((i + 1) % size == block % size) return unit * moved(6.25F);
-        return unit * static_cast<float>(random() % 49) / 16.0F;
+        // Half a gap of E2M3, less, half a gap of INT6.
+        const float error = kind == 0   ? 0.25F
+                            : kind == 1 ? static_cast<float>(8 + block % 7) / 64.0F
+                                        : 3.75F / 31.0F;
+        if (i % size == block % size) return unit * moved(7.5F + error);
+        if ((i + 1) % size == block % size) return unit * moved(kind == 2 ? 3.75F : 6.0F + error);
+        return unit * (kind == 2 ? static_cast<float>(random() % 17) / 8.0F
+                                 : static_cast<float>(random() % 49) / 16.0F);
       },
       7.5F * 448.0F);
   // Neighbours of such boundaries.

@@ -39,10 +39,11 @@ struct FloatRounding {
   static constexpr bool clamps =
       largest * 17 / 16 >= 1.5F * largest - 0.5F * value_table<Format>[Format.max_code() - 1];
 
-  VF unit;     ///< u
-  VF rounded;  ///< fl(K u + |y|)
+  VF magnitude;  ///< |y|; where it clamps, at most the largest element
+  VF unit;       ///< u
+  VF rounded;    ///< fl(K u + |y|)
 
-  HWY_INLINE explicit FloatRounding(VF magnitude) {
+  HWY_INLINE explicit FloatRounding(VF y) : magnitude(y) {
     if constexpr (clamps) magnitude = hn::Min(magnitude, set(largest));
     const VF power = float_of(hn::And(bits_of(magnitude), set_bits(0x7F800000U)));
     unit = hn::Max(power, set(power_of_two(Format.min_exponent())));

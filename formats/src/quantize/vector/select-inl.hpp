@@ -128,11 +128,9 @@ struct FloatOrInteger {
   static constexpr float half_gap = (largest - value_table<Float>[Float.max_code() - 1]) / 2;
   /// Of E2M3 the largest |y|, 17/16 of the largest element, may have a larger error than any that
   /// is rounded to an element has, and with both candidates the same one: what is above the range.
-  /// Above this bound it has, by far more than the D of undecided_below(), which both errors may
-  /// be off. What lies below it is clamped, too, or its error is half a gap or less.
+  /// No |y| of the range has a larger error with the second candidate than `largest_rounded`.
   static constexpr bool may_exceed = largest / 16 > half_gap;
-  static constexpr float exceeds_above = largest + half_gap + 0x1p-12F;
-  static_assert(!may_exceed || largest / largest_integer / 2 < half_gap);
+  static constexpr float largest_rounded = largest / largest_integer / 2;
 
   /// 2^23, and what makes code() of fl(k + aligner) the integer k. Of E2M0 it is the word itself;
   /// others add word >> (23 - m), which is 150 << m where the sum's bits from there on are 0:
@@ -292,7 +290,14 @@ class SelectKernel {
           magnitude = y;
         }
         const auto r = pair_.rounded(magnitude);
-        const VF error = hn::Sub(r.value(), magnitude);
+        VF error;
+        if constexpr (decides_by_top) {
+          static_assert(FloatRounding<Pair::format>::clamps);
+          // 0 above the range: what is there is the largest element, or has a smaller error.
+          error = hn::Sub(r.value(), r.magnitude);
+        } else {
+          error = hn::Sub(r.value(), magnitude);
+        }
         const auto other = Pair::element(source, y, inv2);
         hn::Store(r.word(), du, words[0] + at);
         hn::Store(other.word, du, words[1] + at);
@@ -326,6 +331,7 @@ class SelectKernel {
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
       VF less = hn::Load(d, total + k);
+      if constexpr (decides_by_top) less = hn::Max(less, exceeding(prepared, k));
       if constexpr (rule == ScaleRule::abs_max) {
         less = hn::MulSub(hn::Load(d, total2 + k), hn::Load(d, prepared.weight + k), less);
       }
@@ -339,7 +345,7 @@ class SelectKernel {
     std::uint32_t redo = ~(prepared.served | prepared.zero) & 0xFFFFU;
     if (HWY_UNLIKELY(undecided != 0)) {
       if constexpr (decides_by_top) {
-        if (repeats_dialect()) decide_by_top(prepared, chosen, undecided);
+        if (repeats_dialect()) decide_by_top(prepared, total, chosen, undecided);
       }
       if (!repeats_dialect()) redo |= undecided;
       for (; undecided != 0; undecided &= undecided - 1) {
@@ -418,20 +424,29 @@ class SelectKernel {
     }
   }
 
+  /// What the largest |y| of a block is above the range; negative where it is not.
+  HWY_INLINE VF exceeding(const Prepared& prepared, std::size_t k) const {
+    const DF d;
+    const VF y = hn::Mul(hn::Load(d, prepared.top + k), hn::Load(d, prepared.inverse[0] + k));
+    return hn::Sub(y, set(Pair::largest));
+  }
+
   /// Blocks whose largest element has the largest error of both candidates: the dialect's own
-  /// operations for this element alone, of all blocks side by side.
-  HWY_INLINE void decide_by_top(const Prepared& prepared, std::uint32_t& chosen,
-                                std::uint32_t& undecided) const {
+  /// operations for this element alone, of all blocks side by side. Its error is larger than others
+  /// by far more than the D of undecided_below(), which each of them may be off.
+  /// \param rounded  the largest error, with the first candidate, of what is in the range
+  HWY_INLINE void decide_by_top(const Prepared& prepared, const float* HWY_RESTRICT rounded,
+                                std::uint32_t& chosen, std::uint32_t& undecided) const {
     const DF d;
     std::uint32_t decided = 0, is_second = 0;
     HWY_UNROLL(1)
     for (std::size_t k = 0; k < group_blocks; k += lanes) {
       const VF top = hn::Load(d, prepared.top + k);
-      const VF y = hn::Mul(top, hn::Load(d, prepared.inverse[0] + k));
       const VF value = scaled(set(Pair::largest), hn::Load(d, prepared.scale[0] + k));
       const VF value2 =
           pair_.expanded(scaled(set(Pair::largest_integer), hn::Load(d, prepared.scale[1] + k)));
-      decided |= mask_bits(hn::Gt(y, set(Pair::exceeds_above))) << k;
+      const VF rest = hn::Max(hn::Load(d, rounded + k), set(Pair::largest_rounded));
+      decided |= mask_bits(hn::Gt(exceeding(prepared, k), hn::Add(rest, set(0x1p-12F)))) << k;
       is_second |= mask_bits(hn::Lt(error(value2, top), error(value, top))) << k;
     }
     decided &= undecided;
