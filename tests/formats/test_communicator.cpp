@@ -236,22 +236,36 @@ TEST_CASE("error sums are added in the documented order") {
 }
 
 TEST_CASE("a tensor of more pieces than are in memory at one time is added in the same order") {
-  // One row to a piece.
-  constexpr std::size_t rows = 1100, columns = 32769;
-  Weights weights(rows, columns, dtype_f32);
+  // One row to a piece; also more than two ranks have in memory.
+  constexpr std::size_t rows = 2100, columns = 32769;
+  Weights weights(1, 100'003, dtype_f32);
+  std::vector<float>& tile = weights.values;
   // Beside the largest value the order of the others would hardly show.
-  weights.values[weights.values.size() - 2] = 0.5F;
-  weights.bytes = from_f32(dtype_f32, weights.values);
+  tile[tile.size() - 2] = 0.5F;
+  for (float& x : tile) x = std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) & 0xFFFF0000U);
+  QuantizeOptions options = request("nvfp4:static_6");
+  const auto top = [](float x, float y) { return std::fabs(x) < std::fabs(y); };
+  options.amax = std::fabs(*std::ranges::max_element(tile, top));
+
+  std::vector<float> row(columns), q(columns);
+  std::vector<Sums> pieces;
+  weights.bytes.clear();
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < columns; ++c) row[c] = tile[(r * columns + c) % tile.size()];
+    const std::vector<std::byte> of_row = from_f32(dtype_bf16, row);
+    weights.bytes.insert(weights.bytes.end(), of_row.begin(), of_row.end());
+    dequantize(quantize(row, 1, columns, options), q, &dialect_named("canonical"));
+    pieces.push_back(sums_of_pieces(row, q, 1, columns).at(0));
+  }
+  weights.info.dtype = &dtype_bf16;
+  weights.info.shape = {rows, columns};
   weights.info.bytes = weights.bytes;
-  const std::vector<QuantizeOptions> wanted = {request("nvfp4:static_6")};
+  options.amax.reset();
+  const std::span<const QuantizeOptions> wanted(&options, 1);
+
   const ErrorStatistics one = evaluate(weights.info, wanted, {}).at(0);
-  const BlockTensor coded = quantize(weights.values, rows, columns, wanted[0]);
-  std::vector<float> q(weights.values.size());
-  dequantize(coded, q, &dialect_named("canonical"));
-  std::vector<Sums> pieces = sums_of_pieces(weights.values, q, rows, columns);
-  REQUIRE(pieces.size() == rows);
-  REQUIRE(sums_of(one) == added(pieces));
   REQUIRE(one.elements == rows * columns);
+  REQUIRE(sums_of(one) == added(pieces));
   std::ranges::reverse(pieces);
   REQUIRE(sums_of(one) != added(pieces));
   Team team(2);
