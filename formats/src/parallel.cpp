@@ -20,12 +20,10 @@
 namespace lowbit::detail {
 namespace {
 
-/// Whether this thread is in the body of a loop.
-thread_local bool is_inside_loop = false;
-
 /// The arena of one loop. Arenas are kept for later loops: oneTBB frees one only after a worker has
 /// found it empty, so that many short loops with new arenas fill the memory, and every loop walks
-/// the list of them. There are as many of one size as loops of that size ran at one time.
+/// the list of them. There are as many of one size as loops of that size ran at one time. A
+/// loop within a body has another one, so that a thread that waits for it begins no other body.
 class BorrowedArena {
  public:
   explicit BorrowedArena(unsigned threads) : threads_(threads) {
@@ -93,31 +91,22 @@ void parallel_indices(std::size_t count, unsigned threads,
       }
     }
   };
-  const auto loop = [&] {
+  // oneTBB has as many threads as cores unless it is told otherwise; here the caller decides.
+  std::optional<oneapi::tbb::global_control> allowed;
+  if (std::cmp_greater(wanted, oneapi::tbb::info::default_concurrency())) {
+    allowed.emplace(oneapi::tbb::global_control::max_allowed_parallelism, wanted);
+  }
+  BorrowedArena(wanted).get().execute([&] {
     // Indices are handed out in order, as by one thread, so that a failure stops what is above it
     // soon.
     std::atomic<std::size_t> next{0};
     oneapi::tbb::parallel_for(
         0U, wanted,
         [&](unsigned slot) {
-          const bool was_inside = std::exchange(is_inside_loop, true);
           for (std::size_t i = next++; i < count; i = next++) guarded(i, slot);
-          is_inside_loop = was_inside;
         },
         oneapi::tbb::simple_partitioner());
-  };
-  if (is_inside_loop) {
-    // A loop within a loop shares the threads of the outer one. Isolated, because a thread that
-    // waits here must not begin an index of the outer loop.
-    oneapi::tbb::this_task_arena::isolate(loop);
-  } else {
-    // oneTBB has as many threads as cores unless it is told otherwise; here the caller decides.
-    std::optional<oneapi::tbb::global_control> allowed;
-    if (std::cmp_greater(wanted, oneapi::tbb::info::default_concurrency())) {
-      allowed.emplace(oneapi::tbb::global_control::max_allowed_parallelism, wanted);
-    }
-    BorrowedArena(wanted).get().execute(loop);
-  }
+  });
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -114,6 +114,22 @@ TEST_CASE("a loop inside a loop ends") {
   CHECK(calls == 64);
 }
 
+TEST_CASE("a thread that waits for a loop inside a loop begins no index of the outer one") {
+  // Bodies may keep buffers per thread.
+  std::atomic<int> entered_again{0};
+  for (int round = 0; round < 200; ++round) {
+    parallel_indices(16, 4, [&](std::size_t, unsigned) {
+      thread_local int depth = 0;
+      if (depth++ != 0) ++entered_again;
+      parallel_indices(16, 4, [&](std::size_t i, unsigned) {
+        if (i % 3 == 0) std::this_thread::yield();
+      });
+      --depth;
+    });
+  }
+  CHECK(entered_again == 0);
+}
+
 /// The private memory of this process, in bytes.
 std::size_t private_memory() {
   std::ifstream status("/proc/self/status");

@@ -15,7 +15,7 @@ namespace lowbit::detail {
 /// Calls body(index, slot) for every index of [0, count), on at most thread_count(threads) threads,
 /// the caller among them. No two calls with one slot, a number in [0, thread_count(threads)), run
 /// at the same time: a slot is the place of buffers. One thread, or one index: in order, without
-/// any other thread. A loop within a body shares the threads of the outer loop.
+/// any other thread. A thread that waits for a loop within a body begins no other body meanwhile.
 ///
 /// Where calls throw, the exception of the lowest index comes out, as it would with one thread:
 /// every index below it has been called, indices above it may have been.
