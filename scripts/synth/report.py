@@ -98,8 +98,10 @@ def measured(spec, todo, library, tools):
                     rows[futures[future]] = future.result()
                 progress.show(len(rows), [f"{names[i]}: {t}" for i, t in running.items() if i not in rows])
         except BaseException:
-            # What has not begun is not begun; what runs ends (its result stays in the cache).
-            pool.shutdown(wait=False, cancel_futures=True)
+            # What has not begun is not begun; what runs ends (its result stays in the cache). Without the
+            # wait, the inputs of what runs are deleted, and Python's exit may write to a pipe that the
+            # pool's thread has closed: a traceback under the line of the error.
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
         finally:
             progress.clear()

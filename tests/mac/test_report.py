@@ -5,10 +5,12 @@ stored results; ratios, the timing verdict, the Pareto front; every form of the 
 import csv
 import io
 import json
+import multiprocessing
 import os
 import re
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree
 
@@ -147,11 +149,15 @@ def test_side_by_side():
         check([rows[i]["index"] for i in range(4)] == [0, 1, 2, 3] and len({r["process"] for r in rows.values()}) == 2,
               f"four designs of 0.3 to 0.6 s on two processes: {took:.2f} s")
         check(took < 1.5, "they ran side by side")
+        area = units.Point("area", None, 0)
         try:
-            report.measured(SPEC, [(0, "exact", {"name": "bad", "id": 0}, units.Point("area", None, 0))], None, TOOLS)
+            # The bad one fails while the other one runs.
+            report.measured(SPEC, [(0, "exact", {"name": "f", "id": 0}, area), (1, "exact", {"name": "bad", "id": 4}, area)], None, TOOLS)
             check(False, "an error in a process comes back")
         except synth.FlowError as e:
             check(str(e) == "broken" and e.code == 5, "an error in a process comes back with its exit code")
+            pools = [t for t in threading.enumerate() if "Executor" in type(t).__name__]
+            check(not multiprocessing.active_children() and not pools, "no process and no thread of the pool outlives the error")
     finally:
         measure.row = real
 
